@@ -1,0 +1,273 @@
+"""Every exception of lbproxy, in one tree.
+
+A class says who broke the exchange, what the client is told, and how far the attempt got, which is
+the row of the retry table (`forward/retry.py` reads the class, never the text)::
+
+    ProxyError                      what goes wrong with an exchange; has a status and a reason code
+    ├── MalformedMessage            bytes that do not follow RFC 9110 or 9112
+    │   ├── HeadTooLarge            431, names the limit
+    │   ├── TargetTooLong           414, names the limit
+    │   ├── UnsupportedVersion      505
+    │   └── UnsupportedCoding       501
+    ├── DownstreamError             the client broke the exchange; no backend is blamed
+    │   ├── ClientGone
+    │   ├── HeadTimeout             408
+    │   ├── BodyTimeout             408
+    │   └── BodyTooLarge            413
+    ├── RefusedRequest              we will not forward it
+    │   ├── NoRoute                 404
+    │   ├── MisdirectedHost         400
+    │   ├── MethodNotAllowed        405
+    │   └── ConnectRefused          501
+    ├── UpstreamError               a backend broke the attempt; its health hears of it
+    │   ├── ConnectFailed           nothing was sent
+    │   ├── ReusedConnectionClosed  the keep-alive race
+    │   ├── UpstreamClosed          after sending, before the answer's head
+    │   ├── FirstByteTimeout        504
+    │   ├── BadAnswer               not HTTP, or framing that two readers could disagree on
+    │   ├── GatewayStatus           502, 503 or 504, where the route says to try elsewhere
+    │   └── AnswerCut               after the answer's head
+    └── Unavailable                 503, with Retry-After
+        ├── NoBackend
+        └── QueueFull
+    ConfigError                     a mistake in the config or on the command line
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Stage(Enum):
+    """How far an attempt got before it broke."""
+
+    NOTHING_SENT = "nothing_sent"
+    REUSED_AND_CLOSED = "reused_and_closed"
+    SENT = "sent"
+    TIMED_OUT = "timed_out"
+    GATEWAY_STATUS = "gateway_status"
+    ANSWERED = "answered"
+
+
+class ProxyError(Exception):
+    """Something that ends an exchange other than with a backend's answer.
+
+    Attributes:
+        status: What the client is told, if it can still be told something.
+        reason: A code for logs and problem documents, in `snake_case`.
+        knob: The config key whose value was exceeded, if one was.
+    """
+
+    status = 500
+    reason = "internal"
+    knob: str | None = None
+
+    def __init__(self, detail: str = "", *, knob: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if knob is not None:
+            self.knob = knob
+
+
+class MalformedMessage(ProxyError):
+    """Bytes that do not follow RFC 9110 or 9112, or that two readers could read differently."""
+
+    status = 400
+    reason = "malformed"
+
+
+class HeadTooLarge(MalformedMessage):
+    """A head with more bytes or fields than the limit (RFC 6585 section 5)."""
+
+    status = 431
+    reason = "head_too_large"
+
+
+class TargetTooLong(MalformedMessage):
+    """A request-target longer than the limit (RFC 9110 section 15.5.15)."""
+
+    status = 414
+    reason = "target_too_long"
+
+
+class UnsupportedVersion(MalformedMessage):
+    """A major version other than 1 (RFC 9110 section 15.6.6)."""
+
+    status = 505
+    reason = "unsupported_version"
+
+
+class UnsupportedCoding(MalformedMessage):
+    """A transfer coding that we do not know (RFC 9112 section 6.1)."""
+
+    status = 501
+    reason = "unsupported_coding"
+
+
+class DownstreamError(ProxyError):
+    """The client broke the exchange; it never counts against a backend."""
+
+    status = 400
+    reason = "client_error"
+
+
+class ClientGone(DownstreamError):
+    """The client closed its connection before the answer's end; 499 stands in the log only."""
+
+    status = 499
+    reason = "client_gone"
+
+
+class HeadTimeout(DownstreamError):
+    """The request's head did not come in time (RFC 9110 section 15.5.9)."""
+
+    status = 408
+    reason = "head_timeout"
+
+
+class BodyTimeout(DownstreamError):
+    """The request's body made no progress, or too little."""
+
+    status = 408
+    reason = "body_timeout"
+
+
+class BodyTooLarge(DownstreamError):
+    """The request's body is longer than the route allows (RFC 9110 section 15.5.14)."""
+
+    status = 413
+    reason = "body_too_large"
+
+
+class RefusedRequest(ProxyError):
+    """A well-formed request that is not forwarded."""
+
+    status = 400
+    reason = "refused"
+
+
+class NoRoute(RefusedRequest):
+    """No route matches."""
+
+    status = 404
+    reason = "no_route"
+
+
+class MisdirectedHost(RefusedRequest):
+    """`Host` is missing, doubled or no authority (RFC 9112 section 3.2)."""
+
+    status = 400
+    reason = "bad_host"
+
+
+class MethodNotAllowed(RefusedRequest):
+    """The target knows only other methods; `allow` lists them."""
+
+    status = 405
+    reason = "method_not_allowed"
+
+    def __init__(self, detail: str, allow: str) -> None:
+        super().__init__(detail)
+        self.allow = allow
+
+
+class ConnectRefused(RefusedRequest):
+    """`CONNECT`: a gateway opens no tunnels for clients."""
+
+    status = 501
+    reason = "connect_refused"
+
+
+class UpstreamError(ProxyError):
+    """A backend broke the attempt; its health hears of it."""
+
+    status = 502
+    reason = "upstream_error"
+    reached = Stage.SENT
+
+
+class ConnectFailed(UpstreamError):
+    """No connection could be made, so any method may go elsewhere.
+
+    Attributes:
+        refused: The port answered that nobody listens, which triggers a probe at once.
+    """
+
+    reason = "connect_failed"
+    reached = Stage.NOTHING_SENT
+
+    def __init__(self, detail: str = "", *, refused: bool = False) -> None:
+        super().__init__(detail)
+        self.refused = refused
+
+
+class ReusedConnectionClosed(UpstreamError):
+    """A kept-alive connection closed with no byte of answer: the keep-alive race."""
+
+    reason = "reused_connection_closed"
+    reached = Stage.REUSED_AND_CLOSED
+
+
+class UpstreamClosed(UpstreamError):
+    """The backend closed or reset after we sent, before the answer's head was whole."""
+
+    reason = "upstream_closed"
+
+
+class FirstByteTimeout(UpstreamError):
+    """No answer's head within the pool's `timeouts.first_byte`."""
+
+    status = 504
+    reason = "first_byte_timeout"
+    reached = Stage.TIMED_OUT
+
+
+class BadAnswer(UpstreamError):
+    """The backend's answer is not HTTP, or two readers could disagree on its end."""
+
+    reason = "bad_answer"
+
+
+class GatewayStatus(UpstreamError):
+    """The backend answered 502, 503 or 504 on a route that says to try elsewhere."""
+
+    reason = "gateway_status"
+    reached = Stage.GATEWAY_STATUS
+
+
+class AnswerCut(UpstreamError):
+    """The answer broke off after its head; the client's connection is closed to show the cut."""
+
+    reason = "answer_cut"
+    reached = Stage.ANSWERED
+
+
+class Unavailable(ProxyError):
+    """Nobody can answer now.
+
+    Attributes:
+        retry_after: Seconds after which it is worth to ask again.
+    """
+
+    status = 503
+    reason = "unavailable"
+
+    def __init__(self, detail: str = "", *, knob: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(detail, knob=knob)
+        self.retry_after = retry_after
+
+
+class NoBackend(Unavailable):
+    """Every backend of the pool is down or failed the same way."""
+
+    reason = "no_backend"
+
+
+class QueueFull(Unavailable):
+    """Every backend is at `max_in_flight`, and the queue is full or its time is over."""
+
+    reason = "queue_full"
+
+
+class ConfigError(Exception):
+    """A mistake in the config or on the command line; its text is for the user as it stands."""
