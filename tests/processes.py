@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 PATIENCE = 30.0
 """Seconds after which a program that has not said what it should is taken to be stuck."""
@@ -136,7 +137,7 @@ class Process:
         self.signal(signal.SIGKILL)
         return self.wait()
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

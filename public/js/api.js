@@ -21,7 +21,7 @@ export class Problem extends Error {
   /** Whether the same request may well succeed a little later. */
   get passing() {
     const toldToWait = [409, 425, 429].includes(this.status) && this.retryAfter !== null;
-    return [0, 502, 503, 504].includes(this.status) || toldToWait;
+    return [0, 408, 502, 503, 504].includes(this.status) || toldToWait;
   }
 
   /** Whether the server has decided: then a repeat of this request would be told the same. */

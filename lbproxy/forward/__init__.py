@@ -1,0 +1,1 @@
+"""Decisions about a request and its answer: where it goes, what is changed, what is retried."""

@@ -1,0 +1,45 @@
+"""How many retries a pool may make, so that a failure does not become a storm."""
+
+from __future__ import annotations
+
+#: Seconds over which requests and retries are counted, in slots of one second.
+WINDOW = 10
+
+#: Retries that are always allowed within the window, so that little traffic can fail over too.
+FLOOR = 30
+
+
+class RetryBudget:
+    """Allows retries up to a share of the requests of the last ten seconds.
+
+    A limit on the retries that run at once, which is the other usual form, would fail just when a
+    backend dies and all that it was serving moves over in one instant (`docs/decisions/`).
+    """
+
+    def __init__(self, share: float) -> None:
+        """Allow `share` retries for each request, 0.0 to 1.0."""
+        self._share = share
+        self._requests = [0] * WINDOW
+        self._retries = [0] * WINDOW
+        self._second = 0
+
+    def request(self, now: float) -> None:
+        """Count a request."""
+        if int(now) != self._second:
+            self._turn(int(now))
+        self._requests[self._second % WINDOW] += 1
+
+    def spend(self, now: float) -> bool:
+        """Take a retry out of the budget; false if there is none left."""
+        if int(now) != self._second:
+            self._turn(int(now))
+        if sum(self._retries) >= FLOOR + self._share * sum(self._requests):
+            return False
+        self._retries[self._second % WINDOW] += 1
+        return True
+
+    def _turn(self, second: int) -> None:
+        """Empty the slots that the clock has passed since."""
+        for passed in range(max(self._second, second - WINDOW) + 1, second + 1):
+            self._requests[passed % WINDOW] = self._retries[passed % WINDOW] = 0
+        self._second = second

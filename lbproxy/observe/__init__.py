@@ -1,0 +1,1 @@
+"""What is told of the traffic: the access log."""

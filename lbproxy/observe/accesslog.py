@@ -1,0 +1,235 @@
+"""The access log: one JSON object a line, one line an exchange."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
+from io import FileIO
+
+import attrs
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from lbproxy.transport.timer import NEVER, RESOLUTION, CoarseTimer
+
+#: Lines are written at once beyond this many, else at the timer's next tick.
+BATCH = 512
+
+
+@attrs.define
+class Attempt:
+    """One try of an exchange at one backend.
+
+    Attributes:
+        backend: The backend's name.
+        started: When it was chosen, in the clock's seconds.
+        reused: Whether a kept-alive connection was taken.
+        degraded: Whether it was tried although no backend counts as healthy.
+        outcome: `answered`, or the reason code of what broke it; `None` while it runs.
+        stage: How far it got, if it broke.
+        decision: What was done about it: `retry`, `retry_free`, or why not; empty if it answered.
+        connected: Seconds until the connection stood; 0.0 for a kept-alive one.
+        first_byte: Seconds until the answer's head, if one came.
+    """
+
+    backend: str
+    started: float
+    reused: bool = False
+    degraded: bool = False
+    outcome: str | None = None
+    stage: str | None = None
+    decision: str = ""
+    detail: str = ""
+    connected: float | None = None
+    first_byte: float | None = None
+
+    def json(self) -> str:
+        """The attempt as a JSON object."""
+        parts = [f'"backend":{_text(self.backend)}', f'"outcome":{_text(self.outcome or "open")}']
+        if self.stage is not None:
+            parts.append(f'"stage":"{self.stage}"')
+        if self.decision:
+            parts.append(f'"decision":"{self.decision}"')
+        if self.detail:
+            parts.append(f'"detail":{_text(self.detail)}')
+        if self.reused:
+            parts.append('"reused":true')
+        if self.degraded:
+            parts.append('"degraded":true')
+        if self.connected is not None:
+            parts.append(f'"connect":{self.connected:.6f}')
+        if self.first_byte is not None:
+            parts.append(f'"first_byte":{self.first_byte:.6f}')
+        return "{" + ",".join(parts) + "}"
+
+
+@attrs.define
+class Record:
+    """What is known of an exchange; a line of the log when it ends.
+
+    Attributes:
+        started: When its first bytes were read, in the clock's seconds.
+        request_id: As in `X-Request-Id`.
+        client: The peer's address.
+        listener: The listener's name.
+        method: As it came; empty if no head could be read.
+        target: As it came.
+        version: The minor version.
+        host: The authority that was asked for.
+        status: What the client was told; 499 if it was gone before, 0 if nothing could be said.
+        reason: Why it ended as it did: `answered`, or a reason code.
+        route: The path of the route that matched.
+        pool: The pool that served it, if one did.
+        bytes_in: Bytes of the request's body.
+        bytes_out: Bytes of the answer's body.
+        attempts: Each try at a backend, in order.
+        queued: Seconds for which it waited for a backend with room.
+        headed: Seconds until the request's head was whole.
+        answered: Seconds until the answer's head was written.
+        detail: The reason in words, for what is not told by its code.
+    """
+
+    started: float
+    request_id: str
+    client: str
+    listener: str
+    method: str = ""
+    target: str = ""
+    version: int = 1
+    host: str = ""
+    status: int = 0
+    reason: str = "answered"
+    detail: str = ""
+    route: str | None = None
+    pool: str | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    attempts: list[Attempt] = attrs.Factory(list)
+    queued: float = 0.0
+    headed: float = 0.0
+    answered: float | None = None
+
+    def line(self, ended: float) -> str:
+        """The record as a line of JSON.
+
+        Args:
+            ended: When the exchange ended, in the clock's seconds.
+        """
+        time = datetime.fromtimestamp(self.started, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+        parts = [
+            f'{{"time":"{time}Z"',
+            f'"id":"{self.request_id}"',
+            f'"client":{_text(self.client)}',
+            f'"listener":{_text(self.listener)}',
+            f'"method":{_text(self.method)}',
+            f'"host":{_text(self.host)}',
+            f'"target":{_text(self.target)}',
+            f'"version":"1.{self.version}"',
+            f'"status":{self.status}',
+            f'"reason":"{self.reason}"',
+        ]
+        if self.detail:
+            parts.append(f'"detail":{_text(self.detail)}')
+        if self.route is not None:
+            parts.append(f'"route":{_text(self.route)}')
+        if self.pool is not None:
+            tried = ",".join([attempt.json() for attempt in self.attempts])
+            parts.append(f'"pool":{_text(self.pool)},"attempts":[{tried}]')
+        timings = f'"head":{self.headed:.6f},"queue":{self.queued:.6f}'
+        if self.answered is not None:
+            timings += f',"answer":{self.answered:.6f}'
+        parts.append(
+            f'"bytes_in":{self.bytes_in},"bytes_out":{self.bytes_out},'
+            f'"seconds":{{{timings},"total":{ended - self.started:.6f}}}}}\n'
+        )
+        return ",".join(parts)
+
+
+_text = encode_basestring_ascii
+
+
+class AccessLog(Service):
+    """Writes records to a file or to standard output, in batches.
+
+    A disk that is full or a file that cannot be written loses lines, never requests: the loss is
+    said once, with the number of lines when writing works again.
+
+    Attributes:
+        deadline: When the waiting lines are written.
+    """
+
+    log = Logger()
+
+    def __init__(self, timer: CoarseTimer, path: str | None) -> None:
+        """Write to `path`; `-` is standard output, `None` nowhere."""
+        self._timer = timer
+        self._path = path
+        self._file: FileIO | None = None
+        self._lines: list[str] = []
+        self._lost = 0
+        self._torn = False
+        self.deadline = NEVER
+
+    def privilegedStartService(self) -> None:
+        """Open the file; an `OSError` goes to the caller."""
+        super().privilegedStartService()
+        self.open()
+
+    def startService(self) -> None:
+        super().startService()
+        self._timer.add(self)
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._timer.discard(self)
+        self.expired(0.0)
+        if self._file is not None:
+            self._file.close()
+
+    def open(self) -> None:
+        """Open the file, anew if it was open: what log rotation asks for."""
+        if self._path is None:
+            return
+        # twistd replaces `sys.stdout` with its own log, so standard output is the descriptor.
+        stdout = self._path == "-"
+        before, self._file = self._file, FileIO(1 if stdout else self._path, "a", not stdout)
+        if before is not None:
+            before.close()
+
+    def write(self, record: Record, ended: float) -> None:
+        """Take a record whose exchange has ended."""
+        if self._path is None:
+            return
+        self._lines.append(record.line(ended))
+        if len(self._lines) >= BATCH:
+            self.expired(0.0)
+        elif self.deadline == NEVER:
+            self.deadline = ended + RESOLUTION / 2
+
+    def expired(self, now: float) -> None:
+        """Write what waits."""
+        self.deadline = NEVER
+        lines, self._lines = self._lines, []
+        if not lines or self._file is None:
+            return
+        data = "".join(lines).encode("ascii")
+        if self._torn:  # A line that was cut must not garble the next one.
+            data = b"\n" + data
+        written = 0
+        try:
+            while written < len(data):
+                written += self._file.write(data[written:]) or 0
+        except OSError as error:
+            self._torn = written > 0
+            if not self._lost:
+                self.log.error(
+                    "access_log: cannot write to {path}: {error}; lines are lost until it works",
+                    path=self._path,
+                    error=error,
+                )
+            self._lost += len(lines)
+            return
+        self._torn = False
+        if self._lost:
+            self.log.warn("access_log: works again; {lost} lines were lost", lost=self._lost)
+            self._lost = 0

@@ -1,0 +1,500 @@
+"""One connection of a client: requests in, answers out, in order."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Protocol, cast
+
+from twisted.internet import protocol
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from lbproxy.config.model import Listener
+from lbproxy.errors import (
+    BodyTimeout,
+    ClientGone,
+    HeadTimeout,
+    MalformedMessage,
+    ProxyError,
+)
+from lbproxy.forward import problem
+from lbproxy.forward.fields import Peer, Values, framing_fields, wants_close
+from lbproxy.http1 import serialize
+from lbproxy.http1.message import End, Fields, Framing, RequestHead
+from lbproxy.http1.parser import RequestParser
+from lbproxy.observe.accesslog import Record
+from lbproxy.proxy.site import Site
+from lbproxy.transport.timer import NEVER
+
+#: Bytes of pipelined requests that are held while an answer is under way.
+PIPELINE_LIMIT = 65536
+
+#: Seconds for which a client may take to see an early answer (RFC 9112 section 9.6).
+LINGER = 2.0
+
+#: A body must come at this rate, after this many seconds.
+BODY_FLOOR, BODY_GRACE = 240, 10.0
+
+
+class Answerer(Protocol):
+    """Who answers a request. It is told of the request, and calls the `Downstream` to answer."""
+
+    def request_data(self, data: bytes) -> None:
+        """A piece of the request's body, its framing removed."""
+
+    def request_end(self, trailers: Fields) -> None:
+        """The request is whole."""
+
+    def abandon(self, error: ProxyError) -> None:
+        """The client broke the exchange: stop, and answer nothing any more."""
+
+    def pause_answer(self) -> None:
+        """The client reads more slowly than the answer comes."""
+
+    def resume_answer(self) -> None:
+        """The client has caught up."""
+
+
+class Request(Enum):
+    """How much of the present request has been read."""
+
+    HEAD = "head"
+    BODY = "body"
+    WHOLE = "whole"
+
+
+class Answer(Enum):
+    """How much of the present answer has been given."""
+
+    NONE = "none"
+    BEGUN = "begun"
+    WHOLE = "whole"
+
+
+class Life(Enum):
+    """What the connection is for now."""
+
+    OPEN = "open"
+    TUNNEL = "tunnel"
+    LINGERING = "lingering"
+    CLOSED = "closed"
+
+
+@implementer(IPushProducer)
+class Downstream(protocol.Protocol):
+    """Speaks HTTP/1.1 with a client (RFC 9112).
+
+    Attributes:
+        head: The present request's head.
+        peer: Who the client is.
+        record: What the access log will say of the present exchange.
+        deadline: When the client has to have done what is awaited from it.
+    """
+
+    head: RequestHead
+    record: Record
+    peer: Peer
+
+    def __init__(self, site: Site, listener: Listener) -> None:
+        self._site = site
+        self._clock = site.clock
+        self._listener = listener
+        self._timeouts = listener.timeouts
+        self._parser = RequestParser(listener.limits)
+        self._answerer: Answerer | None = None
+        self._life = Life.OPEN
+        self._request = Request.HEAD
+        self._answer = Answer.NONE
+        self._persist = True
+        self._chunked = False
+        self._clogged = False
+        self._held = False
+        self._advancing = False
+        self._out: list[bytes] = []
+        self._head_began = NEVER
+        self._body_began = 0.0
+        self._body_seen = 0
+        self.deadline = NEVER
+
+    @property
+    def _socket(self) -> ITCPTransport:
+        return cast(ITCPTransport, self.transport)
+
+    # What Twisted tells.
+
+    def connectionMade(self) -> None:
+        """Await the first request."""
+        transport: Any = self.transport
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+        # With this the transport says when the client does not keep up.
+        transport.registerProducer(self, True)
+        self.peer = self._site.peer_of(self._listener, transport)
+        self._site.joined(self)
+        self.deadline = self._clock.seconds() + self._timeouts.head
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read a part of a request."""
+        if self._life is Life.OPEN:
+            self._parser.feed(data)
+            self._advance()
+        elif self._life is Life.TUNNEL and self._answerer is not None:
+            self.record.bytes_in += len(data)
+            self._answerer.request_data(data)
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
+        """The client closed, or we did."""
+        tunnel = self._life is Life.TUNNEL
+        self._life = Life.CLOSED
+        self._site.left(self)
+        answerer, self._answerer = self._answerer, None
+        if answerer is not None:
+            gone = ClientGone("the client closed its connection")
+            answerer.abandon(gone)
+            self._log_end(None if tunnel else gone)
+
+    def pauseProducing(self) -> None:
+        """The transport's queue to the client is full."""
+        self._clogged = True
+        self.deadline = self._clock.seconds() + self._timeouts.idle
+        if self._answerer is not None:
+            self._answerer.pause_answer()
+
+    def resumeProducing(self) -> None:
+        """The transport's queue to the client is empty."""
+        self._clogged = False
+        self.deadline = NEVER
+        if self._answerer is not None:
+            self._answerer.resume_answer()
+        else:
+            self._await_request()
+            self._advance()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; `connectionLost` follows."""
+
+    # What an answerer asks for.
+
+    @property
+    def listener_name(self) -> str:
+        """The listener that accepted the connection."""
+        return self._listener.name
+
+    def own_authority(self) -> bytes:
+        """Our address as the client sees it, for a request of HTTP/1.0 without `Host`."""
+        address = self._socket.getHost()
+        host, port = getattr(address, "host", "localhost"), getattr(address, "port", None)
+        host = f"[{host}]" if ":" in host else host
+        return (host if port is None else f"{host}:{port}").encode("ascii")
+
+    @property
+    def clogged(self) -> bool:
+        """Whether the client is behind with reading."""
+        return self._clogged
+
+    def begin_answerer(self, answerer: Answerer) -> None:
+        """Say who answers the present request."""
+        self._answerer = answerer
+
+    def informational(self, status: int, reason: bytes, fields: Fields) -> None:
+        """Give a 1xx answer, which HTTP/1.0 does not know (RFC 9110 section 15.2)."""
+        if self.head.minor and self._answer is Answer.NONE:
+            self._out.append(serialize.response(status, reason, fields))
+            self.flush()
+
+    def answer(
+        self, status: int, reason: bytes, fields: Fields, framing: Framing, length: int
+    ) -> None:
+        """Begin the answer.
+
+        Args:
+            status: 101, or 200 to 599.
+            reason: The reason phrase.
+            fields: All fields but those of the connection and the framing.
+            framing: How the body ends where it comes from; the client's version decides how it
+                ends there.
+            length: Bytes of the body, if the framing is `LENGTH`.
+        """
+        self._answer = Answer.BEGUN
+        self.record.status = status
+        self.record.answered = self._clock.seconds() - self.record.started
+        if framing is Framing.CHUNKED or framing is Framing.UNTIL_CLOSE:
+            if self.head.minor:
+                framing = Framing.CHUNKED
+                self._chunked = True
+            else:
+                framing = Framing.UNTIL_CLOSE
+                self._persist = False
+        if self._request is not Request.WHOLE or self._site.draining:
+            self._persist = False
+        fields += framing_fields(framing, length)
+        if status == 101:
+            fields += [(b"Connection", b"upgrade"), (b"Upgrade", b"websocket")]
+        elif not self._persist:
+            fields.append((b"Connection", b"close"))
+        elif not self.head.minor:
+            fields.append((b"Connection", b"keep-alive"))
+        self._out.append(serialize.response(status, reason, fields))
+
+    def answer_data(self, data: bytes) -> None:
+        """Give a piece of the answer's body; it is sent at the next `flush`."""
+        self.record.bytes_out += len(data)
+        self._out.append(serialize.chunk(data) if self._chunked else data)
+
+    def answer_end(self, trailers: Fields) -> None:
+        """End the answer, and go on with the next request."""
+        if self._chunked:
+            self._out.append(serialize.last_chunk(trailers))
+        self._answer = Answer.WHOLE
+        self.flush()
+        self._finish(None)
+
+    def flush(self) -> None:
+        """Send what has been given, in one write."""
+        out = self._out
+        if out:
+            self._out = []
+            self._socket.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def cut(self, error: ProxyError) -> None:
+        """Close, so that the client can see that the answer is not whole."""
+        self.flush()
+        self._persist = False
+        self._finish(error)
+
+    def fail(self, error: ProxyError) -> None:
+        """Answer with an error of ours, if nothing has been answered yet."""
+        if self._answer is not Answer.NONE:
+            self.cut(error)
+            return
+        self.record.reason, self.record.detail = error.reason, error.detail
+        fields, body = problem.problem(error, self.record.request_id, self.head.values)
+        self._site.local_answer(self, error.status, fields, body)
+
+    def pause_request(self) -> None:
+        """Read no more of the request's body for now."""
+        if not self._held:
+            self._held = True
+            self._socket.pauseProducing()
+
+    def resume_request(self) -> None:
+        """Read on."""
+        if self._held and self._life is not Life.CLOSED:
+            self._held = False
+            self._body_began = self._clock.seconds()
+            self._body_seen = self.record.bytes_in
+            self._socket.resumeProducing()
+            self._advance()
+
+    def begin_tunnel(self, tunnel: Answerer) -> bytes:
+        """After a 101: bytes go through as they are, to `tunnel`.
+
+        Returns:
+            Those that came behind the request.
+        """
+        self.flush()
+        self._life = Life.TUNNEL
+        self._answerer = tunnel
+        self.deadline = NEVER
+        return self._parser.take_rest()
+
+    def end_tunnel(self) -> None:
+        """The backend has closed: close behind what it sent."""
+        self._answer = Answer.WHOLE
+        self._persist = False
+        self._finish(None)
+
+    # What the site asks for.
+
+    def drain(self) -> None:
+        """End after the present exchange; now, if there is none."""
+        transport: Any = self.transport
+        quiet = not hasattr(transport, "is_quiet") or transport.is_quiet()
+        if self._answerer is None and not self._parser.mid_message and quiet:
+            self._close()
+
+    def abort(self) -> None:
+        """End now."""
+        cast(Any, self.transport).abortConnection()
+
+    def expired(self, now: float) -> None:
+        """The client was awaited for too long."""
+        if self._life is Life.LINGERING or self._clogged:
+            self.abort()
+        elif self._answerer is None:
+            if self._parser.mid_message:
+                limit = self._timeouts.head
+                detail = f"The request's head did not come within {limit} s."
+                self._refuse(HeadTimeout(detail, knob=self._knob("timeouts.head")))
+            else:
+                self._close()
+        elif self._request is Request.BODY:
+            self._judge_body(now)
+        else:
+            self.deadline = NEVER
+
+    # The rest is ours.
+
+    def _knob(self, key: str) -> str:
+        return f"listeners.{self._listener.name}.{key}"
+
+    def _advance(self) -> None:
+        """Take what has been read, until the present exchange has to end first."""
+        if self._advancing or self._clogged:
+            return
+        self._advancing = True
+        try:
+            while self._life is Life.OPEN and self._request is not Request.WHOLE:
+                if self._held and self._request is Request.BODY:
+                    break
+                event = self._parser.next_event()
+                if event is None:
+                    break
+                if isinstance(event, bytes):
+                    self._take_data(event)
+                elif isinstance(event, End):
+                    self._take_end(event)
+                else:
+                    self._begin(event)
+        except MalformedMessage as error:
+            if error.knob is not None:
+                error.knob = self._knob(error.knob)
+            self._refuse(error)
+        finally:
+            self._advancing = False
+        self._after_reading()
+
+    def _after_reading(self) -> None:
+        if self._life is not Life.OPEN:
+            return
+        if self._request is Request.HEAD and self._head_began == NEVER:
+            if self._parser.mid_message:
+                self._head_began = self._clock.seconds()
+                self.deadline = self._head_began + self._timeouts.head
+        elif self._request is Request.WHOLE and self._parser.buffered > PIPELINE_LIMIT:
+            self.pause_request()
+
+    def _begin(self, head: RequestHead) -> None:
+        now = self._clock.seconds()
+        self.head = head
+        self.record = self._new_record(now, head.values)
+        self.record.method = head.method.decode("ascii")
+        self.record.target = head.target.decode("latin-1")
+        self.record.version = head.minor
+        self._persist = not wants_close(head.minor, head.values)
+        self._chunked = False
+        self._answer = Answer.NONE
+        if head.framing is Framing.NONE:
+            self._parser.next_event()  # Its end, which needs no more bytes.
+            self._request = Request.WHOLE
+            self.deadline = NEVER
+        else:
+            self._request = Request.BODY
+            self._body_began, self._body_seen = now, 0
+            self.deadline = now + min(BODY_GRACE, self._timeouts.body)
+        self._site.open(self)
+
+    def _new_record(self, now: float, values: Values) -> Record:
+        began = min(self._head_began, now)
+        return Record(
+            started=began,
+            request_id=self._site.request_id(self.peer, values),
+            client=self.peer.address.decode("ascii"),
+            listener=self._listener.name,
+            headed=now - began,
+        )
+
+    def _take_data(self, data: bytes) -> None:
+        self.record.bytes_in += len(data)
+        if self._answerer is not None:
+            self._answerer.request_data(data)
+
+    def _take_end(self, end: End) -> None:
+        self._request = Request.WHOLE
+        self.deadline = NEVER
+        if self._answerer is not None:
+            self._answerer.request_end(end.trailers)
+
+    def _judge_body(self, now: float) -> None:
+        """Go on, or give up a body that makes no progress or too little."""
+        if self._held:  # We are the ones who do not read.
+            self._body_began, self._body_seen = now, self.record.bytes_in
+            self.deadline = now + self._timeouts.body
+            return
+        seconds = now - self._body_began
+        came = self.record.bytes_in - self._body_seen
+        if seconds >= self._timeouts.body and not came:
+            detail = f"No byte of the request's body came for {self._timeouts.body} s."
+        elif seconds >= BODY_GRACE and came < BODY_FLOOR * seconds:
+            detail = f"The request's body came at less than {BODY_FLOOR} bytes a second."
+        else:
+            if came:
+                self._body_began, self._body_seen = now, self.record.bytes_in
+            self.deadline = now + min(BODY_GRACE, self._timeouts.body)
+            return
+        self._refuse(BodyTimeout(detail, knob=self._knob("timeouts.body")))
+
+    def _refuse(self, error: ProxyError) -> None:
+        """The client broke the rules: say so if that is still possible, and close."""
+        answerer, self._answerer = self._answerer, None
+        self._persist = False
+        if answerer is not None:
+            answerer.abandon(error)
+        else:
+            self.record = self._new_record(self._clock.seconds(), {})
+            self.head = RequestHead(b"", b"", 1, [], {}, Framing.NONE, 0)
+            self._request, self._answer, self._chunked = Request.BODY, Answer.NONE, False
+        self.fail(error)
+
+    def _finish(self, error: ProxyError | None) -> None:
+        """The exchange is over, whole unless there is an error."""
+        self._answerer = None
+        self._log_end(error)
+        if not self._persist or error is not None:
+            self._close(cut=error is not None)
+            return
+        self._request = Request.HEAD
+        self._head_began = NEVER
+        if self._held:
+            self._held = False
+            self._socket.resumeProducing()
+        self._await_request()
+        if not self._advancing:
+            self._advance()
+
+    def _await_request(self) -> None:
+        self.deadline = self._clock.seconds() + self._timeouts.idle
+
+    def _log_end(self, error: ProxyError | None) -> None:
+        record = self.record
+        if error is not None:
+            record.reason, record.detail = error.reason, error.detail
+            if self._answer is Answer.NONE:
+                record.status = error.status
+        self._site.log(record)
+
+    def _close(self, *, cut: bool = False) -> None:
+        """Close behind what was sent.
+
+        Where the client may still be sending, closing at once would reset the connection and could
+        take the answer with it, so only our side is closed first (RFC 9112 section 9.6).
+        """
+        transport: Any = self.transport
+        transport.unregisterProducer()
+        if cut and self._answer is Answer.BEGUN and not self._chunked:
+            # A body that the end of the connection ends would look whole: reset.
+            self._life = Life.CLOSED
+            transport.abortConnection()
+            return
+        rest = self._request is Request.BODY or self._parser.buffered
+        if rest and hasattr(transport, "loseWriteConnection"):
+            self._life = Life.LINGERING
+            self.deadline = self._clock.seconds() + LINGER
+            transport.loseWriteConnection()
+            if self._held:
+                transport.resumeProducing()
+            return
+        self._life = Life.CLOSED
+        transport.loseConnection()

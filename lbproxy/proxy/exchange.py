@@ -1,0 +1,390 @@
+"""A request on its way to a backend, and its answer on the way back.
+
+An attempt at one backend is a Deferred that ends in the answer's head or in a typed error. Failover
+is its errback: it reads the error's class in the retry table and chooses the next attempt. What
+comes behind the head goes through without Deferreds.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lbproxy.balance.pool import Backend
+from lbproxy.config.model import Route
+from lbproxy.errors import (
+    AnswerCut,
+    BadAnswer,
+    BodyTooLarge,
+    GatewayStatus,
+    NoBackend,
+    ProxyError,
+    QueueFull,
+    Stage,
+    UpstreamError,
+)
+from lbproxy.forward import fields
+from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry, method_class
+from lbproxy.http1 import serialize
+from lbproxy.http1.message import Fields, Framing, RequestHead, ResponseHead
+from lbproxy.observe.accesslog import Attempt
+from lbproxy.proxy.queue import Waiter
+from lbproxy.proxy.tunnel import Tunnel
+from lbproxy.proxy.upstream import Upstream
+from lbproxy.proxy.upstreams import Upstreams
+
+if TYPE_CHECKING:
+    from lbproxy.proxy.downstream import Downstream
+    from lbproxy.proxy.site import Site
+
+#: A request that must not be sent twice takes a kept-alive connection only if it was used this
+#: many seconds ago at most: it is then unlikely that the backend is about to close it.
+FRESH = 1.0
+
+
+class Decision(Enum):
+    """What follows a failed attempt, as the access log says it."""
+
+    RETRY = "retry"
+    RETRY_FREE = "retry_free"
+    NOT_SAFE = "not_safe"
+    ATTEMPTS_SPENT = "attempts_spent"
+    BODY_NOT_KEPT = "body_not_kept"
+    NO_OTHER_BACKEND = "no_other_backend"
+    BUDGET_SPENT = "budget_spent"
+
+
+class Exchange:
+    """One request and its answer, through a pool."""
+
+    log = Logger()
+
+    def __init__(
+        self, site: Site, downstream: Downstream, route: Route, upstreams: Upstreams, target: bytes,
+        host: bytes,
+    ) -> None:
+        """Prepare to forward.
+
+        Args:
+            site: What all exchanges share.
+            downstream: Who asked; its `head` is the request.
+            route: The route that matched.
+            upstreams: The pool that the route names.
+            target: The request-target in origin form.
+            host: The authority that was asked for.
+        """
+        head = downstream.head
+        self._site = site
+        self._clock = site.clock
+        self._downstream = downstream
+        self._record = downstream.record
+        self._route = route
+        self._upstreams = upstreams
+        self._pool = upstreams.pool
+        self._head = head
+        self._upgrade = fields.upgrade_to(head)
+        self._method_class = method_class(head.method, b"idempotency-key" in head.values)
+        self._wire_head = serialize.request(
+            head.method,
+            target,
+            fields.request_fields(
+                head, host, downstream.peer, self._record.request_id.encode(), self._upgrade
+            ),
+        )
+        self._tee = Tee(site.replay_memory)
+        self._unsent: list[bytes] = []
+        self._body_end: bytes | None = b"" if head.framing is Framing.NONE else None
+        self._tried: set[Backend] = set()
+        self._fresh = False
+        self._backend: Backend | None = None
+        self._connecting: Deferred[Upstream] | None = None
+        self._upstream: Upstream | None = None
+        self._waiter: Waiter | None = None
+        self._queued_since = 0.0
+
+    def start(self) -> None:
+        """Begin with the first attempt."""
+        self._upstreams.budget.request(self._clock.seconds())
+        self._attempt()
+
+    # What the client's side tells.
+
+    def request_data(self, data: bytes) -> None:
+        """A piece of the request's body: on to the backend, and into the replay buffer."""
+        limit = self._route.max_body
+        if limit is not None and self._record.bytes_in > limit:
+            self._give_up()
+            knob = f"routes[path={self._route.path}].max_body"
+            self._downstream.fail(BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob))
+            return
+        if self._head.framing is Framing.CHUNKED:
+            data = serialize.chunk(data)
+        self._tee.append(data)
+        if self._upstream is None:
+            self._unsent.append(data)
+            self._downstream.pause_request()  # It goes on when there is a connection.
+        else:
+            self._upstream.write(data)
+
+    def request_end(self, trailers: Fields) -> None:
+        """The request is whole."""
+        end = b""
+        if self._head.framing is Framing.CHUNKED:
+            end = serialize.last_chunk(fields.trailer_fields(trailers))
+        self._body_end = end
+        if self._upstream is not None:
+            self._end_request(self._upstream)
+
+    def abandon(self, error: ProxyError) -> None:
+        """The client broke the exchange; the backend is not to blame."""
+        if self._record.attempts and self._record.attempts[-1].outcome is None:
+            self._record.attempts[-1].outcome = error.reason
+        self._give_up()
+
+    def pause_answer(self) -> None:
+        """The client is behind."""
+        if self._upstream is not None:
+            self._upstream.pause_answer()
+
+    def resume_answer(self) -> None:
+        """The client has caught up."""
+        if self._upstream is not None:
+            self._upstream.resume_answer()
+
+    # What the backend's side tells.
+
+    def informational(self, head: ResponseHead) -> None:
+        """A 1xx answer goes on, `100 Continue` too: it is the backend's to give."""
+        self._downstream.informational(head.status, head.reason, fields.informational_fields(head))
+
+    def answer_data(self, data: bytes) -> None:
+        """A piece of the answer's body."""
+        self._downstream.answer_data(data)
+
+    def answer_end(self, trailers: Fields) -> None:
+        """The answer is whole."""
+        self._upstream = None
+        self._finish()
+        self._downstream.answer_end(fields.trailer_fields(trailers))
+
+    def answer_cut(self, error: AnswerCut) -> None:
+        """The answer broke off: nothing can be retried, and the client must see it."""
+        assert self._backend is not None
+        self._upstream = None
+        attempt = self._record.attempts[-1]
+        attempt.outcome, attempt.stage = error.reason, error.reached.value
+        attempt.detail, attempt.decision = error.detail, "answer_begun"
+        self._pool.failed(self._backend, error, self._clock.seconds())
+        self._finish()
+        self._downstream.cut(error)
+
+    def flush(self) -> None:
+        """Send what one read brought."""
+        self._downstream.flush()
+
+    def pause_request(self) -> None:
+        """The backend is behind."""
+        self._downstream.pause_request()
+
+    def resume_request(self) -> None:
+        """The backend has caught up."""
+        self._downstream.resume_request()
+
+    # An attempt, from the choice to the head of its answer.
+
+    def _attempt(self) -> None:
+        now = self._clock.seconds()
+        backend = self._pool.choose(self._tried, now)
+        if backend is None:
+            self._no_backend(now)
+            return
+        self._backend = backend
+        self._pool.acquire(backend)
+        attempt = Attempt(backend.name, now, degraded=self._pool.degraded)
+        self._record.attempts.append(attempt)
+        connections = self._upstreams.connections(backend)
+        upstream = None
+        if not self._fresh:
+            unsafe = self._method_class is MethodClass.UNSAFE
+            upstream = connections.take(FRESH if unsafe else None)
+        if upstream is not None:
+            attempt.reused, attempt.connected = True, 0.0
+            self._send(upstream)
+        else:
+            self._connecting = connections.connect()
+            self._connecting.addCallbacks(self._connected, self._attempt_failed)
+            self._connecting.addErrback(self._broke)
+
+    def _no_backend(self, now: float) -> None:
+        """Wait if it is only that all have enough to do; else say that nobody is there."""
+        if not self._pool.saturated(self._tried):
+            self._finish()
+            self._downstream.fail(self._nobody())
+            return
+        self._queued_since = now
+        try:
+            self._waiter = self._upstreams.waiting.join(self._admitted, self._refused)
+        except QueueFull as error:
+            self._refused(error)
+
+    def _admitted(self) -> None:
+        self._waiter = None
+        self._record.queued += self._clock.seconds() - self._queued_since
+        self._attempt()
+
+    def _refused(self, error: QueueFull) -> None:
+        self._waiter = None
+        self._record.queued += self._clock.seconds() - self._queued_since
+        self._finish()
+        self._downstream.fail(error)
+
+    def _connected(self, upstream: Upstream) -> None:
+        self._connecting = None
+        attempt = self._record.attempts[-1]
+        attempt.connected = self._clock.seconds() - attempt.started
+        self._send(upstream)
+
+    def _send(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        body = self._tee.pieces if self._tee.whole else self._unsent
+        self._unsent = []
+        data = b"".join((self._wire_head, *body)) if body else self._wire_head
+        answer = upstream.request(self._head, data, self)
+        answer.addCallback(self._answered)
+        answer.addErrback(self._attempt_failed)
+        answer.addErrback(self._broke)
+        if self._body_end is not None:
+            self._end_request(upstream)
+        elif not upstream.clogged:
+            self._downstream.resume_request()
+
+    def _end_request(self, upstream: Upstream) -> None:
+        if self._body_end:
+            upstream.write(self._body_end)
+        upstream.end_request()
+
+    def _answered(self, head: ResponseHead) -> None:
+        now = self._clock.seconds()
+        attempt = self._record.attempts[-1]
+        attempt.first_byte = now - attempt.started
+        assert self._backend is not None and self._upstream is not None
+        unwanted = self._unwanted(head)
+        if unwanted is not None:
+            self._upstream.abort()
+            raise unwanted
+        attempt.outcome = "answered"
+        self._pool.answered(self._backend, head.status, now)
+        self._tee.release()
+        self._give_answer(head)
+
+    def _unwanted(self, head: ResponseHead) -> UpstreamError | None:
+        """Why an answer that is well-formed is not given to the client."""
+        if head.status == 101 and self._upgrade is None:
+            return BadAnswer("switched protocols unasked")
+        if head.status in self._route.retry_on:
+            verdict = may_retry(Stage.GATEWAY_STATUS, self._method_class)
+            more = len(self._record.attempts) < self._pool.config.retry.attempts
+            assert self._backend is not None
+            if (
+                verdict is not Verdict.NO
+                and more
+                and self._tee.whole
+                and self._pool.has_other(self._tried, self._backend)
+            ):
+                return GatewayStatus(f"answered {head.status}")
+        return None
+
+    def _give_answer(self, head: ResponseHead) -> None:
+        assert self._backend is not None and self._upstream is not None
+        answer = fields.response_fields(
+            head, self._record.request_id.encode(), self._site.http_date()
+        )
+        if self._route.expose_backend:
+            answer.append((b"X-Served-By", self._backend.name.encode()))
+        if head.values.get(b"content-type", [b""])[0].startswith(b"text/event-stream"):
+            self._upstream.stream_answer()
+        if head.status == 101:
+            self._downstream.answer(head.status, head.reason, answer, Framing.NONE, 0)
+            Tunnel(self._downstream, self._upstream, self._finish)
+            return
+        self._downstream.answer(head.status, head.reason, answer, head.framing, head.length)
+        if self._downstream.clogged:
+            self._upstream.pause_answer()
+
+    def _attempt_failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):  # We gave up ourselves.
+            return
+        failure.trap(UpstreamError)
+        error = cast(UpstreamError, failure.value)
+        assert self._backend is not None
+        backend = self._backend
+        self._upstream = self._connecting = None
+        decision = self._decide(error)
+        attempt = self._record.attempts[-1]
+        attempt.outcome, attempt.stage = error.reason, error.reached.value
+        attempt.detail, attempt.decision = error.detail, decision.value
+        self._pool.failed(backend, error, self._clock.seconds())
+        if error.reached is Stage.REUSED_AND_CLOSED:
+            self._fresh = True  # Nothing says that the backend is ill: a new connection will do.
+        else:
+            self._tried.add(backend)
+        self._release()
+        if decision in (Decision.RETRY, Decision.RETRY_FREE):
+            self._attempt()
+            return
+        self._finish()
+        if all(tried.stage == Stage.NOTHING_SENT.value for tried in self._record.attempts):
+            self._downstream.fail(self._nobody())
+        else:
+            self._downstream.fail(error)
+
+    def _decide(self, error: UpstreamError) -> Decision:
+        """Whether another attempt follows a failed one, and if not, why."""
+        verdict = may_retry(error.reached, self._method_class)
+        if verdict is Verdict.NO:
+            return Decision.NOT_SAFE
+        if len(self._record.attempts) >= self._pool.config.retry.attempts:
+            return Decision.ATTEMPTS_SPENT
+        if error.reached is not Stage.NOTHING_SENT and not self._tee.whole:
+            return Decision.BODY_NOT_KEPT
+        if verdict is Verdict.FREE:
+            return Decision.RETRY_FREE
+        assert self._backend is not None
+        if not self._pool.has_other(self._tried, self._backend):
+            return Decision.NO_OTHER_BACKEND
+        if not self._upstreams.budget.spend(self._clock.seconds()):
+            return Decision.BUDGET_SPENT
+        return Decision.RETRY
+
+    def _nobody(self) -> NoBackend:
+        return NoBackend(f'No backend of pool "{self._pool.name}" can answer now.')
+
+    def _broke(self, failure: Failure) -> None:
+        """A fault of ours: this exchange ends, and nothing else."""
+        self.log.failure("an exchange failed", failure)
+        self._give_up()
+        self._downstream.fail(ProxyError())
+
+    def _give_up(self) -> None:
+        if self._waiter is not None:
+            self._upstreams.waiting.leave(self._waiter)
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        self._finish()
+
+    def _release(self) -> None:
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            self._upstreams.release(backend)
+
+    def _finish(self) -> None:
+        self._tee.release()
+        self._release()

@@ -1,0 +1,84 @@
+"""The connections of one backend: those that wait for a request, and new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from lbproxy.config.model import Backend, UpstreamTimeouts
+from lbproxy.proxy.upstream import Upstream
+from lbproxy.transport.connect import connect
+from lbproxy.transport.timer import NEVER, CoarseTimer
+
+
+class Connections:
+    """Kept-alive connections, last in first out, so that the load keeps few of them warm.
+
+    Attributes:
+        deadline: When the oldest of them has waited for as long as the backend's profile allows.
+    """
+
+    def __init__(
+        self, reactor: Any, timer: CoarseTimer, backend: Backend, timeouts: UpstreamTimeouts
+    ) -> None:
+        self._reactor = reactor
+        self._clock = IReactorTime(reactor)
+        self._timer = timer
+        self._backend = backend
+        self._timeouts = timeouts
+        self._idle: list[Upstream] = []
+        self.deadline = NEVER
+        timer.add(self)
+
+    def take(self, max_idle: float | None = None) -> Upstream | None:
+        """The connection that was used last, if one is usable.
+
+        Args:
+            max_idle: Seconds for which it may have been idle at most; the profile's by default.
+        """
+        limit = self._backend.idle_limit
+        if max_idle is not None:
+            limit = min(limit, max_idle)
+        oldest = self._clock.seconds() - limit
+        while self._idle and self._idle[-1].idle_since >= oldest:
+            upstream = self._idle.pop()
+            if upstream.is_usable():
+                return upstream
+            upstream.abort()
+        return None
+
+    def connect(self) -> Deferred[Upstream]:
+        """A new connection, or `ConnectFailed`."""
+        return connect(self._reactor, self._backend.address, self._build, self._timeouts.connect)
+
+    def put(self, upstream: Upstream) -> None:
+        """Keep a connection for the next request."""
+        if self._backend.idle_limit <= 0.0:
+            upstream.close()
+            return
+        self._idle.append(upstream)
+        if self.deadline == NEVER:
+            self.deadline = upstream.idle_since + self._backend.idle_limit
+
+    def forget(self, upstream: Upstream) -> None:
+        """A connection closed while it was idle."""
+        if upstream in self._idle:
+            self._idle.remove(upstream)
+
+    def expired(self, now: float) -> None:
+        """Close those that have been idle for too long: the first in the list."""
+        oldest = now - self._backend.idle_limit
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle.pop(0).close()
+        self.deadline = self._idle[0].idle_since + self._backend.idle_limit if self._idle else NEVER
+
+    def close(self) -> None:
+        """Close all that are idle, and keep none from now on."""
+        self._timer.discard(self)
+        while self._idle:
+            self._idle.pop().close()
+
+    def _build(self) -> Upstream:
+        return Upstream(self._clock, self._timer, self._timeouts, self)

@@ -1,0 +1,105 @@
+"""A bound endpoint, from the config's `[listeners.NAME]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.internet.tcp import Port
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lbproxy.config.model import Listener
+from lbproxy.errors import ConfigError
+from lbproxy.proxy.downstream import Downstream
+from lbproxy.proxy.site import Site
+from lbproxy.transport.holder import holder_of
+from lbproxy.transport.optimistic import OptimisticServer
+
+
+class DownstreamFactory(Factory):
+    """Makes a `Downstream` for each client."""
+
+    noisy = False
+
+    def __init__(self, site: Site, listener: Listener) -> None:
+        self._site = site
+        self._listener = listener
+
+    def buildProtocol(self, addr: IAddress | None) -> Downstream:
+        return Downstream(self._site, self._listener)
+
+
+class ListenerService(Service):
+    """Binds early, while the process may still have privileges, and accepts when told to.
+
+    Until `accept`, clients wait in the kernel's queue: they are not refused.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, site: Site, config: Listener) -> None:
+        self._reactor = reactor
+        self._site = site
+        self._config = config
+        self._port: Any = None
+
+    def privilegedStartService(self) -> None:
+        """Bind.
+
+        Raises:
+            ConfigError: If that is not possible, with the address, who holds it, and the knob.
+        """
+        super().privilegedStartService()
+        endpoint = serverFromString(self._reactor, self._config.endpoint)
+        listening = endpoint.listen(DownstreamFactory(self._site, self._config))
+        failures: list[Failure] = []
+        listening.addCallbacks(self._bound, failures.append)
+        for failure in failures:
+            raise ConfigError(self._cannot_listen(failure))
+
+    def accept(self) -> None:
+        """Accept clients from now on."""
+        if hasattr(self._port, "startReading"):
+            self._port.startReading()
+        self.log.info("{name} listens on {endpoint}", name=self._config.name, endpoint=self.address)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, for people."""
+        host = self._port.getHost()
+        name = getattr(host, "host", None)
+        if name is None:
+            return self._config.endpoint
+        return f"http://{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}/"
+
+    def stopService(self) -> Deferred[None]:
+        """Refuse new clients. Fires when the port is closed."""
+        super().stopService()
+        port, self._port = self._port, None
+        if port is None:
+            return maybeDeferred(lambda: None)
+        return maybeDeferred(port.stopListening)
+
+    def _bound(self, port: Any) -> None:
+        self._port = port
+        if isinstance(port, Port):
+            port.transport = OptimisticServer
+        if hasattr(port, "stopReading"):
+            port.stopReading()
+
+    def _cannot_listen(self, failure: Failure) -> str:
+        knob = f"listeners.{self._config.name}.endpoint"
+        error = failure.value
+        if not isinstance(error, CannotListenError):
+            return f"{knob}: cannot listen on {self._config.endpoint}: {failure.getErrorMessage()}"
+        reason = getattr(error.socketError, "strerror", None) or error.socketError
+        where = f"port {error.port}"
+        holder = holder_of(error.port) if isinstance(error.port, int) else None
+        held = f" (held by {holder})" if holder is not None else ""
+        return f"{knob}: cannot listen on {where}: {reason}{held}; end it, or choose another port"

@@ -1,0 +1,367 @@
+"""One connection to a backend."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPushProducer, IReactorTime, ITCPTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from lbproxy.config.model import UpstreamTimeouts
+from lbproxy.errors import (
+    AnswerCut,
+    BadAnswer,
+    FirstByteTimeout,
+    MalformedMessage,
+    ReusedConnectionClosed,
+    UpstreamClosed,
+    UpstreamError,
+)
+from lbproxy.forward.fields import wants_close
+from lbproxy.http1.message import End, Fields, Framing, RequestHead, ResponseHead
+from lbproxy.http1.parser import ResponseParser
+from lbproxy.transport.connect import Dialled
+from lbproxy.transport.timer import NEVER, CoarseTimer
+
+
+class Awaiting(Protocol):
+    """Who awaits an answer. What it gets comes in this order, the head by a Deferred."""
+
+    def informational(self, head: ResponseHead) -> None:
+        """A 1xx head, before the answer's own."""
+
+    def answer_data(self, data: bytes) -> None:
+        """A piece of the answer's body, its framing removed."""
+
+    def answer_end(self, trailers: Fields) -> None:
+        """The answer is whole; the connection is not the caller's any more."""
+
+    def answer_cut(self, error: AnswerCut) -> None:
+        """The answer broke off after its head."""
+
+    def flush(self) -> None:
+        """All that one read brought has been given."""
+
+    def pause_request(self) -> None:
+        """The backend reads more slowly than the client sends."""
+
+    def resume_request(self) -> None:
+        """The backend has caught up."""
+
+
+class State(Enum):
+    """What a connection to a backend is doing."""
+
+    IDLE = "idle"
+    WAITING = "waiting"
+    ANSWERING = "answering"
+    TUNNEL = "tunnel"
+    CLOSED = "closed"
+
+
+class Keeper(Protocol):
+    """Who keeps connections that may serve another request."""
+
+    def put(self, upstream: Upstream) -> None:
+        """The connection is idle."""
+
+    def forget(self, upstream: Upstream) -> None:
+        """An idle connection closed."""
+
+
+@implementer(IPushProducer)
+class Upstream(Dialled):
+    """Sends a request to a backend and reads its answer, one at a time.
+
+    Attributes:
+        reused: Whether this connection has served a request before the present one.
+        idle_since: When it last became idle, in the clock's seconds.
+        clogged: Whether the backend is behind with reading.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, timer: CoarseTimer, timeouts: UpstreamTimeouts, keeper: Keeper
+    ) -> None:
+        self._clock = clock
+        self._timer = timer
+        self._timeouts = timeouts
+        self._keeper = keeper
+        self._parser = ResponseParser()
+        self._state = State.IDLE
+        self._heard = False
+        self._sent = False
+        self._keep = False
+        self._paused = False
+        self._read_timeout = timeouts.read
+        self._awaiting: Awaiting | None = None
+        self._answer: Deferred[ResponseHead] | None = None
+        self.reused = False
+        self.clogged = False
+        self.idle_since = 0.0
+        self.deadline = NEVER
+
+    @property
+    def _socket(self) -> ITCPTransport:
+        return cast(ITCPTransport, self.transport)
+
+    # What Twisted tells.
+
+    def connectionMade(self) -> None:
+        """Be ready for a request."""
+        transport: Any = self.transport
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+        # With this the transport says when the backend does not keep up.
+        transport.registerProducer(self, True)
+        self._timer.add(self)
+        super().connectionMade()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read a part of the answer."""
+        awaiting = self._awaiting
+        if awaiting is None:  # Idle: nobody asked for this (RFC 9112 section 9.2).
+            self._drop()
+            return
+        if self._state is State.TUNNEL:
+            self.deadline = self._clock.seconds() + self._timeouts.stream
+            awaiting.answer_data(data)
+            awaiting.flush()
+            return
+        self._heard = True
+        if self._state is State.ANSWERING:
+            self.deadline = self._clock.seconds() + self._read_timeout
+        self._parser.feed(data)
+        self._read_events(awaiting)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """The backend closed, or we did."""
+        state, self._state = self._state, State.CLOSED
+        self._timer.discard(self)
+        awaiting, self._awaiting = self._awaiting, None
+        if state is State.IDLE:
+            self._keeper.forget(self)
+        elif awaiting is None:
+            pass  # Given up: nobody awaits anything.
+        elif state is State.TUNNEL:
+            awaiting.answer_end([])
+        elif state is State.WAITING:
+            self._fail_attempt(self._lost_before_head(reason))
+        else:
+            self._lost_within_body(awaiting, reason)
+
+    def pauseProducing(self) -> None:
+        """The transport's queue to the backend is full."""
+        self.clogged = True
+        if self._awaiting is not None:
+            if self._state is State.WAITING:
+                self.deadline = self._clock.seconds() + self._timeouts.read
+            self._awaiting.pause_request()
+
+    def resumeProducing(self) -> None:
+        """The transport's queue to the backend is empty."""
+        self.clogged = False
+        if self._awaiting is not None:
+            if self._state is State.WAITING:
+                self._await_head()
+            self._awaiting.resume_request()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; `connectionLost` follows."""
+
+    # What the exchange asks for.
+
+    def is_usable(self) -> bool:
+        """Whether an idle connection may take a request: nothing came, not even its end."""
+        transport: Any = self.transport
+        return self._state is State.IDLE and (
+            not hasattr(transport, "is_quiet") or transport.is_quiet()
+        )
+
+    def request(self, head: RequestHead, data: bytes, awaiting: Awaiting) -> Deferred[ResponseHead]:
+        """Send a request's head.
+
+        Args:
+            head: The request; its method says how the answer is framed.
+            data: The head as it goes on the wire.
+            awaiting: Gets what follows the answer's head.
+
+        Returns:
+            The answer's head, or it fails with an `UpstreamError`.
+        """
+        assert self._state is State.IDLE, self._state
+        self._state = State.WAITING
+        self._heard = self._sent = self._keep = False
+        self._awaiting = awaiting
+        self._answer = answer = Deferred[ResponseHead]()
+        self._parser.expect(head.method)
+        self.deadline = NEVER
+        self._socket.write(data)
+        return answer
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the request's body, framed, or of what goes through a tunnel."""
+        if self._state is State.ANSWERING:
+            self.deadline = self._clock.seconds() + self._read_timeout
+        elif self._state is State.TUNNEL:
+            self.deadline = self._clock.seconds() + self._timeouts.stream
+        self._socket.write(data)
+
+    def end_request(self) -> None:
+        """The request has been written whole: from now on the backend is waited for."""
+        self._sent = True
+        if self._state is State.WAITING:
+            self._await_head()
+
+    def begin_tunnel(self, awaiting: Awaiting) -> bytes:
+        """After a 101: bytes go through as they are, to `awaiting`.
+
+        Returns:
+            Those that came behind the head.
+        """
+        self._awaiting = awaiting
+        self._state = State.TUNNEL
+        self.deadline = self._clock.seconds() + self._timeouts.stream
+        return self._parser.take_rest()
+
+    def stream_answer(self) -> None:
+        """This answer is a stream, which may be silent for longer."""
+        self._read_timeout = self._timeouts.stream
+
+    def pause_answer(self) -> None:
+        """Read nothing more for now."""
+        if not self._paused:
+            self._paused = True
+            self._socket.pauseProducing()
+
+    def resume_answer(self) -> None:
+        """Read on."""
+        if self._paused:
+            self._paused = False
+            self.deadline = self._clock.seconds() + self._read_timeout
+            self._socket.resumeProducing()
+
+    def close(self) -> None:
+        """Close in order, what was written first."""
+        self._awaiting = None
+        if self._state is State.IDLE:
+            self._keeper.forget(self)
+        self._state = State.CLOSED
+        transport: Any = self.transport
+        transport.unregisterProducer()
+        transport.loseConnection()
+
+    def abort(self) -> None:
+        """Give up the exchange; nobody is told any more."""
+        self._awaiting = self._answer = None
+        self._drop()
+
+    def expired(self, now: float) -> None:
+        """The backend kept silent for too long."""
+        self.deadline = NEVER
+        awaiting = self._awaiting
+        if self._state is State.WAITING:
+            self._drop()
+            limit = self._timeouts.first_byte
+            self._fail_attempt(FirstByteTimeout(f"no answer within {limit} s"))
+        elif awaiting is not None and not self._paused:
+            self._awaiting = None
+            self._drop()
+            if self._state is State.TUNNEL:
+                awaiting.answer_end([])
+            else:
+                awaiting.answer_cut(AnswerCut(f"silent for {self._read_timeout} s"))
+
+    # The rest is ours.
+
+    def _await_head(self) -> None:
+        """The backend's time runs only while it is the one who has to act."""
+        self.deadline = self._clock.seconds() + self._timeouts.first_byte if self._sent else NEVER
+
+    def _drop(self) -> None:
+        if self._state is State.IDLE:
+            self._keeper.forget(self)
+            self._state = State.CLOSED
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def _fail_attempt(self, error: UpstreamError) -> None:
+        self._awaiting = None
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.errback(Failure(error))
+
+    def _lost_before_head(self, reason: Failure) -> UpstreamError:
+        if self.reused and not self._heard:
+            return ReusedConnectionClosed("the kept-alive connection was closed")
+        return UpstreamClosed(f"closed before its answer: {reason.getErrorMessage()}")
+
+    def _lost_within_body(self, awaiting: Awaiting, reason: Failure) -> None:
+        self._parser.feed_eof()
+        try:
+            event = self._parser.next_event()
+        except MalformedMessage:
+            event = None
+        # A reset is no end, even where the end of the connection would be (RFC 9112 section 8).
+        if isinstance(event, End) and reason.check(ConnectionDone):
+            awaiting.answer_end(event.trailers)
+        else:
+            awaiting.answer_cut(AnswerCut(f"cut: {reason.getErrorMessage()}"))
+
+    def _read_events(self, awaiting: Awaiting) -> None:
+        try:
+            while self._awaiting is awaiting:
+                event = self._parser.next_event()
+                if event is None:
+                    break
+                if isinstance(event, bytes):
+                    awaiting.answer_data(event)
+                elif isinstance(event, End):
+                    self._finish(awaiting, event)
+                    return
+                elif event.informational:
+                    awaiting.informational(event)
+                else:
+                    self._begin_answer(event)
+        except MalformedMessage as error:
+            self._malformed(awaiting, error)
+            return
+        awaiting.flush()
+
+    def _begin_answer(self, head: ResponseHead) -> None:
+        self._state = State.ANSWERING
+        self._read_timeout = self._timeouts.read
+        self.deadline = self._clock.seconds() + self._read_timeout
+        answer, self._answer = self._answer, None
+        assert answer is not None
+        self._keep = head.framing is not Framing.UNTIL_CLOSE and not wants_close(
+            head.minor, head.values
+        )
+        answer.callback(head)
+
+    def _finish(self, awaiting: Awaiting, end: End) -> None:
+        # First the connection, so that the next request of this client finds it idle.
+        self._awaiting = None
+        self.deadline = NEVER
+        reusable = self._keep and self._sent and not self._parser.buffered
+        if reusable and not self._paused:
+            self._state = State.IDLE
+            self.reused = True
+            self.idle_since = self._clock.seconds()
+            self._keeper.put(self)
+        else:
+            self._drop()
+        awaiting.answer_end(end.trailers)
+
+    def _malformed(self, awaiting: Awaiting, error: MalformedMessage) -> None:
+        waiting = self._state is State.WAITING
+        self._awaiting = None
+        self._drop()
+        if waiting:
+            self._fail_attempt(BadAnswer(error.detail))
+        else:
+            awaiting.answer_cut(AnswerCut(error.detail))

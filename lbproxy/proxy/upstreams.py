@@ -1,0 +1,48 @@
+"""A pool at work: its backends' connections, its queue, its retry budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from lbproxy.balance.pool import Backend, Pool
+from lbproxy.forward.budget import RetryBudget
+from lbproxy.proxy.idle import Connections
+from lbproxy.proxy.queue import WaitingRoom
+from lbproxy.transport.timer import CoarseTimer
+
+
+class Upstreams:
+    """What the exchanges of one pool share.
+
+    Attributes:
+        pool: Decides which backend is next.
+        waiting: Requests for which no backend has room.
+        budget: How many retries there may be.
+    """
+
+    def __init__(self, reactor: Any, timer: CoarseTimer, pool: Pool) -> None:
+        config = pool.config
+        self.pool = pool
+        self.waiting = WaitingRoom(IReactorTime(reactor), timer, config.name, config.queue)
+        self.budget = RetryBudget(config.retry.budget)
+        self._connections = {
+            backend: Connections(reactor, timer, backend.config, config.timeouts)
+            for backend in pool.backends
+        }
+
+    def connections(self, backend: Backend) -> Connections:
+        """The connections of a backend."""
+        return self._connections[backend]
+
+    def release(self, backend: Backend) -> None:
+        """An exchange is done with a backend; the first that waits may have its place."""
+        self.pool.release(backend)
+        self.waiting.admit_next()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self.waiting.close()
+        for connections in self._connections.values():
+            connections.close()

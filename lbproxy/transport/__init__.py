@@ -1,0 +1,1 @@
+"""Sockets: transports that write at once, connecting, and one coarse timer for all of them."""

@@ -1,0 +1,63 @@
+"""One coarse timer for all connections, instead of a delayed call for each request.
+
+A delayed call costs microseconds to make and cancel, and nearly none of them ever fires. Here a
+connection states its deadline in an attribute, which costs nothing, and a look at all of them twice
+a second finds those that are over: 50 ns each, so 10,000 connections cost 0.1 % of a core.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+#: How late a deadline may be noticed, in seconds.
+RESOLUTION = 0.5
+
+#: A deadline that never comes.
+NEVER = float("inf")
+
+
+class Timed(Protocol):
+    """Something that has a deadline.
+
+    Attributes:
+        deadline: When `expired` is to be called, in the clock's seconds; `NEVER` for not at all.
+    """
+
+    deadline: float
+
+    def expired(self, now: float) -> None:
+        """The deadline is over. Sets a new one, or is called again at each tick."""
+
+
+class CoarseTimer(Service):
+    """Calls `expired` on what is registered here and over its deadline."""
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._timed: set[Timed] = set()
+        self._loop = LoopingCall(self._tick)
+        self._loop.clock = clock
+        self.add, self.discard = self._timed.add, self._timed.discard
+
+    def startService(self) -> None:
+        super().startService()
+        self._loop.start(RESOLUTION, now=False)
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._loop.stop()
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        for timed in [timed for timed in self._timed if timed.deadline <= now]:
+            try:
+                timed.expired(now)
+            except Exception:  # One connection's fault must not stop the clock of all.
+                self.log.failure("the deadline of {timed} failed", timed=timed)
