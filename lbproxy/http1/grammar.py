@@ -1,0 +1,71 @@
+"""The ABNF of RFC 9110, 9112 and 3986 as patterns of bytes.
+
+All repetitions are possessive, so that a match takes time linear in its input. A pattern is for
+`fullmatch` unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+
+#: What may stand in a line: visible ASCII, obs-text, space and tab (RFC 9110 section 5.5).
+TEXT = rb"[\t\x20-\x7e\x80-\xff]*+"
+
+_FIELD_LINES = rb"(?:" + TOKEN + rb":" + TEXT + rb"\r\n)*+"
+
+#: A whole head but for its last empty line: method, target, major and minor version, field lines.
+REQUEST_HEAD = re.compile(
+    rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])\r\n(" + _FIELD_LINES + rb")"
+)
+
+#: Major and minor version, status, reason, field lines. Servers that leave out the reason often
+#: leave out the space before it too.
+RESPONSE_HEAD = re.compile(
+    rb"HTTP/([0-9])\.([0-9]) ([1-5][0-9]{2})(?: (" + TEXT + rb"))?\r\n(" + _FIELD_LINES + rb")"
+)
+
+TRAILERS = re.compile(_FIELD_LINES)
+
+#: For `findall` over lines that have matched: names, and values without the space before them.
+FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+
+#: For `search`: what no head may have, so that a head need not be whole to be refused.
+NEVER_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
+
+# What browsers send, which is RFC 3986 and a few characters more: neither a fragment, nor what one
+# reader takes for a slash or the end of the target and another does not.
+_PLAIN = rb"[!$&-;=?-\[\]-~]*+"
+_PATH = _PLAIN + rb"(?:%[0-9A-Fa-f]{2}" + _PLAIN + rb")*+"
+
+# A comma would be valid in a name (RFC 3986 section 3.2.2), and also joins two lines of `Host`.
+_NAME = rb"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})++"
+_LITERAL = rb"\[(?:[0-9A-Fa-f:.]++|[vV][0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+,;=:]++)\]"
+_HOST = rb"(?:" + _NAME + rb"|" + _LITERAL + rb")"
+
+#: `Host`, and the authority of a target: no user, and an `http` URI has a host (RFC 9110 4.2).
+HOST = re.compile(_HOST + rb"(?::[0-9]{0,5})?")
+
+#: The forms of a target (RFC 9112 section 3.2); the absolute form gives its authority.
+ORIGIN_FORM = re.compile(rb"/" + _PATH)
+ABSOLUTE_FORM = re.compile(
+    rb"[hH][tT][tT][pP][sS]?://(" + _HOST + rb"(?::[0-9]{0,5})?)(?:[/?]" + _PATH + rb")?"
+)
+AUTHORITY_FORM = re.compile(_HOST + rb":[0-9]{1,5}")
+
+#: One length, written in the one way that all readers read alike.
+LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}")
+
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
+
+#: A chunk's first line: its size and its extensions (RFC 9112 section 7.1).
+CHUNK_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,16})((?:[ \t]*+;[ \t]*+"
+    + TOKEN
+    + rb"(?:[ \t]*+=[ \t]*+(?:"
+    + TOKEN
+    + rb"|"
+    + _QUOTED
+    + rb"))?)*+)"
+)
