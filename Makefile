@@ -1,0 +1,76 @@
+# make run    the whole shop: balancer on :3000, backends on :3001 and :3002
+# make test   all tests
+# make dev    as run, started anew when a file changes
+# make lint   ruff and mypy
+# make trial  the unit tests under Twisted's own runner
+# make lower  the unit tests with the oldest dependencies that setup.cfg admits
+# make venv   only the virtual environment
+# make clean  remove what these made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+SOURCES := lbproxy ordering backend_klein backend_flask twisted
+# The folders whose tests open no sockets and start no programs.
+UNITS := tests.http1 tests.forward tests.balance tests.health tests.config tests.static \
+	tests.proxy tests.probe tests.observe tests.transport tests.ordering
+SHOP := $(BIN)/twistd --nodaemon --pidfile= lbproxy --with-backends
+
+.PHONY: run dev test lint trial lower venv clean
+
+run: $(VENV)/ready-to-run
+	@exec $(SHOP)
+
+dev: $(VENV)/ready-to-develop
+	@exec $(BIN)/watchfiles --sigint-timeout 30 --filter python '$(SHOP)' $(SOURCES)
+
+test: $(VENV)/ready-to-test
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/ready-to-test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+trial: $(VENV)/ready-to-test
+	@$(BIN)/python -m twisted.trial --temp-directory build/trial $(UNITS)
+
+lower: $(VENV)-lower/ready
+	@$(VENV)-lower/bin/python -m twisted.trial --temp-directory build/trial-lower $(UNITS)
+
+venv: $(VENV)/ready-to-run
+
+clean:
+	rm -rf $(VENV) $(VENV)-lower build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python $(VENV)-lower/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "lbproxy needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "This Python cannot make virtual environments; install python3-venv first" >&2; \
+		exit 1; }
+	@echo "Making a virtual environment in $(@:/bin/python=)/"
+	@$(PYTHON) -m venv $(@:/bin/python=)
+
+$(VENV)/ready-to-run: $(VENV)/bin/python setup.cfg constraints.txt
+	@echo "Installing what the shop needs"
+	@$(BIN)/python $(PIP) --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/ready-to-test: $(VENV)/bin/python setup.cfg constraints.txt
+	@echo "Installing what the shop and its tests need"
+	@$(BIN)/python $(PIP) --constraint constraints.txt --editable '.[test]'
+	@touch $@ $(VENV)/ready-to-run
+
+$(VENV)/ready-to-develop: $(VENV)/bin/python setup.cfg constraints.txt
+	@echo "Installing what the shop and its reloading need"
+	@$(BIN)/python $(PIP) --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/ready-to-run
+
+$(VENV)-lower/ready: $(VENV)-lower/bin/python setup.cfg constraints-lower.txt
+	@echo "Installing the oldest dependencies that setup.cfg admits"
+	@$(VENV)-lower/bin/python $(PIP) --constraint constraints-lower.txt --editable . \
+		hypothesis h11 httptools
+	@touch $@
