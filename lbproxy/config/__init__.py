@@ -1,0 +1,1 @@
+"""What to run: a TOML file, or the defaults, as frozen values that were checked once."""
