@@ -28,13 +28,16 @@ COUNT = 2000
 
 #: What we refuse and h11 or llhttp accepts, each with a message that shows it.
 STRICTER: dict[str, bytes] = {
-    "Content-Length repeated": b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0",
+    "Content-Length repeated": b"GET / HTTP/1.1\r\nHost: a\r\n"
+    b"Content-Length: 0\r\nContent-Length: 0",
     "Content-Length as a list": b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 0",
     "Content-Length with leading zeros": b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 00",
-    "Content-Length with Transfer-Encoding": b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0",
+    "Content-Length with Transfer-Encoding": b"GET / HTTP/1.1\r\nHost: a\r\n"
+    b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0",
     "obs-fold": b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c",
     "control in a value": b"GET / HTTP/1.1\r\nHost: a\r\nA: \x01",
-    "coding below chunked": b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0",
+    "coding below chunked": b"GET / HTTP/1.1\r\nHost: a\r\n"
+    b"Transfer-Encoding: gzip, chunked\r\n\r\n0",
     "Host doubled": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b",
     "fragment": b"GET /#a HTTP/1.1\r\nHost: a\r\nA: b",
     "bad escape": b"GET /% HTTP/1.1\r\nHost: a\r\nA: b",
