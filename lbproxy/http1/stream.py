@@ -47,7 +47,6 @@ class State(Enum):
 
 
 _BODY_STATES = {
-    Framing.NONE: State.NONE,
     Framing.LENGTH: State.LENGTH,
     Framing.CHUNKED: State.CHUNK_LINE,
     Framing.UNTIL_CLOSE: State.UNTIL_CLOSE,
@@ -111,6 +110,8 @@ class MessageStream:
         """Go on in a body."""
         while True:
             state = self._state
+            if state is State.NONE:
+                return self._end([])
             if state is State.LENGTH or state is State.CHUNK_DATA:
                 if self._left:
                     return self._cut(self._left)
@@ -135,13 +136,12 @@ class MessageStream:
                 if self._eof and not self.buffered:
                     return self._end([])
                 return self._cut(self.buffered)
-            elif state is State.NONE:
-                return self._end([])
             else:  # Idle, a tunnel, or failed.
                 return None
 
     def _begin_body(self, framing: Framing, length: int) -> None:
-        self._state = _BODY_STATES[framing]
+        # Most requests have no body, and an Enum is slow to hash.
+        self._state = State.NONE if framing is Framing.NONE else _BODY_STATES[framing]
         self._left = length
         self._extensions = 0
 
@@ -217,7 +217,7 @@ class MessageStream:
             self._scanned = len(buffer)
             return None
         self._at = end + 4
-        return bytes(memoryview(buffer)[at : end + 2])
+        return bytes(buffer[at : end + 2])
 
     def _too_large(self, begin: bytes) -> MalformedMessage:
         limit = self._limits.head
