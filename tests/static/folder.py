@@ -39,7 +39,8 @@ def read_whole(answer: FileAnswer) -> bytes:
     pieces = []
     for part in answer.parts:
         if isinstance(part, Span):
-            assert answer.file is not None and part.length > 0
+            assert answer.file is not None
+            assert part.length > 0
             part = os.pread(answer.file, part.length, part.offset)
         pieces.append(part)
     if answer.file is not None:

@@ -68,7 +68,8 @@ class OpenFileTests(FolderCase):
 
     def refused(self, *names: str) -> int | None:
         """The number of the error that names lead to."""
-        return self.assertRaises(OSError, self.content, *names).errno
+        error: OSError = self.assertRaises(OSError, self.content, *names)
+        return error.errno
 
     def test_regular(self) -> None:
         """A file tells its size and time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.parser import BytesParser
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,7 +166,7 @@ class MultipartTests(SynchronousTestCase):
         )
         self.assertEqual(length, len(body))
         head = b"Content-Type: multipart/byteranges; boundary=part-1\r\n\r\n"
-        read = BytesParser().parsebytes(head + body)
+        read: Any = BytesParser().parsebytes(head + body)
         self.assertEqual(
             [(part["Content-Range"], part.get_payload()) for part in read.get_payload()],
             [
