@@ -1,6 +1,7 @@
 """The config as frozen values; their defaults are the balancer's defaults.
 
-Nothing is checked here: `load.py` checks a file, and names the key at fault.
+A field's type says what its key accepts; values made in Python are taken as they are, while
+`load.py` checks those of a file and names the key at fault.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import sys
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Annotated
 
 import attrs
 
+from lbproxy.config import kinds
+from lbproxy.config.kinds import YEAR, Kind, Named, Switched
 from lbproxy.http1.parser import HeadLimits
-
-Network = IPv4Network | IPv6Network
 
 #: Seconds for which each server keeps an idle connection unless it is told otherwise; 0 is never.
 KEEP_ALIVE = {
@@ -25,14 +27,27 @@ KEEP_ALIVE = {
     "werkzeug": 0.0,
 }
 
-#: Bytes of a head, its field lines, and bytes of the request-target.
-HEAD_LIMITS = HeadLimits(head=16384, fields=100, target=8192)
-
 #: Seconds for which a connection to an unknown server may be idle before it is used again.
 UNKNOWN_IDLE_LIMIT = 1.5
 
+#: Policies of the design that a later version brings.
+BALANCERS_TO_COME = ("least_loaded", "two_choices", "consistent_hash", "peak_ewma")
+
 #: The part of a server's keep-alive that we use: it must not close while we send.
 KEEP_ALIVE_USED = 0.8
+
+Seconds = Annotated[float, kinds.number("seconds", 0.0, YEAR, above=True)]
+SecondsOrZero = Annotated[float, kinds.number("seconds", 0.0, YEAR)]
+Count = Annotated[int, kinds.count("a whole number", 1, 1_000_000)]
+CountOrZero = Annotated[int, kinds.count("a whole number", 0, 1_000_000)]
+Bytes = Annotated[int, kinds.count("bytes", 0, 2**63 - 1)]
+Weight = Annotated[int, kinds.count("a whole number", 0, 1000)]
+Share = Annotated[float, kinds.number("a ratio", 0.0, 1.0)]
+Text = Annotated[str, Kind(kinds.text)]
+Flag = Annotated[bool, Kind(kinds.flag)]
+Network = Annotated[IPv4Network | IPv6Network, Kind(kinds.network)]
+Server = Annotated[str, kinds.one_of(KEEP_ALIVE)]
+BalancerName = Annotated[str, kinds.one_of(("round_robin",), BALANCERS_TO_COME)]
 
 
 @attrs.frozen
@@ -45,9 +60,9 @@ class DownstreamTimeouts:
         idle: Between requests.
     """
 
-    head: float = 10.0
-    body: float = 30.0
-    idle: float = 75.0
+    head: Seconds = 10.0
+    body: Seconds = 30.0
+    idle: Seconds = 75.0
 
 
 @attrs.frozen
@@ -61,10 +76,10 @@ class Listener:
         trusted: Peers whose `X-Forwarded-*` and `X-Request-Id` are believed.
     """
 
-    name: str
-    endpoint: str
+    name: Text
+    endpoint: Text
     timeouts: DownstreamTimeouts = DownstreamTimeouts()
-    limits: HeadLimits = HEAD_LIMITS
+    limits: HeadLimits = attrs.field(factory=HeadLimits)
     trusted: tuple[Network, ...] = ()
 
 
@@ -85,16 +100,16 @@ class Route:
         retry_on: Statuses of 502, 503 and 504 that are tried again elsewhere.
     """
 
-    path: str
-    pool: str | None = None
-    static: str | None = None
-    listener: str | None = None
-    host: str | None = None
-    methods: tuple[str, ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
-    expose_backend: bool = False
-    max_body: int | None = None
-    retry_on: frozenset[int] = frozenset()
+    path: Annotated[str, Kind(kinds.prefix)]
+    pool: Text | None = None
+    static: Text | None = None
+    listener: Text | None = None
+    host: Annotated[str, Kind(kinds.host)] | None = None
+    methods: tuple[Annotated[str, Kind(kinds.method)], ...] = ()
+    headers: Annotated[tuple[tuple[str, str], ...], Kind(kinds.headers)] = ()
+    expose_backend: Flag = False
+    max_body: Bytes | None = None
+    retry_on: Annotated[frozenset[int], Kind(kinds.gateway_statuses)] = frozenset()
 
 
 @attrs.frozen
@@ -109,11 +124,11 @@ class Health:
         fall: Failures in a row that take a backend down.
     """
 
-    path: str = "/health"
-    interval: float = 5.0
-    timeout: float = 1.0
-    rise: int = 2
-    fall: int = 3
+    path: Annotated[str, Kind(kinds.probe_path)] = "/health"
+    interval: Seconds = 5.0
+    timeout: Seconds = 1.0
+    rise: Count = 2
+    fall: Count = 3
 
 
 @attrs.frozen
@@ -127,10 +142,10 @@ class UpstreamTimeouts:
         stream: The same, for event streams and after an upgrade.
     """
 
-    connect: float = 2.0
-    first_byte: float = 30.0
-    read: float = 60.0
-    stream: float = 3600.0
+    connect: Seconds = 2.0
+    first_byte: Seconds = 30.0
+    read: Seconds = 60.0
+    stream: Seconds = 3600.0
 
 
 @attrs.frozen
@@ -142,8 +157,8 @@ class Retry:
         budget: Retries in proportion to requests.
     """
 
-    attempts: int = 3
-    budget: float = 0.2
+    attempts: Count = 3
+    budget: Share = 0.2
 
 
 @attrs.frozen
@@ -155,8 +170,8 @@ class Queue:
         wait: For how many seconds.
     """
 
-    length: int = 1024
-    wait: float = 5.0
+    length: CountOrZero = 1024
+    wait: Seconds = 5.0
 
 
 @attrs.frozen
@@ -168,14 +183,14 @@ class Backend:
         address: `host:port`, `[v6]:port` or `unix:/path`.
         weight: Its share of the requests; 0 is none.
         server: A key of `KEEP_ALIVE`, if it is known what runs there.
-        keep_alive: Seconds for which it keeps an idle connection, if not what is usual for `server`.
+        keep_alive: Seconds for which it keeps an idle connection, if not as usual for `server`.
     """
 
-    name: str
-    address: str
-    weight: int = 1
-    server: str | None = None
-    keep_alive: float | None = None
+    name: Annotated[str, Kind(kinds.backend_name)]
+    address: Annotated[str, Kind(kinds.address)]
+    weight: Weight = 1
+    server: Server | None = None
+    keep_alive: SecondsOrZero | None = None
 
     @property
     def idle_limit(self) -> float:
@@ -202,15 +217,15 @@ class Pool:
         queue: Where more than that wait.
     """
 
-    name: str
+    name: Text
     backends: tuple[Backend, ...]
-    balancer: str = "round_robin"
-    health: Health | None = Health()
+    balancer: BalancerName = "round_robin"
+    health: Annotated[Health | None, Switched(Health)] = Health()
     timeouts: UpstreamTimeouts = UpstreamTimeouts()
     retry: Retry = Retry()
-    slow_start: float = 10.0
-    ejection: bool = True
-    max_in_flight: int = 256
+    slow_start: SecondsOrZero = 10.0
+    ejection: Flag = True
+    max_in_flight: Count = 256
     queue: Queue = Queue()
 
 
@@ -222,7 +237,7 @@ class Stop:
         drain: Seconds in which exchanges may finish.
     """
 
-    drain: float = 30.0
+    drain: SecondsOrZero = 30.0
 
 
 @attrs.frozen
@@ -237,12 +252,12 @@ class Config:
         workers: Processes that serve.
     """
 
-    listeners: tuple[Listener, ...]
+    listeners: Annotated[tuple[Listener, ...], Named(Listener)]
     routes: tuple[Route, ...]
-    pools: tuple[Pool, ...] = ()
+    pools: Annotated[tuple[Pool, ...], Named(Pool)] = ()
     stop: Stop = Stop()
-    access_log: str | None = "-"
-    workers: int = 1
+    access_log: Annotated[str | None, Switched(Text)] = "-"
+    workers: Annotated[int, Kind(kinds.workers)] = 1
 
 
 def default_config() -> Config:

@@ -1,0 +1,290 @@
+"""What the values of a config may be: each kind checks one value, and says what it expected."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import attrs
+
+#: The longest time, in seconds: a year. Beyond it a value is a slip, and timers overflow.
+YEAR = 31_536_000.0
+
+#: The greatest integer that every TOML reader knows.
+_LARGEST = 2**63
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
+_ADDRESS = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*)):([0-9]{1,5})")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
+_GATEWAY_STATUSES = frozenset((502, 503, 504))
+
+
+class Wrong(ValueError):
+    """A value that its kind does not accept; the text goes behind the key."""
+
+
+@attrs.frozen
+class Kind:
+    """A check of one value, for `Annotated`.
+
+    Attributes:
+        read: Gives the value for the model, or raises `Wrong`.
+    """
+
+    read: Callable[[object], Any]
+
+
+@attrs.frozen
+class Named:
+    """Marks a tuple of values that a file writes as a table by name.
+
+    Attributes:
+        each: Their class; it has a field `name`.
+    """
+
+    each: type
+
+
+@attrs.frozen
+class Switched:
+    """Marks a value that `false` turns off, which the model says by `None`.
+
+    Attributes:
+        kind: What stands there otherwise.
+    """
+
+    kind: Any
+
+
+def shown(value: object) -> str:
+    """A value as TOML would have it, shortened."""
+    match value:
+        case dict():
+            return "a table"
+        case list():
+            return "a list"
+        case datetime() | date() | time():
+            return value.isoformat()
+        case float():
+            return repr(value)
+        case int() if abs(value) > _LARGEST:
+            return "a number far too large"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def expected(what: str, value: object) -> Wrong:
+    """What is raised for a value that is something else."""
+    return Wrong(f"expected {what}, found {shown(value)}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question that names the known word that was probably meant; empty if none is near."""
+    words = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), words, 1)
+    return f"; did you mean {words[near[0]]}?" if near else ""
+
+
+def number(what: str, least: float, most: float, *, above: bool = False) -> Kind:
+    """A number in a range.
+
+    Args:
+        what: What it counts, for people.
+        least: The smallest value.
+        most: The greatest value.
+        above: Whether it must be greater than `least`.
+    """
+    bounds = f"above {least:g}" if above else f"from {least:g}"
+    wanted = f"{what} {bounds} to {most:.0f}" if most < YEAR else f"{what} {bounds}, a year at most"
+
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise expected(wanted, value)
+        if not least <= value <= most or (above and value == least):  # NaN is refused too.
+            raise expected(wanted, value)
+        return float(value)
+
+    return Kind(read)
+
+
+def count(what: str, least: int, most: int) -> Kind:
+    """A whole number in a range, both ends included."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise expected(f"{what} from {least} to {most}", value)
+        return value
+
+    return Kind(read)
+
+
+def flag(value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise expected("true or false", value)
+    return value
+
+
+def text(value: object) -> str:
+    """A string that is not empty."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise expected("a string", value)
+    return value
+
+
+def table(value: object) -> dict[str, Any]:
+    """A table."""
+    if not isinstance(value, dict):
+        raise expected("a table", value)
+    return value
+
+
+def elements(value: object) -> list[Any]:
+    """A list."""
+    if not isinstance(value, list):
+        raise expected("a list", value)
+    return value
+
+
+def one_of(known: Iterable[str], not_yet: Iterable[str] = ()) -> Kind:
+    """One of some words.
+
+    Args:
+        known: Those that are accepted.
+        not_yet: Those that a later version will know.
+    """
+    words, later = tuple(known), frozenset(not_yet)
+
+    def read(value: object) -> str:
+        word = text(value)
+        if word in later:
+            raise Wrong(f"{shown(word)} is not available in this version")
+        if word not in words:
+            raise Wrong(f"expected {' or '.join(words)}, found {shown(word)}{nearest(word, words)}")
+        return word
+
+    return Kind(read)
+
+
+def backend_name(value: object) -> str:
+    """A name that can stand in `X-Served-By`."""
+    word = text(value)
+    if not word.isascii() or word != word.strip():
+        raise expected("a name in ASCII, since X-Served-By carries it", word)
+    return word
+
+
+def address(value: object) -> str:
+    """Where a backend listens: `host:port`, `[v6]:port` or `unix:/path`."""
+    where = text(value)
+    wrong = expected('"host:port", "[v6]:port" or "unix:/path"', where)
+    if where.startswith("unix:"):
+        if not where.startswith("unix:/"):
+            raise wrong
+        return where
+    found = _ADDRESS.fullmatch(where)
+    if found is None:
+        raise wrong
+    v6, name, port = found.groups()
+    if not 1 <= int(port) <= 65535:
+        raise Wrong(f"expected a port from 1 to 65535, found {port}")
+    if v6 is not None:
+        _ip(v6, 6, wrong)
+    elif re.fullmatch(r"[0-9.]+", name):
+        _ip(name, 4, wrong)
+    elif not _HOST.fullmatch(name):
+        raise wrong
+    return where
+
+
+def _ip(value: str, version: int, wrong: Wrong) -> None:
+    try:
+        found = ip_address(value).version
+    except ValueError:
+        raise wrong from None
+    if found != version:
+        raise wrong
+
+
+def network(value: object) -> Any:
+    """An address, or a network such as `10.0.0.0/8`."""
+    where = text(value)
+    try:
+        return ip_network(where)
+    except ValueError as error:
+        raise Wrong(f"expected an address or a network: {error}") from None
+
+
+def prefix(value: object) -> str:
+    """The path of a route, as requests are compared with it: decoded, and without `.` and `..`."""
+    path = text(value)
+    if not path.startswith("/"):
+        raise expected('a path that begins with "/"', path)
+    if any(mark in path for mark in "%?#"):
+        raise Wrong(f'a path is compared decoded, without its query: no "%", "?" or "#" in {path}')
+    segments = path.split("/")[1:]
+    if "" in segments[:-1] or "." in segments or ".." in segments:
+        raise Wrong(f'a path is compared without empty, "." and ".." segments: {path}')
+    return path
+
+
+def probe_path(value: object) -> str:
+    """What a probe asks for."""
+    path = text(value)
+    if not path.startswith("/") or not path.isascii() or " " in path or "#" in path:
+        raise expected('a path that begins with "/", percent-encoded', path)
+    return path
+
+
+def host(value: object) -> str:
+    """A name that requests ask for, without a port."""
+    name = text(value)
+    if name.startswith("[") and name.endswith("]"):
+        _ip(name[1:-1], 6, expected("a host name", name))
+    elif not _HOST.fullmatch(name):
+        raise expected("a host name without scheme, port or wildcard", name)
+    return name
+
+
+def method(value: object) -> str:
+    """A request's method."""
+    word = text(value)
+    if not _TOKEN.fullmatch(word):
+        raise expected("a method", word)
+    if word not in _METHODS and word.upper() in _METHODS:
+        raise Wrong(f"methods are case-sensitive: did you mean {word.upper()}?")
+    return word
+
+
+def headers(value: object) -> tuple[tuple[str, str], ...]:
+    """Fields by name."""
+    for name, content in table(value).items():
+        if not _TOKEN.fullmatch(name):
+            raise expected("names of header fields", name)
+        if not isinstance(content, str) or not content.isprintable() or content != content.strip():
+            raise expected(f"the value of {name} as a string", content)
+    return tuple(table(value).items())
+
+
+def gateway_statuses(value: object) -> frozenset[int]:
+    """Some of 502, 503 and 504."""
+    for status in elements(value):
+        if isinstance(status, bool) or status not in _GATEWAY_STATUSES:
+            raise expected("a list of 502, 503 or 504", status)
+    return frozenset(elements(value))
+
+
+def workers(value: object) -> int:
+    """How many processes serve: one, in this version."""
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value > 1):
+        raise Wrong("more than one worker is not available in this version")
+    if value != 1 or not isinstance(value, int) or isinstance(value, bool):
+        raise expected("1", value)
+    return value
