@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+from typing import ClassVar
+
+import attrs
 from twisted.python import usage
 
-from lbproxy.config.model import Config, default_config
+from lbproxy.config.kinds import Wrong, address
+from lbproxy.config.load import load
+from lbproxy.config.model import Backend, Config, default_config
+from lbproxy.errors import ConfigError
+
+_TCP = re.compile(r"(tcp6?:)(?:port=)?[0-9]+")
 
 
 class Options(usage.Options):
@@ -15,10 +25,104 @@ class Options(usage.Options):
     """
 
     synopsis = "[options]"
-    optFlags = [["with-backends", None, "Start and supervise the shop's two backends as well."]]
+    longdesc = """\
+Balances HTTP requests over backends, fails over when one breaks, and serves files. Without a
+config file it listens on port 3000, sends /api/ to 127.0.0.1:3001 and 127.0.0.1:3002 in turn, and
+serves ./public for the rest. The other options change one value of the config, from whichever
+place it came. `lbproxy check FILE` checks a config without starting anything."""
+
+    optFlags: ClassVar = [
+        ["with-backends", None, "Start and supervise the shop's two backends as well."],
+    ]
+    optParameters: ClassVar = [
+        ["config", "c", None, "The config, a TOML file."],
+        ["access-log", None, None, "Where the access log goes; - is standard output."],
+        ["port", None, None, "The port of the first listener."],
+        ["static", None, None, "The folder of the first route that serves files."],
+    ]
+    compData = usage.Completions(
+        optActions={
+            "config": usage.CompleteFiles("*.toml"),
+            "access-log": usage.CompleteFiles(),
+            "static": usage.CompleteDirs(),
+        }
+    )
 
     settings: Config
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._backends: list[Backend] = []
+
+    def opt_backend(self, where: str) -> None:
+        """A backend's host:port; repeat it for each. They replace those of the only pool."""
+        try:
+            self._backends.append(Backend(where, address(where)))
+        except Wrong as error:
+            raise usage.UsageError(f"--backend: {error}") from None
+
     def postOptions(self) -> None:
-        """Build the config."""
-        self.settings = default_config()
+        """Build the config.
+
+        Raises:
+            SystemExit: With the mistakes in the config file and nothing else, status 1.
+            usage.UsageError: If an option is wrong.
+        """
+        settings = self._from_file()
+        if self["port"] is not None:
+            settings = _with_port(settings, self["port"])
+        if self._backends:
+            settings = _with_backends(settings, tuple(self._backends))
+        if self["static"] is not None:
+            settings = _with_static(settings, self["static"])
+        if self["access-log"] is not None:
+            settings = attrs.evolve(settings, access_log=_absolute(self["access-log"]))
+        _look_for_folders(settings)
+        self.settings = settings
+
+    def _from_file(self) -> Config:
+        if self["config"] is None:
+            return default_config()
+        try:
+            return load(self["config"])
+        except ConfigError as error:
+            # After a UsageError twistd prints all options, and the mistakes would drown in them.
+            raise SystemExit(str(error)) from None
+
+
+def _absolute(path: str) -> str:
+    """A path that a later change of the working directory, as twistd makes, leaves alone."""
+    return path if path == "-" else os.path.abspath(path)
+
+
+def _with_port(settings: Config, port: str) -> Config:
+    first, *others = settings.listeners
+    if not port.isdecimal() or int(port) > 65535:
+        raise usage.UsageError(f"--port: expected a port from 0 to 65535, found {port}")
+    endpoint, changed = _TCP.subn(rf"\g<1>{int(port)}", first.endpoint, count=1)
+    if not changed:
+        raise usage.UsageError(f"--port: listeners.{first.name} listens on {first.endpoint}")
+    return attrs.evolve(settings, listeners=(attrs.evolve(first, endpoint=endpoint), *others))
+
+
+def _with_backends(settings: Config, backends: tuple[Backend, ...]) -> Config:
+    if len(settings.pools) != 1:
+        raise usage.UsageError(f"--backend: the config has {len(settings.pools)} pools, not one")
+    if len({backend.address for backend in backends}) < len(backends):
+        raise usage.UsageError("--backend: an address is given twice")
+    return attrs.evolve(settings, pools=(attrs.evolve(settings.pools[0], backends=backends),))
+
+
+def _with_static(settings: Config, folder: str) -> Config:
+    routes = list(settings.routes)
+    for index, route in enumerate(routes):
+        if route.static is not None:
+            routes[index] = attrs.evolve(route, static=os.path.abspath(folder))
+            return attrs.evolve(settings, routes=tuple(routes))
+    raise usage.UsageError("--static: the config has no route that serves files")
+
+
+def _look_for_folders(settings: Config) -> None:
+    for route in settings.routes:
+        if route.static is not None and not os.path.isdir(route.static):
+            raise usage.UsageError(f"no such folder: {route.static}; name one with --static")

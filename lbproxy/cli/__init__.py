@@ -1,0 +1,1 @@
+"""The `lbproxy` command: a module for each of its subcommands."""
