@@ -104,18 +104,22 @@ const one = (path, id) => `${path}/${encodeURIComponent(id)}`;
 export const getRestaurants = async (signal) =>
   (await request("GET", "/api/restaurants", { signal })).restaurants;
 
+export const getRestaurant = (id, signal) => request("GET", one("/api/restaurants", id), { signal });
+
 export const getMenu = async (id, signal) =>
   (await request("GET", `${one("/api/restaurants", id)}/menu`, { signal })).items;
 
-export const getOrders = async (signal) => (await request("GET", "/api/orders", { signal })).orders;
+/** The newest orders, and `next` if there are older ones. */
+export const getOrders = (signal) => request("GET", "/api/orders", { signal });
 
 export const getOrder = (id, signal) => request("GET", one("/api/orders", id), { signal });
 
 export const setStatus = (id, status) =>
   request("PATCH", `${one("/api/orders", id)}/status`, { body: { status } });
 
+/** What follows the number `after`; if that is null, the newest there are. */
 export const getNotifications = (after, signal) =>
-  request("GET", `/api/notifications?after=${after}`, { signal });
+  request("GET", after === null ? "/api/notifications" : `/api/notifications?after=${after}`, { signal });
 
 /**
  * Place an order, and repeat it with the same key while its outcome is unknown.

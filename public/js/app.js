@@ -44,14 +44,26 @@ const notifications = notificationsBox(aside);
 function open() {
   leaving.abort();
   leaving = new AbortController();
-  const [pattern, make] = ROUTES.find(([candidate]) => candidate.test(location.hash)) ?? [/(?:)/, lost];
   const first = view === null;
-  const found = pattern.exec(location.hash);
-  view = make(pageUntil(leaving.signal), ...found.slice(1).map(decodeURIComponent));
+  view = viewOf(location.hash, pageUntil(leaving.signal));
   draw();
   if (first) return;
   window.scrollTo(0, 0);
   part("title").focus({ preventScroll: true });
+}
+
+function viewOf(hash, page) {
+  for (const [pattern, make] of ROUTES) {
+    const found = pattern.exec(hash);
+    if (!found) continue;
+    try {
+      return make(page, ...found.slice(1).map(decodeURIComponent));
+    } catch (error) {
+      if (error instanceof URIError) return lost();
+      throw error;
+    }
+  }
+  return lost();
 }
 
 function lost() {
@@ -96,9 +108,10 @@ function trouble() {
 
 function servedBy() {
   const tally = [...traffic.tally].sort(([one], [other]) => one.localeCompare(other));
+  const nobody = tally.length ? "No answer now" : "No answer yet";
   return [
     h("p", { id: "served-by", class: "badge", "data-backend": traffic.servedBy ?? "" },
-      traffic.servedBy ? `Answered by ${traffic.servedBy}` : "No answer yet"),
+      traffic.servedBy ? `Answered by ${traffic.servedBy}` : nobody),
     h("ul", { id: "tally", "aria-label": "Answers so far" },
       tally.map(([name, times]) => h("li", { key: name, "data-backend": name }, `${name} ${times}`))),
   ];

@@ -8,8 +8,8 @@ import { cartLines } from "./lines.js";
 import { nothing, problemBox } from "./problem.js";
 
 const FIELDS = [
-  { name: "customer_name", label: "Your name", autocomplete: "name", tag: "input" },
-  { name: "note", label: "Note for the kitchen", autocomplete: "off", tag: "textarea" },
+  { name: "customer_name", label: "Your name", autocomplete: "name", tag: "input", maxlength: 200 },
+  { name: "note", label: "Note for the kitchen", autocomplete: "off", tag: "textarea", maxlength: 2000 },
 ];
 
 export function checkoutView(page) {
@@ -78,12 +78,12 @@ export function checkoutView(page) {
     page.focus("#title");
   }
 
-  function field({ name, label, autocomplete, tag }) {
+  function field({ name, label, autocomplete, tag, maxlength }) {
     const error = problem?.errors.find((one) => one.pointer?.endsWith(`/${name}`));
     return h("p", { class: "field", key: name },
       h("label", { for: name }, label, h("span", { class: "optional" }, " (optional)")),
       h(tag, {
-        id: name, name, autocomplete, value: draft[name], readonly: cart.unsettled() !== null,
+        id: name, name, autocomplete, maxlength, value: draft[name], readonly: cart.unsettled() !== null,
         "aria-invalid": error && "true", "aria-describedby": error && `${name}-error`,
         oninput: (input) => { draft[name] = input.target.value; },
       }),

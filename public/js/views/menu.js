@@ -18,12 +18,10 @@ export function menuView(page, id) {
 
   const again = poll(async () => {
     try {
-      const [restaurants, menu] = await Promise.all([
-        api.getRestaurants(page.signal),
+      [restaurant, items] = await Promise.all([
+        api.getRestaurant(id, page.signal),
         api.getMenu(id, page.signal),
       ]);
-      restaurant = restaurants.find((one) => String(one.id) === id);
-      items = menu;
       problem = null;
       if (cart.restaurant()?.id === restaurant.id && !cart.unsettled()) {
         const told = cart.reconcile(items);
@@ -60,14 +58,15 @@ export function menuView(page, id) {
   function body() {
     if (!items) return problem ? problemBox(problem, again) : waiting("the menu");
     return [
-      h("p", { class: "kind", key: "kind", dir: "auto" }, `${restaurant.cuisine} · ${restaurant.address}`),
+      h("p", { class: "kind", key: "kind", dir: "auto" },
+        [restaurant.cuisine, restaurant.address].filter(Boolean).join(" · ")),
       !restaurant.open &&
         h("p", { class: "notice", id: "closed", key: "closed" },
           "This restaurant is closed now. You can read the menu, but not order."),
       items.length === 0 && nothing("The menu is empty."),
       [...byCategory(items)].map(([name, group]) =>
         h("section", { key: `category ${name}`, class: "category" },
-          h("h2", { dir: "auto" }, name),
+          h("h2", { dir: "auto" }, name || "Other"),
           h("ul", { class: "menu" }, group.map(row)),
         )),
       h("dialog", { id: "replace", "aria-labelledby": "replace-title", onclose: replaced },

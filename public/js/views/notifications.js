@@ -16,24 +16,22 @@ const KEPT = 20;
 const SPOKEN = 2;
 
 export function notificationsBox(page) {
-  let after = 0;
+  let after = null; // The number of the last one seen; null before the first answer.
   let kept = [];
-  let caughtUp = false;
 
   poll(async () => {
     try {
       const { notifications, last } = await api.getNotifications(after, page.signal);
       // A number that fell is a store that was made anew: what we hold is about other orders.
-      if (last < after) {
-        [after, kept] = [0, []];
+      if (after !== null && last < after) {
+        [after, kept] = [null, []];
         return 0;
       }
       kept = [...notifications.toReversed(), ...kept].slice(0, KEPT);
-      if (caughtUp) speak(notifications);
-      caughtUp ||= notifications.length === 0 || notifications.at(-1).seq === last;
-      after = notifications.at(-1)?.seq ?? last;
+      if (after !== null) speak(notifications);
+      after = last;
       page.redraw();
-      return caughtUp ? REFRESH : 0;
+      return REFRESH;
     } catch {
       return REFRESH; // The page tells of the trouble already.
     }

@@ -11,11 +11,14 @@ const REFRESH = 5;
 
 export function ordersView(page) {
   let orders = null;
+  let older = false; // Whether there are more than these.
   let problem = null;
 
   const again = poll(async () => {
     try {
-      orders = await api.getOrders(page.signal);
+      const answer = await api.getOrders(page.signal);
+      orders = answer.orders;
+      older = answer.next !== null;
       problem = null;
     } catch (caught) {
       problem = caught;
@@ -27,7 +30,10 @@ export function ordersView(page) {
   function body() {
     if (!orders) return problem ? problemBox(problem, again) : waiting("the orders");
     if (!orders.length) return nothing("No order yet. ", h("a", { href: "#/" }, "Choose a restaurant"), ".");
-    return h("ul", { class: "cards", id: "orders" }, orders.map(card));
+    return [
+      h("ul", { class: "cards", id: "orders" }, orders.map(card)),
+      older && h("p", { class: "hint", key: "older" }, `These are the newest ${orders.length}.`),
+    ];
   }
 
   return {
