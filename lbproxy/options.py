@@ -40,18 +40,10 @@ place it came. `lbproxy check FILE` checks a config without starting anything.""
         ["port", None, None, "The port of the first listener."],
         ["static", None, None, "The folder of the first route that serves files."],
     ]
-    compData = usage.Completions(
-        optActions={
-            "config": usage.CompleteFiles("*.toml"),
-            "access-log": usage.CompleteFiles(),
-            "static": usage.CompleteDirs(),
-        }
-    )
-
     settings: Config
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._backends: list[Backend] = []
 
     def opt_backend(self, where: str) -> None:
