@@ -22,6 +22,39 @@ ROOT = Path(__file__).resolve().parent.parent
 
 READY = re.compile(r"ready on http://(?P<host>\S+):(?P<port>\d+)")
 
+LISTENS = re.compile(r"listens on http://\S+:(?P<port>\d+)/")
+
+CONFIG = """\
+access_log = false
+
+[listeners.web]
+endpoint = "tcp:0:interface=127.0.0.1"
+
+[[routes]]
+path = "/api/"
+pool = "api"
+expose_backend = true
+
+[[routes]]
+path = "/"
+static = "{public}"
+
+[pools.api]
+health = {{ interval = 1.0 }}
+
+[[pools.api.backends]]
+name = "klein"
+address = "127.0.0.1:{klein}"
+server = "klein"
+
+[[pools.api.backends]]
+name = "flask"
+address = "127.0.0.1:{flask}"
+server = "gunicorn"
+keep_alive = 75.0
+"""
+"""What the balancer runs with: the shop's page and its two backends."""
+
 
 def free_port() -> int:
     """A port of the loopback address that nobody listens on, for programs that must be told one."""
@@ -171,3 +204,24 @@ def start_backend(name: str, store: Path, port: int = 0) -> Process:
         backend.kill()
         raise
     return backend
+
+
+def start_balancer(klein: int, flask: int, config: Path) -> Process:
+    """Start the balancer before two backends, on a free port, and wait until it accepts clients.
+
+    Args:
+        klein: The Klein backend's port.
+        flask: The Flask backend's port.
+        config: Where its config file is to be written.
+    """
+    config.write_text(
+        CONFIG.format(public=ROOT / "public", klein=klein, flask=flask), encoding="utf-8"
+    )
+    twistd = Path(sys.executable).with_name("twistd")
+    balancer = Process([twistd, "--nodaemon", "--pidfile=", "lbproxy", "--config", config])
+    try:
+        balancer.port = int(balancer.wait_for_line(LISTENS)["port"])
+    except BaseException:
+        balancer.kill()
+        raise
+    return balancer
