@@ -75,7 +75,7 @@ class Seen:
     errors: list[str] = attrs.Factory(list)
 
 
-@attrs.define
+@attrs.define(slots=False)  # Playwright keeps a note on the owner of each method it calls.
 class Shopper:
     """Somebody at the page, whom the answer to an order is not going to reach.
 

@@ -84,7 +84,7 @@ export function menuView(page, id) {
 
   function row(item) {
     const possible = item.available && restaurant.open;
-    return h("li", { class: "item", key: item.id, "data-item": item.id, "data-available": item.available },
+    return h("li", { class: "item", key: item.id, "data-item": item.id, "data-available": `${item.available}` },
       h("div", { class: "words" },
         h("h3", { dir: "auto" }, item.name),
         item.description && h("p", { dir: "auto" }, item.description)),

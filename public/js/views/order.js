@@ -68,7 +68,7 @@ export function orderView(page, id) {
       h("p", { class: "kind", key: "about" }, h("span", { dir: "auto" }, order.restaurant_name),
         ` · ${moment(order.created_at)}`),
       progress(),
-      h("p", { class: "hint", id: "freshness", "data-live": problem === null }, freshness()),
+      h("p", { class: "hint", id: "freshness", "data-live": `${problem === null}` }, freshness()),
       h("section", { class: "box", key: "items" },
         h("h2", null, "Items"),
         h("ul", { class: "lines", id: "order-lines" }, order.items.map((item) =>

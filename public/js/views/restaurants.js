@@ -52,7 +52,7 @@ export function restaurantsView(page) {
 }
 
 function card(one) {
-  return h("li", { class: "card restaurant", key: one.id, "data-restaurant": one.id, "data-open": one.open },
+  return h("li", { class: "card restaurant", key: one.id, "data-restaurant": one.id, "data-open": `${one.open}` },
     h("h2", null, h("a", { href: `#/restaurants/${one.id}`, dir: "auto" }, one.name)),
     one.cuisine && h("p", { key: "kind", class: "kind", dir: "auto" }, one.cuisine),
     one.address && h("p", { key: "address", class: "address", dir: "auto" }, one.address),
