@@ -12,9 +12,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 SOURCES := lbproxy ordering backend_klein backend_flask twisted
-# The folders whose tests open no sockets and start no programs.
-UNITS := tests.http1 tests.forward tests.balance tests.health tests.config tests.static \
-	tests.proxy tests.probe tests.observe tests.transport tests.ordering
+# The folders whose tests start real programs, and need pytest; trial runs all others.
+REAL := integration browser backends packaging deploy
+FOLDERS := $(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py))
+UNITS := $(addprefix tests.,$(filter-out $(REAL),$(FOLDERS)))
 SHOP := $(BIN)/twistd --nodaemon --pidfile= lbproxy --with-backends
 
 .PHONY: run dev test lint trial lower venv clean
