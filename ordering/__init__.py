@@ -1,4 +1,5 @@
 """A restaurant-ordering service: its rules and its store, which know no web framework.
 
-`api.Api` has one method for each operation; a backend routes a request to it and sends the answer.
+`operations.OPERATIONS` lists what can be asked; a backend routes each request to one of them through
+`api.Api`, and sends the answer.
 """

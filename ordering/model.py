@@ -9,7 +9,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from ordering.states import Status
 
 # No control characters: a name is one line, and PostgreSQL takes no NUL in any text.
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*\Z")]
+Name = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*\Z")
+]
 Line = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Text = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*\Z")]
 Price = Annotated[int, Meta(ge=0, le=10_000_000)]
@@ -148,7 +150,7 @@ class StoreHealth(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """A backend that is alive."""
+    """A backend that is alive, or ready."""
 
     status: str
     backend: str
@@ -171,6 +173,7 @@ class ProblemDocument(Struct, frozen=True, omit_defaults=True):
     title: str
     status: int
     detail: str
+    reason: str
     instance: str
     errors: list[Fault] | UnsetType = UNSET
     request_id: str | UnsetType = field(name="requestId", default=UNSET)

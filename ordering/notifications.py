@@ -42,7 +42,9 @@ def list_notifications(connection: Connection, limit: int, after: int | None) ->
         query = query.where(notifications.c.seq > after)
         rows = connection.execute(query.order_by(notifications.c.seq)).all()
     page = [
-        Notification(row.seq, row.order_id, Status(row.status), row.message, written(row.created_at))
+        Notification(
+            row.seq, row.order_id, Status(row.status), row.message, written(row.created_at)
+        )
         for row in rows
     ]
     if page:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
@@ -32,7 +33,7 @@ def place_order(connection: Connection, new: NewOrder, now: int) -> Order:
 
     Raises:
         Invalid: If the restaurant or an item is unknown.
-        RestaurantClosed: If it takes no orders.
+        RestaurantClosed: If the restaurant takes no orders.
         ItemSoldOut: If something is not available.
     """
     try:
@@ -42,8 +43,9 @@ def place_order(connection: Connection, new: NewOrder, now: int) -> Order:
     if not restaurant.open:
         raise RestaurantClosed(f"{restaurant.name} takes no orders at the moment.")
     items = _chosen(new, {item.id: item for item in get_menu(connection, restaurant.id).items})
+    order_id = new_id(now)
     values = {
-        "id": new_id(now),
+        "id": order_id,
         "restaurant_id": restaurant.id,
         "restaurant_name": restaurant.name,
         "status": Status.PLACED.value,
@@ -69,7 +71,7 @@ def place_order(connection: Connection, new: NewOrder, now: int) -> Order:
             for position, item in enumerate(items)
         ],
     )
-    order = get_order(connection, values["id"])
+    order = get_order(connection, order_id)
     notify(connection, order, now)
     return order
 
@@ -157,7 +159,7 @@ def _read(connection: Connection, query: Select[Any]) -> list[Order]:
     return _with_items(connection, connection.execute(query).all())
 
 
-def _with_items(connection: Connection, rows: list[Row[Any]] | Any) -> list[Order]:
+def _with_items(connection: Connection, rows: Sequence[Row[Any]]) -> list[Order]:
     items: defaultdict[int, list[OrderItem]] = defaultdict(list)
     for item in connection.execute(
         select(order_items)

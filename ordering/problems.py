@@ -1,6 +1,6 @@
 """Everything an operation can refuse, and how RFC 9457 tells it.
 
-A class gives what is always so (status, type, title); an instance says what was wrong this time.
+A class gives what is always so (status, reason, title); an instance says what was wrong this time.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ class Problem(Exception):
 
     Attributes:
         status: Of the answer.
+        reason: A code for programs, in `snake_case`; its type ends in the same words.
         title: The same for each of its kind.
-        kind: The last segment of its type; empty for what the status alone tells.
         detail: What was wrong this time, for a person.
         errors: What exactly, and where.
         fields: Header fields that belong to the answer.
     """
 
     status: ClassVar[int] = 500
+    reason: ClassVar[str] = "unexpected"
     title: ClassVar[str] = "Internal Server Error"
-    kind: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class BadParameter(Problem):
     """A query parameter or header field that says nothing we understand."""
 
     status = 400
+    reason = "bad_parameter"
     title = "Bad Request"
 
     @classmethod
@@ -60,6 +61,7 @@ class MalformedBody(Problem):
     """A body that is no JSON."""
 
     status = 400
+    reason = "malformed_body"
     title = "Bad Request"
 
 
@@ -67,6 +69,7 @@ class NotFound(Problem):
     """Nothing is here."""
 
     status = 404
+    reason = "not_found"
     title = "Not Found"
 
 
@@ -74,6 +77,7 @@ class MethodNotAllowed(Problem):
     """Something is here, which does not answer to the method."""
 
     status = 405
+    reason = "method_not_allowed"
     title = "Method Not Allowed"
 
 
@@ -81,6 +85,7 @@ class BodyTooLarge(Problem):
     """More bytes than any request of ours needs."""
 
     status = 413
+    reason = "body_too_large"
     title = "Content Too Large"
 
 
@@ -88,6 +93,7 @@ class WrongContentType(Problem):
     """A body that does not claim to be JSON."""
 
     status = 415
+    reason = "wrong_content_type"
     title = "Unsupported Media Type"
 
 
@@ -95,48 +101,53 @@ class Invalid(Problem):
     """JSON that does not say what the operation needs; `errors` has the places."""
 
     status = 422
+    reason = "invalid"
     title = "The request is not valid"
-    kind = "invalid"
 
 
 class KeyReused(Problem):
     """An idempotency key that already stands for another request."""
 
     status = 422
+    reason = "idempotency_key_reused"
     title = "The idempotency key belongs to another request"
-    kind = "idempotency-key-reused"
 
 
 class RestaurantClosed(Problem):
     """An order at a restaurant that takes none now."""
 
     status = 409
+    reason = "restaurant_closed"
     title = "The restaurant is closed"
-    kind = "restaurant-closed"
 
 
 class ItemSoldOut(Problem):
     """An order of something that is not available."""
 
     status = 409
+    reason = "item_sold_out"
     title = "An item is sold out"
-    kind = "item-sold-out"
 
 
 class WrongStep(Problem):
     """A state that an order cannot go to from where it is."""
 
     status = 409
+    reason = "wrong_step"
     title = "The order cannot take this step"
-    kind = "wrong-step"
 
 
 class StoreUnavailable(Problem):
     """The store does not answer; nothing of the request was done."""
 
     status = 503
+    reason = "store_unavailable"
     title = "Service Unavailable"
 
 
-class Unexpected(Problem):
-    """A fault of ours, which is in the log."""
+class Draining(Problem):
+    """The backend is about to stop, and wants no new work."""
+
+    status = 503
+    reason = "draining"
+    title = "Service Unavailable"

@@ -55,9 +55,7 @@ def get_menu(connection: Connection, restaurant_id: int) -> Menu:
     """
     get_restaurant(connection, restaurant_id)
     rows = connection.execute(
-        select(*_ITEM)
-        .where(menu_items.c.restaurant_id == restaurant_id)
-        .order_by(menu_items.c.id)
+        select(*_ITEM).where(menu_items.c.restaurant_id == restaurant_id).order_by(menu_items.c.id)
     )
     return Menu(restaurant_id, [MenuItem(**row._mapping) for row in rows])
 
