@@ -10,15 +10,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
-from lbproxy.config.kinds import nearest, shown
+from lbproxy.config.kinds import LEAST_HEAD, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
 from lbproxy.config.model import Health
+from lbproxy.http1.parser import HeadLimits
 
 #: Keys of a route that say nothing about files.
 _ONLY_WITH_POOL = ("expose_backend", "retry_on", "max_body")
-
-_DEFAULT_LIMITS = {"head": 16384, "target": 8192}
 
 
 def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
@@ -69,10 +68,11 @@ def _listeners(document: dict[str, Any]) -> Iterator[Mistake]:
         ((*path, "endpoint"), listener.get("endpoint")) for path, listener in listeners
     )
     for path, listener in listeners:
-        limits = {**_DEFAULT_LIMITS, **_table(listener.get("limits"))}
-        head, target = limits["head"], limits["target"]
-        if isinstance(head, int) and isinstance(target, int) and 0 < head <= target:
-            message = f"{target} leave no room for fields in a head of {head} bytes"
+        limits = _table(listener.get("limits"))
+        head = limits.get("head", HeadLimits().head)
+        target = limits.get("target", HeadLimits().target)
+        if _is_number(head) and _is_number(target) and LEAST_HEAD <= head <= target:
+            message = f"{shown(target)} bytes leave no room in a head of {shown(head)} bytes"
             yield Mistake((*path, "limits", "target"), message)
 
 
@@ -118,7 +118,9 @@ def _routes(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
 def _destination(path: Path, route: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     static = route.get("static")
     if static is None and "pool" not in route:
-        yield Mistake(path, "a route needs pool or static", missing_in=path)
+        yield Mistake(
+            path, "a route needs pool or static", wanted=((*path, "pool"), (*path, "static"))
+        )
     if static is None:
         return
     if "pool" in route:
@@ -139,9 +141,8 @@ def _reference(
     known = document.get(tables, {})
     if not isinstance(name, str) or not isinstance(known, dict) or name in known:
         return
-    where = () if tables not in document else None
-    message = f"there is no [{tables}.{name}]{nearest(name, known)}"
-    yield Mistake(path, message, missing_in=where)
+    message = f"there is no {key_path((tables, name))}{question(guessed(name, known))}"
+    yield Mistake(path, message, wanted=() if tables in document else ((tables,),))
 
 
 def _takes_all_of(earlier: dict[str, Any], later: dict[str, Any]) -> bool:

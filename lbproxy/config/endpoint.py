@@ -7,14 +7,14 @@ from typing import Any
 
 from twisted.internet.endpoints import serverFromString
 
-from lbproxy.config.kinds import Wrong, expected, nearest, shown, text
+from lbproxy.config.kinds import Wrong, expected, guessed, question, shown, text
 
 #: Kinds of endpoint that are known, and whether Twisted can parse one before it is used.
 _PARSED = {"tcp": True, "tcp6": True, "unix": True, "haproxy": False, "systemd": False}
 
 _server_from_string: Any = serverFromString  # Untyped in Twisted.
 
-_PORT = re.compile(r"tcp6?:(?:.*:port=|port=)?([0-9]+)(?::|\Z)")
+_PORT = re.compile(r"tcp6?:(?:.*:port=|port=)?(-?[0-9]+)(?::|\Z)")
 
 #: They would serve, but the backends would be told that the client came without TLS.
 _NOT_YET = ("ssl", "tls")
@@ -27,7 +27,7 @@ def endpoint(value: object) -> str:
     if kind in _NOT_YET:
         raise Wrong(f"{kind}: is not available in this version")
     if kind not in _PARSED or not rest:
-        near = nearest(kind, _PARSED)
+        near = question(guessed(kind, _PARSED))
         raise Wrong(f'expected an endpoint such as "tcp:3000", found {shown(description)}{near}')
     if kind == "haproxy":
         endpoint(rest)
@@ -42,5 +42,5 @@ def _parse(description: str) -> None:
     except (TypeError, ValueError, IndexError):
         raise expected('an endpoint such as "tcp:3000"', description) from None
     port = _PORT.match(description)
-    if port is not None and int(port[1]) > 65535:
+    if port is not None and not 0 <= int(port[1]) <= 65535:
         raise Wrong(f"expected a port from 0 to 65535, found {port[1]}")

@@ -15,6 +15,9 @@ import attrs
 #: The longest time, in seconds: a year. Beyond it a value is a slip, and timers overflow.
 YEAR = 31_536_000.0
 
+#: The least limit of a request's head, in bytes: real requests are larger.
+LEAST_HEAD = 256
+
 #: The greatest integer that every TOML reader knows.
 _LARGEST = 2**63
 
@@ -85,11 +88,16 @@ def expected(what: str, value: object) -> Wrong:
     return Wrong(f"expected {what}, found {shown(value)}")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A question that names the known word that was probably meant; empty if none is near."""
+def guessed(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, if one is near."""
     words = {each.lower(): each for each in known}
     near = difflib.get_close_matches(word.lower().replace("-", "_"), words, 1)
-    return f"; did you mean {words[near[0]]}?" if near else ""
+    return words[near[0]] if near else None
+
+
+def question(guess: str | None) -> str:
+    """The end of a message that names a guess."""
+    return "" if guess is None else f"; did you mean {guess}?"
 
 
 def number(what: str, least: float, most: float, *, above: bool = False) -> Kind:
@@ -167,7 +175,8 @@ def one_of(known: Iterable[str], not_yet: Iterable[str] = ()) -> Kind:
         if word in later:
             raise Wrong(f"{shown(word)} is not available in this version")
         if word not in words:
-            raise Wrong(f"expected {' or '.join(words)}, found {shown(word)}{nearest(word, words)}")
+            guess = question(guessed(word, words))
+            raise Wrong(f"expected {' or '.join(words)}, found {shown(word)}{guess}")
         return word
 
     return Kind(read)
@@ -276,7 +285,7 @@ def headers(value: object) -> tuple[tuple[str, str], ...]:
 def gateway_statuses(value: object) -> frozenset[int]:
     """Some of 502, 503 and 504."""
     for status in elements(value):
-        if isinstance(status, bool) or status not in _GATEWAY_STATUSES:
+        if not isinstance(status, int) or status not in _GATEWAY_STATUSES:
             raise expected("a list of 502, 503 or 504", status)
     return frozenset(elements(value))
 

@@ -20,15 +20,14 @@ class Mistake:
     Attributes:
         path: The value's place in the file, or where it should be.
         message: What is wrong, and what was expected.
-        unknown: Whether the key is one that does not exist.
-        missing_in: The table in which something was not found, if that is the mistake: an unknown
-            key there is the same mistake, seen from the other side.
+        meant: The path that was probably meant, if the key does not exist.
+        wanted: The paths of which one is missing, if that is the mistake.
     """
 
     path: Path
     message: str
-    unknown: bool = False
-    missing_in: Path | None = None
+    meant: Path | None = None
+    wanted: tuple[Path, ...] = ()
 
     def line(self, file: str, lines: Mapping[Path, int]) -> str:
         """The mistake as one line.
@@ -66,5 +65,5 @@ def key_path(path: Path) -> str:
 
 def without_echoes(mistakes: list[Mistake]) -> list[Mistake]:
     """Leave out what is only missing because its key has a typo, which is told already."""
-    tables = {mistake.path[:-1] for mistake in mistakes if mistake.unknown}
-    return [mistake for mistake in mistakes if mistake.missing_in not in tables]
+    meant = {mistake.meant for mistake in mistakes}
+    return [mistake for mistake in mistakes if meant.isdisjoint(mistake.wanted)]

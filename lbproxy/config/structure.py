@@ -10,7 +10,6 @@ from cattrs import Converter
 from cattrs.errors import (
     AttributeValidationNote,
     BaseValidationError,
-    ClassValidationError,
     ForbiddenExtraKeysError,
     IterableValidationError,
     IterableValidationNote,
@@ -18,7 +17,18 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from lbproxy.config.endpoint import endpoint
-from lbproxy.config.kinds import Kind, Named, Switched, count, elements, nearest, table
+from lbproxy.config.kinds import (
+    LEAST_HEAD,
+    Kind,
+    Named,
+    Switched,
+    Wrong,
+    count,
+    elements,
+    guessed,
+    question,
+    table,
+)
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake
 from lbproxy.config.model import Config, Listener
@@ -51,11 +61,13 @@ def mistakes_of(error: BaseException, path: Path = ()) -> Iterator[Mistake]:
             yield from mistakes_of(each, path + _step(each))
     elif isinstance(error, ForbiddenExtraKeysError):
         for key in sorted(error.extra_fields):
-            yield Mistake((*path, key), _unknown(error.cl, key), unknown=True)
+            yield _unknown_key(error.cl, path, key)
     elif isinstance(error, KeyError):
-        yield Mistake(path, "is missing", missing_in=path[:-1])
-    else:
+        yield Mistake(path, "is missing", wanted=(path,))
+    elif isinstance(error, Wrong):
         yield Mistake(path, str(error))
+    else:
+        raise error
 
 
 def _step(error: BaseException) -> Path:
@@ -68,13 +80,16 @@ def _step(error: BaseException) -> Path:
     return ()
 
 
-def _unknown(cls: type, key: str) -> str:
+def _unknown_key(cls: type, path: Path, key: str) -> Mistake:
     if key in _NOT_YET.get(cls, ()):
-        return "is not available in this version"
+        return Mistake((*path, key), "is not available in this version")
     known = set(attrs.fields_dict(cls))
     if _is_named(cls):
         known.discard("name")
-    return f"unknown key{nearest(key, known) or '; known are ' + ', '.join(sorted(known))}"
+    guess = guessed(key, known)
+    if guess is None:
+        return Mistake((*path, key), f"unknown key; known are {', '.join(sorted(known))}")
+    return Mistake((*path, key), f"unknown key{question(guess)}", meant=(*path, guess))
 
 
 def _is_named(cls: type) -> bool:
@@ -97,13 +112,12 @@ def _tables_by_name(cls: type) -> Hook:
         found: list[Any] = []
         errors: list[Exception] = []
         for name, each in table(value).items():
+            if isinstance(each, dict) and "name" in each:
+                errors.append(_noted(ForbiddenExtraKeysError(None, cls, {"name"}), name, cls))
+            named = {**each, "name": name} if isinstance(each, dict) else each
             try:
-                if isinstance(each, dict) and "name" in each:
-                    stray = ForbiddenExtraKeysError("", cls, {"name"})
-                    raise ClassValidationError("the name stands in the header", [stray], cls)
-                named = {**each, "name": name} if isinstance(each, dict) else each
                 found.append(_converter.structure(named, cls))
-            except Exception as error:
+            except (BaseValidationError, Wrong) as error:
                 errors.append(_noted(error, name, cls))
         if errors:
             raise IterableValidationError(f"{cls.__name__} by name", errors, cls)
@@ -157,7 +171,7 @@ _converter.register_structure_hook(
     _attrs_class(
         HeadLimits,
         {
-            "head": count("bytes", 256, 1_048_576),
+            "head": count("bytes", LEAST_HEAD, 1_048_576),
             "fields": count("a whole number", 1, 10_000),
             "target": count("bytes", 1, 1_048_576),
         },
