@@ -67,13 +67,12 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def say_ready(self, worker: Worker) -> None:
         """Tell that the worker takes requests."""
-        store = Store(self.options.url, 1)
-        say_ready(PROGRAM, worker.sockets[0].sock, str(store.path), store.journal)
-        store.close()
+        api = worker.app.callable.extensions["ordering"]
+        say_ready(PROGRAM, worker.sockets[0].sock, api.store)
 
 
 def end_with_parent(arbiter: object, worker: object) -> None:
-    """Have the kernel end the worker when its parent is killed, so that the port is free at once."""
+    """Have the kernel end the worker with its parent, so that a killed one leaves a free port."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -9,7 +11,7 @@ from ordering.answers import Answer, refusal
 from ordering.api import Api
 from ordering.calls import BODY_LIMIT, Call
 from ordering.command import store_url
-from ordering.operations import OPERATIONS, Operation, problem_of
+from ordering.operations import OPERATIONS, Operation, unrouted
 from ordering.store import Store
 
 
@@ -38,12 +40,13 @@ def create_app(url: str | None = None, threads: int = 8) -> Flask:
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
         call = _call(b"")
-        return _response(refusal(problem_of(error, call), call))
+        allowed = getattr(error, "valid_methods", None)
+        return _response(refusal(unrouted(error.code, allowed, call), call))
 
     return app
 
 
-def _view(api: Api, operation: Operation):  # type: ignore[no-untyped-def]
+def _view(api: Api, operation: Operation) -> Callable[..., Response]:
     def view(**arguments: str) -> Response:
         return _response(api.run(operation.run, _call(request.get_data(), arguments)))
 

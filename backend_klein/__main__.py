@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 from twisted.python.threadpool import ThreadPool
@@ -25,15 +27,16 @@ def main() -> None:
     except StoreError as error:
         fail(PROGRAM, str(error))
 
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
 
+    reactor: Any = installed
     listening = listen(PROGRAM, options)
     listening.setblocking(False)  # Else a reactor waits in accept().
     api = Api(store, "klein")
     pool = ThreadPool(options.threads, options.threads, "store")
     site = DrainingSite(create_resource(api, reactor, pool), api, reactor)
     port = reactor.adoptStreamPort(listening.fileno(), listening.family, site)
-    say_ready(PROGRAM, listening, str(store.path), store.journal)
+    say_ready(PROGRAM, listening, store)
     listening.close()
 
     def drain() -> Deferred[None]:

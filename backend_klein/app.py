@@ -18,7 +18,7 @@ from ordering.answers import Answer, refusal
 from ordering.api import Api
 from ordering.calls import BODY_LIMIT, Call, too_large
 from ordering.command import store_url
-from ordering.operations import OPERATIONS, Operation, problem_of
+from ordering.operations import OPERATIONS, Operation, unrouted
 from ordering.problems import NotFound
 from ordering.store import Store
 
@@ -53,11 +53,11 @@ def create_resource(api: Api, reactor: Any, pool: ThreadPool) -> OrderingResourc
         app.route(operation.path, methods=[operation.method])(view)
 
     @app.handle_errors(HTTPException)
-    def refuse(request: Request, failure: Failure) -> bytes:
+    def refuse(request: Any, failure: Failure) -> bytes:
         call = _call(request)
-        error = failure.value
-        assert isinstance(error, HTTPException)
-        return _send(request, refusal(problem_of(error, call), call))
+        error: Any = failure.value
+        allowed = getattr(error, "valid_methods", None)
+        return _send(request, refusal(unrouted(error.code, allowed, call), call))
 
     return OrderingResource(app)
 
@@ -102,5 +102,5 @@ def _call(request: Request, arguments: dict[str, str] | None = None) -> Call:
 def _send(request: Request, answer: Answer) -> bytes:
     request.setResponseCode(answer.status)
     for name, value in answer.fields:
-        request.setHeader(name, value)
+        request.responseHeaders.setRawHeaders(name, [value])
     return answer.body

@@ -37,6 +37,7 @@ class Api:
     """The service, with a method for each operation.
 
     Attributes:
+        store: Shared with other backends.
         draining: Whether the backend is about to stop; set by it, told by `ready`.
     """
 
@@ -49,7 +50,7 @@ class Api:
             clock: Tells seconds since 1970.
         """
         self.draining = False
-        self._store = store
+        self.store = store
         self._backend = backend
         self._clock = clock
 
@@ -71,12 +72,12 @@ class Api:
         """Whether the backend should get requests: it stays, and the store answers."""
         if self.draining:
             raise Draining("This backend is about to stop.", fields=[("Retry-After", "1")])
-        self._store.check()
+        self.store.check()
         return answer(200, self._health("ready"))
 
     def list_restaurants(self, call: Call) -> Answer:
         """All restaurants."""
-        return answer(200, self._store.read(list_restaurants))
+        return answer(200, self.store.read(list_restaurants))
 
     def add_restaurant(self, call: Call) -> Answer:
         """A new restaurant."""
@@ -86,12 +87,12 @@ class Api:
     def get_restaurant(self, call: Call) -> Answer:
         """One restaurant."""
         wanted = call.restaurant_id
-        return answer(200, self._store.read(lambda connection: get_restaurant(connection, wanted)))
+        return answer(200, self.store.read(lambda connection: get_restaurant(connection, wanted)))
 
     def get_menu(self, call: Call) -> Answer:
         """A restaurant's menu."""
         wanted = call.restaurant_id
-        return answer(200, self._store.read(lambda connection: get_menu(connection, wanted)))
+        return answer(200, self.store.read(lambda connection: get_menu(connection, wanted)))
 
     def add_menu_item(self, call: Call) -> Answer:
         """A new dish on a menu."""
@@ -110,13 +111,13 @@ class Api:
         after = call.parameter("after")
         status = _status(call.parameter("status"))
         return answer(
-            200, self._store.read(lambda connection: list_orders(connection, limit, after, status))
+            200, self.store.read(lambda connection: list_orders(connection, limit, after, status))
         )
 
     def get_order(self, call: Call) -> Answer:
         """One order."""
         wanted = call.arguments["order_id"]
-        return answer(200, self._store.read(lambda connection: get_order(connection, wanted)))
+        return answer(200, self.store.read(lambda connection: get_order(connection, wanted)))
 
     def move_order(self, call: Call) -> Answer:
         """An order's next step."""
@@ -124,7 +125,7 @@ class Api:
         to = call.body_as(NewStatus).status
         now = self._now()
         return answer(
-            200, self._store.write(lambda connection: move_order(connection, wanted, to, now))
+            200, self.store.write(lambda connection: move_order(connection, wanted, to, now))
         )
 
     def list_notifications(self, call: Call) -> Answer:
@@ -132,7 +133,7 @@ class Api:
         limit = call.number("limit", 1, PAGE_LIMIT) or PAGE
         after = call.number("after", 0, 2**63 - 1)
         return answer(
-            200, self._store.read(lambda connection: list_notifications(connection, limit, after))
+            200, self.store.read(lambda connection: list_notifications(connection, limit, after))
         )
 
     def _once(self, call: Call, new: Struct, work: Callable[..., Struct]) -> Answer:
@@ -142,7 +143,7 @@ class Api:
             value = work(connection, now)
             return answer(201, value, ("Location", f"{call.path}/{value.id}"))  # type: ignore[attr-defined]
 
-        return self._store.write(
+        return self.store.write(
             lambda connection: once(connection, call, new, now, lambda: made(connection))
         )
 
@@ -150,7 +151,7 @@ class Api:
         return int(self._clock() * 1000)
 
     def _health(self, status: str) -> Health:
-        return Health(status, self._backend, StoreHealth(self._store.journal))
+        return Health(status, self._backend, StoreHealth(self.store.journal))
 
 
 def _status(text: str | None) -> Status | None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from attrs import frozen
 
-from ordering.store import DEFAULT_URL
+from ordering.store import DEFAULT_URL, Store
 
 
 @frozen
@@ -80,11 +80,12 @@ def log_to_stdout(program: str) -> None:
     )
 
 
-def say_ready(program: str, port: socket.socket, store: str, journal: str) -> None:
+def say_ready(program: str, port: socket.socket, store: Store) -> None:
     """Tell that requests can come."""
     host, number = port.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"{program}: ready on http://{shown}:{number} (store {store}, {journal})", flush=True)
+    about = f"store {store.path}, journal {store.journal}"
+    print(f"{program}: ready on http://{shown}:{number} ({about})", flush=True)
 
 
 def fail(program: str, message: str) -> NoReturn:

@@ -16,7 +16,7 @@ def written(moment: int) -> str:
 
 
 def new_id(moment: int) -> str:
-    """A UUID of version 7 (RFC 9562 section 5.7): later ones sort later, so indexes grow at an end."""
+    """A UUID of version 7 (RFC 9562 section 5.7): later ones sort later."""
     value = moment << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62

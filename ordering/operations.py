@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from attrs import frozen
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import MethodNotAllowed as WrongMethod
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from ordering.answers import Answer
 from ordering.api import Api
 from ordering.calls import Call, too_large
-from ordering.problems import MethodNotAllowed, NotFound, Problem
+from ordering.problems import BodyTooLarge, MethodNotAllowed, NotFound, Problem
 
 
 @frozen
@@ -22,7 +19,7 @@ class Operation:
     Attributes:
         name: Of the method of `Api`.
         method: `GET` answers `HEAD` as well.
-        path: With `<name>` for each argument, in the notation of Werkzeug.
+        path: With `<name>` for each argument, in the notation of both frameworks.
         run: The method of `Api`.
     """
 
@@ -51,12 +48,18 @@ OPERATIONS = tuple(
 )
 
 
-def problem_of(error: HTTPException, call: Call) -> Problem:
-    """What Werkzeug found wrong, which both frameworks route with, in our words."""
-    if isinstance(error, WrongMethod):
-        allowed = ", ".join(sorted(error.valid_methods or ()))
-        detail = f"{call.method} is not allowed here, only {allowed}."
-        return MethodNotAllowed(detail, fields=[("Allow", allowed)])
-    if isinstance(error, RequestEntityTooLarge):
+def unrouted(status: int | None, allowed: Iterable[str] | None, call: Call) -> Problem:
+    """What a framework refused before any operation had it, in our words.
+
+    Args:
+        status: That it would answer with.
+        allowed: The methods that it would name in `Allow`.
+        call: The request.
+    """
+    if status == BodyTooLarge.status:
         return too_large()
+    if status == MethodNotAllowed.status:
+        methods = ", ".join(sorted(allowed or ()))
+        detail = f"{call.method} is not allowed here, only {methods}."
+        return MethodNotAllowed(detail, fields=[("Allow", methods)])
     return NotFound(f"There is nothing at {call.path}.")

@@ -1,6 +1,6 @@
 """The store: one SQLite file that several processes read and write at once.
 
-The first process to open it makes the tables and fills them; whoever comes at the same moment waits.
+The first process to open it makes the tables and fills them; who comes at the same moment waits.
 """
 
 from __future__ import annotations
