@@ -31,6 +31,7 @@ from lbproxy.config.model import (
 )
 from lbproxy.errors import ConfigError
 from lbproxy.http1.parser import HeadLimits
+from tests.config.folder import temporary_folder
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lbproxy.toml"
 
@@ -273,8 +274,7 @@ class LoadTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Make the folder."""
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir()
+        self.folder = temporary_folder(self)
         self.file = self.folder / "lb.toml"
 
     def load(self, text: str) -> Config:
@@ -344,7 +344,7 @@ backends = [
 ]
 """
         )
-        folder = self.folder.absolute()
+        folder = self.folder
         expected = Config(
             listeners=(
                 Listener(
