@@ -40,6 +40,7 @@ place it came. `lbproxy check FILE` checks a config without starting anything.""
         ["port", None, None, "The port of the first listener."],
         ["static", None, None, "The folder of the first route that serves files."],
     ]
+
     settings: Config
 
     def __init__(self) -> None:
