@@ -1,0 +1,1 @@
+"""The ordering service without a framework."""
