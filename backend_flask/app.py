@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from ordering.answers import Answer, refusal
 from ordering.api import Api
@@ -26,7 +26,6 @@ def create_app(url: str | None = None, threads: int = 8) -> Flask:
     api = Api(store, "flask")
     app = Flask(__name__, static_folder=None)
     app.extensions["ordering"] = api
-    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
     app.url_map.merge_slashes = False  # It would answer with a redirect.
     for operation in OPERATIONS:
         app.add_url_rule(
@@ -36,6 +35,11 @@ def create_app(url: str | None = None, threads: int = 8) -> Flask:
             methods=[operation.method],
             provide_automatic_options=False,
         )
+
+    @app.before_request
+    def look() -> None:
+        if not _call(b"").readable:
+            raise NotFound
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
@@ -48,7 +52,8 @@ def create_app(url: str | None = None, threads: int = 8) -> Flask:
 
 def _view(api: Api, operation: Operation) -> Callable[..., Response]:
     def view(**arguments: str) -> Response:
-        return _response(api.run(operation.run, _call(request.get_data(), arguments)))
+        call = _call(request.stream.read(BODY_LIMIT + 1), arguments)
+        return _response(api.run(operation.run, call))
 
     return view
 

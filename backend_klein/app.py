@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from ordering.answers import Answer, refusal
 from ordering.api import Api
-from ordering.calls import BODY_LIMIT, Call, too_large
+from ordering.calls import BODY_LIMIT, Call
 from ordering.command import store_url
 from ordering.operations import OPERATIONS, Operation, unrouted
 from ordering.problems import NotFound
@@ -28,11 +28,9 @@ class OrderingResource(KleinResource):
 
     def render(self, request: Any) -> Any:
         """Answer a request."""
-        try:
-            b"/".join(request.postpath).decode()
-        except UnicodeDecodeError:
-            call = _call(request)
-            return _send(request, refusal(NotFound(f"There is nothing at {call.path}."), call))
+        call = _call(request)
+        if not call.readable:
+            return _send(request, refusal(unrouted(NotFound.status, None, call), call))
         return super().render(request)
 
 
@@ -75,8 +73,6 @@ def _view(
 ) -> Callable[..., bytes | Deferred[bytes]]:
     def view(request: Request, **arguments: str) -> bytes | Deferred[bytes]:
         call = _call(request, arguments)
-        if len(call.body) > BODY_LIMIT:
-            return _send(request, refusal(too_large(), call))
         if operation.run is Api.health:
             return _send(request, api.run(operation.run, call))
         asked = deferToThreadPool(reactor, pool, api.run, operation.run, call)
@@ -87,6 +83,7 @@ def _view(
 
 def _call(request: Request, arguments: dict[str, str] | None = None) -> Call:
     assert request.content is not None
+    request.content.seek(0)
     return Call(
         method=request.method.decode("latin-1"),
         target=request.uri.decode("latin-1"),

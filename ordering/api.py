@@ -9,12 +9,12 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from ordering.answers import Answer, answer, refusal
-from ordering.calls import Call
+from ordering.calls import BODY_LIMIT, Call
 from ordering.idempotency import once
 from ordering.model import Health, NewMenuItem, NewOrder, NewRestaurant, NewStatus, StoreHealth
 from ordering.notifications import list_notifications
 from ordering.orders import get_order, list_orders, move_order, place_order
-from ordering.problems import BadParameter, Draining, Problem
+from ordering.problems import BadParameter, BodyTooLarge, Draining, Problem
 from ordering.restaurants import (
     add_menu_item,
     add_restaurant,
@@ -57,6 +57,8 @@ class Api:
     def run(self, operation: Callable[[Api, Call], Answer], call: Call) -> Answer:
         """Do an operation; whatever goes wrong becomes an answer."""
         try:
+            if len(call.body) > BODY_LIMIT:
+                raise BodyTooLarge(f"A body may have {BODY_LIMIT} bytes at most.")
             return operation(self, call)
         except Problem as problem:
             return refusal(problem, call)

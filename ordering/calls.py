@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
-from attrs import frozen
+from attrs import Factory, frozen
 
 from ordering.model import Fault
 from ordering.problems import (
     BadParameter,
-    BodyTooLarge,
     Invalid,
     MalformedBody,
     NotFound,
@@ -40,7 +39,7 @@ class Call:
         method: As it came.
         target: As it came, still percent-encoded: the path and perhaps a query.
         fields: The header fields by their names in lower case.
-        body: All of it.
+        body: All of it, but nothing after the byte that follows `BODY_LIMIT`.
         arguments: What the route found in the path, decoded.
     """
 
@@ -48,12 +47,21 @@ class Call:
     target: str
     fields: Mapping[str, str]
     body: bytes = b""
-    arguments: Mapping[str, str] = {}
+    arguments: Mapping[str, str] = Factory(dict)
 
     @property
     def path(self) -> str:
         """The target without its query."""
         return self.target.partition("?")[0]
+
+    @property
+    def readable(self) -> bool:
+        """Whether the path is UTF-8, as all of ours are."""
+        try:
+            unquote_to_bytes(self.path).decode()
+        except UnicodeDecodeError:
+            return False
+        return True
 
     @property
     def restaurant_id(self) -> int:
@@ -111,13 +119,10 @@ class Call:
         """The body, checked.
 
         Raises:
-            BodyTooLarge: If it is longer than `BODY_LIMIT`.
             WrongContentType: If it does not claim to be plain JSON.
             MalformedBody: If it is no JSON.
             Invalid: If it does not say what `kind` needs.
         """
-        if len(self.body) > BODY_LIMIT:
-            raise too_large()
         media = self.fields.get("content-type", "").partition(";")[0].strip().lower()
         if media != "application/json":
             raise WrongContentType("The body must be application/json.")
@@ -132,11 +137,6 @@ class Call:
             raise Invalid(f"{fault.detail} ({fault.pointer}).", [fault]) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedBody(f"The body is no JSON: {error}.") from None
-
-
-def too_large() -> BodyTooLarge:
-    """The problem of a body that is longer than `BODY_LIMIT`."""
-    return BodyTooLarge(f"A body may have {BODY_LIMIT} bytes at most.")
 
 
 def _fault(message: str) -> Fault:

@@ -8,8 +8,8 @@ from attrs import frozen
 
 from ordering.answers import Answer
 from ordering.api import Api
-from ordering.calls import Call, too_large
-from ordering.problems import BodyTooLarge, MethodNotAllowed, NotFound, Problem
+from ordering.calls import Call
+from ordering.problems import MethodNotAllowed, NotFound, Problem
 
 
 @frozen
@@ -56,8 +56,6 @@ def unrouted(status: int | None, allowed: Iterable[str] | None, call: Call) -> P
         allowed: The methods that it would name in `Allow`.
         call: The request.
     """
-    if status == BodyTooLarge.status:
-        return too_large()
     if status == MethodNotAllowed.status:
         methods = ", ".join(sorted(allowed or ()))
         detail = f"{call.method} is not allowed here, only {methods}."

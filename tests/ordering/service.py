@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import define
@@ -30,6 +31,13 @@ class Hand:
         return self.now
 
 
+def new_path(case: SynchronousTestCase) -> Path:
+    """A file's name in a folder that goes with the test."""
+    folder = TemporaryDirectory()
+    case.addCleanup(folder.cleanup)
+    return Path(folder.name) / "shop.db"
+
+
 class ServiceTestCase(SynchronousTestCase):
     """A test with a new, seeded store.
 
@@ -40,7 +48,7 @@ class ServiceTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Make the store."""
         self.clock = Hand()
-        self.path = Path(self.mktemp()).absolute()
+        self.path = new_path(self)
         self.store = Store(f"sqlite:///{self.path}", 4)
         self.addCleanup(self.store.close)
         self.api = Api(self.store, "test", self.clock)

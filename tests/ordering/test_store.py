@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 
 from sqlalchemy import Connection
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,7 +12,7 @@ from ordering.model import NewRestaurant
 from ordering.restaurants import add_restaurant, list_restaurants
 from ordering.schema import VERSION
 from ordering.store import JOURNAL, Store, StoreError
-from tests.ordering.service import ServiceTestCase, order
+from tests.ordering.service import ServiceTestCase, new_path, order
 
 
 class OpenTests(SynchronousTestCase):
@@ -21,7 +20,7 @@ class OpenTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Name a file."""
-        self.path = Path(self.mktemp()).absolute()
+        self.path = new_path(self)
 
     def open(self) -> Store:
         """Open the store in it."""

@@ -1,0 +1,1 @@
+"""Both backends as real processes over one store."""
