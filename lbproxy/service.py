@@ -53,13 +53,11 @@ class Balancer(MultiService):
         self._timer = CoarseTimer(reactor)
         self._access_log = AccessLog(self._timer, config.access_log)
         self._pools = [
-            Pool(pool, balancer_named(pool.balancer)(chance), chance, self._started)
+            Pool(pool, balancer_named(pool.balancer)(chance), self._started)
             for pool in config.pools
         ]
         self._probers = [Prober(reactor, pool, http_check(reactor), chance) for pool in self._pools]
-        self._upstreams = {
-            pool.name: Upstreams(reactor, self._timer, pool) for pool in self._pools
-        }
+        self._upstreams = {pool.name: Upstreams(reactor, self._timer, pool) for pool in self._pools}
         self._site = Site(
             reactor, self._timer, config, self._upstreams, self._access_log, self._health, chance
         )
@@ -88,12 +86,11 @@ class Balancer(MultiService):
         first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
 
     def stopService(self) -> Deferred[None]:
-        """Refuse new clients, finish what runs, then end. A second signal ends it at once."""
+        """Refuse new clients, finish what runs, then end."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         self.running = False
-        self._on_second_signal()
         drained = self._site.drain()
         drain = self._config.stop.drain
         self._hard_stop = self._reactor.callLater(drain, self._site.abort)
@@ -117,17 +114,20 @@ class Balancer(MultiService):
         now = self._reactor.seconds()
         return report.health(self._pools, self._started, now, self._site.draining)
 
-    def _on_second_signal(self) -> None:
-        def end_now(number: int, frame: object) -> None:
-            self._reactor.callFromThread(self._end_now)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, end_now)
-
-    def _end_now(self) -> None:
-        self.log.warn("a second signal: ending what runs")
+    def end_now(self) -> None:
+        """End what runs, whole or not."""
         self._site.abort()
+
+
+def _end_on_second_signal(reactor: Any, balancer: Balancer) -> None:
+    """Heed the next signal too: twistd has heeded the first, and ignores what follows."""
+
+    def end_now(number: int, frame: object) -> None:
+        Balancer.log.warn("a second signal: ending what runs")
+        reactor.callFromThread(balancer.end_now)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end_now)
 
 
 def makeService(options: Options) -> Balancer:
@@ -143,4 +143,7 @@ def makeService(options: Options) -> Balancer:
         terminal = sys.__stdout__
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)
-    return Balancer(reactor, options.settings, random.Random(), backends)
+    balancer = Balancer(reactor, options.settings, random.Random(), backends)
+    trigger: Any = reactor
+    trigger.addSystemEventTrigger("before", "shutdown", _end_on_second_signal, reactor, balancer)
+    return balancer

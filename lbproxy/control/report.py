@@ -16,9 +16,7 @@ def health(pools: Iterable[Pool], started: float, now: float, draining: bool) ->
     elsewhere. Backends that are down do not make the balancer itself ill, and are in the document.
     """
     reports = [pool.report(now) for pool in pools]
-    impaired = any(
-        backend["state"] != "up" for report in reports for backend in report["backends"]
-    )
+    impaired = any(backend["state"] != "up" for report in reports for backend in report["backends"])
     document = {
         "status": "draining" if draining else "degraded" if impaired else "ok",
         "version": __version__,

@@ -78,7 +78,12 @@ class _Rule:
         )
 
     def matches(
-        self, listener: str, host: bytes, method: bytes, path: bytes, values: dict[bytes, list[bytes]]
+        self,
+        listener: str,
+        host: bytes,
+        method: bytes,
+        path: bytes,
+        values: dict[bytes, list[bytes]],
     ) -> bool:
         folder = self.folder
         if not path.startswith(folder) or path[len(folder) : len(folder) + 1] not in (b"/", b""):
@@ -99,7 +104,12 @@ class Router:
         self._rules = [_Rule.of(route) for route in routes]
 
     def route(
-        self, listener: str, host: bytes, method: bytes, path: bytes, values: dict[bytes, list[bytes]]
+        self,
+        listener: str,
+        host: bytes,
+        method: bytes,
+        path: bytes,
+        values: dict[bytes, list[bytes]],
     ) -> Route:
         """The first route that matches.
 

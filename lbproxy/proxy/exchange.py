@@ -64,7 +64,12 @@ class Exchange:
     log = Logger()
 
     def __init__(
-        self, site: Site, downstream: Downstream, route: Route, upstreams: Upstreams, target: bytes,
+        self,
+        site: Site,
+        downstream: Downstream,
+        route: Route,
+        upstreams: Upstreams,
+        target: bytes,
         host: bytes,
     ) -> None:
         """Prepare to forward.
@@ -119,7 +124,9 @@ class Exchange:
         if limit is not None and self._record.bytes_in > limit:
             self._give_up()
             knob = f"routes[path={self._route.path}].max_body"
-            self._downstream.fail(BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob))
+            self._downstream.fail(
+                BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob)
+            )
             return
         if self._head.framing is Framing.CHUNKED:
             data = serialize.chunk(data)
@@ -283,8 +290,10 @@ class Exchange:
 
     def _unwanted(self, head: ResponseHead) -> UpstreamError | None:
         """Why an answer that is well-formed is not given to the client."""
-        if head.status == 101 and self._upgrade is None:
-            return BadAnswer("switched protocols unasked")
+        if head.status == 101:
+            chosen = fields.members(head.values, b"upgrade")
+            if self._upgrade is None or chosen != [self._upgrade]:
+                return BadAnswer("switched to a protocol that it was not asked for")
         if head.status in self._route.retry_on:
             verdict = may_retry(Stage.GATEWAY_STATUS, self._method_class)
             more = len(self._record.attempts) < self._pool.config.retry.attempts

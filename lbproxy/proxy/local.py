@@ -18,9 +18,7 @@ _SECRETS = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
 ALLOW = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"
 
 
-def answer(
-    downstream: Downstream, status: int, fields: Fields, body: bytes, date: bytes
-) -> None:
+def answer(downstream: Downstream, status: int, fields: Fields, body: bytes, date: bytes) -> None:
     """Give a whole answer at once.
 
     Args:

@@ -76,7 +76,9 @@ class Site:
         self.draining = False
         self._router = Router(config.routes)
         self._folders = {
-            route.static: Folder(route.static) for route in config.routes if route.static is not None
+            route.static: Folder(route.static)
+            for route in config.routes
+            if route.static is not None
         }
         self._upstreams = upstreams
         self._access_log = access_log
@@ -190,9 +192,7 @@ class Site:
             return
         self._forward(downstream, route, target, host or downstream.own_authority())
 
-    def _forward(
-        self, downstream: Downstream, route: Route, target: bytes, host: bytes
-    ) -> None:
+    def _forward(self, downstream: Downstream, route: Route, target: bytes, host: bytes) -> None:
         assert route.pool is not None
         downstream.record.pool = route.pool
         exchange = Exchange(self, downstream, route, self._upstreams[route.pool], target, host)

@@ -21,7 +21,6 @@ from lbproxy.errors import ConnectFailed
 from lbproxy.transport.optimistic import OptimisticConnector
 
 
-
 class Dialled(Protocol):
     """A protocol for `connect`: it says when its connection stands.
 

@@ -1,0 +1,1 @@
+"""Which backend is next. No I/O."""

@@ -1,0 +1,264 @@
+"""A pool and its backends: who may be chosen, by all that is known of their health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from lbproxy.balance.balancer import Balancer
+from lbproxy.config import model
+from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamError
+from lbproxy.health.ejection import Ejection
+from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.slow_start import share
+from lbproxy.health.verdict import Verdict
+
+#: Answers that say that a backend, or what stands behind it, cannot serve.
+GATEWAY_STATUSES = frozenset({502, 503, 504})
+
+
+class State(Enum):
+    """What is known of a backend."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DOWN = "down"
+    EJECTED = "ejected"
+
+
+#: Those that are chosen; a backend that no probe has judged yet is taken as up.
+_AVAILABLE = frozenset({State.UNKNOWN, State.UP})
+
+
+@attrs.define(eq=False)
+class Backend:
+    """One address of a pool.
+
+    Attributes:
+        config: As in `[[pools.NAME.backends]]`.
+        verdict: What the probes say.
+        since: When its state last changed, in the clock's seconds.
+        share: Its weight at present, for the policy.
+        current: The policy's own number.
+        in_flight: Attempts under way.
+        starting: Whether it is in its slow start.
+        reached: Whether its port accepted the last connection.
+        last_probe: How the last probe ended.
+    """
+
+    config: model.Backend
+    verdict: Verdict
+    since: float
+    state: State = State.UNKNOWN
+    share: float = 0.0
+    current: float = 0.0
+    in_flight: int = 0
+    starting: bool = False
+    reached: bool = True
+    ejection: Ejection = attrs.Factory(Ejection)
+    last_probe: ProbeOutcome | None = None
+
+    @property
+    def name(self) -> str:
+        """As in `X-Served-By` and the logs."""
+        return self.config.name
+
+    @property
+    def available(self) -> bool:
+        """Whether it may be chosen."""
+        return self.state in _AVAILABLE and self.config.weight > 0
+
+
+class Pool:
+    """A named group of backends, any of which can answer.
+
+    Attributes:
+        config: As in `[pools.NAME]`.
+        backends: In the order of the config.
+        degraded: Whether the last choice fell on a backend although none counts as healthy.
+        on_suspect: Called with a backend that refused a connection of live traffic.
+    """
+
+    def __init__(self, config: model.Pool, balancer: Balancer, now: float) -> None:
+        """Build from a config; nothing is known of the backends yet.
+
+        Args:
+            config: As in `[pools.NAME]`.
+            balancer: The policy.
+            now: The present time, in the clock's seconds.
+        """
+        health = config.health
+        rise, fall = (health.rise, health.fall) if health is not None else (1, 1)
+        self.config = config
+        self.backends = [
+            Backend(backend, Verdict(rise, fall), now, share=float(backend.weight))
+            for backend in config.backends
+        ]
+        if health is None:  # Nobody will ever ask: only live traffic judges.
+            for backend in self.backends:
+                backend.state = State.UP
+        self.degraded = False
+        self.on_suspect: Callable[[Backend], None] | None = None
+        self._balancer = balancer
+
+    @property
+    def name(self) -> str:
+        """As in `[pools.NAME]`."""
+        return self.config.name
+
+    # The path of each attempt.
+
+    def choose(self, tried: Set[Backend], now: float) -> Backend | None:
+        """The backend for the next attempt, or `None`.
+
+        If no backend of the pool counts as healthy, those whose port accepts get one attempt.
+
+        Args:
+            tried: Those that this request is not to be sent to again.
+            now: The present time, in the clock's seconds.
+        """
+        limit = self.config.max_in_flight
+        self.degraded = False
+        room = []
+        for backend in self.backends:
+            if backend.state is State.EJECTED and now >= backend.ejection.until:
+                self._turn(backend, State.UP, now)
+            if backend.starting:
+                self._grow(backend, now)
+            if backend.available and backend not in tried and backend.in_flight < limit:
+                room.append(backend)
+        if not room:
+            room = self._last_resort(tried)
+        return self._balancer.choose(room) if room else None
+
+    def acquire(self, backend: Backend) -> None:
+        """An attempt begins."""
+        backend.in_flight += 1
+
+    def release(self, backend: Backend) -> None:
+        """An attempt is over."""
+        backend.in_flight -= 1
+
+    def saturated(self, tried: Set[Backend]) -> bool:
+        """Whether a backend would be chosen if it had less to do."""
+        limit = self.config.max_in_flight
+        return any(
+            backend.available and backend not in tried and backend.in_flight >= limit
+            for backend in self.backends
+        )
+
+    def has_other(self, tried: Set[Backend], backend: Backend) -> bool:
+        """Whether there is another backend to try."""
+        return any(
+            other is not backend and other.available and other not in tried
+            for other in self.backends
+        )
+
+    # What is learned.
+
+    def answered(self, backend: Backend, status: int, now: float) -> None:
+        """An attempt ended in the head of an answer."""
+        backend.reached = True
+        if self.config.ejection:
+            self._judge(backend, status not in GATEWAY_STATUSES, now)
+
+    def failed(self, backend: Backend, error: UpstreamError, now: float) -> None:
+        """An attempt broke, through no fault of the client."""
+        if isinstance(error, ReusedConnectionClosed):  # The keep-alive race, which is no fault.
+            return
+        backend.reached = not isinstance(error, ConnectFailed)
+        if self.config.ejection:
+            self._judge(backend, False, now)
+        if isinstance(error, ConnectFailed) and error.refused and self.on_suspect is not None:
+            self.on_suspect(backend)
+
+    def probed(self, backend: Backend, outcome: ProbeOutcome, now: float) -> bool:
+        """A probe has ended; true if it turned the backend's verdict."""
+        known = backend.verdict.known
+        backend.last_probe = outcome
+        backend.reached = outcome.reached
+        turned = backend.verdict.observe(outcome.passed)
+        if not backend.verdict.up:
+            if turned:
+                self._turn(backend, State.DOWN, now)
+        elif turned or not known:
+            self._turn(backend, State.UP, now)
+        return turned
+
+    def report(self, now: float) -> dict[str, Any]:
+        """The pool and its backends for people and programs, fit for JSON."""
+        return {
+            "name": self.name,
+            "balancer": self.config.balancer,
+            "backends": [self._report(backend, now) for backend in self.backends],
+        }
+
+    # The rest is ours.
+
+    def _last_resort(self, tried: Set[Backend]) -> list[Backend]:
+        if tried or any(backend.available for backend in self.backends):
+            return []
+        self.degraded = True
+        return [
+            backend for backend in self.backends if backend.reached and backend.config.weight > 0
+        ]
+
+    def _judge(self, backend: Backend, passed: bool, now: float) -> None:
+        if not backend.ejection.observe(passed, now) or not backend.available:
+            return
+        if self.has_other(frozenset(), backend):  # Never the last one.
+            backend.ejection.eject(now)
+            self._turn(backend, State.EJECTED, now)
+
+    def _turn(self, backend: Backend, state: State, now: float) -> None:
+        if backend.state is state:
+            return
+        before, backend.state = backend.state, state
+        backend.since = now
+        backend.current = 0.0
+        if state is State.UP and before is not State.UNKNOWN:
+            backend.starting = self._is_late(backend, now)
+        self._grow(backend, now)
+
+    def _is_late(self, backend: Backend, now: float) -> bool:
+        """Whether a backend comes to others that are warm; else all start together."""
+        warm = now - self.config.slow_start
+        return any(
+            other is not backend and other.available and other.since <= warm
+            for other in self.backends
+        )
+
+    def _grow(self, backend: Backend, now: float) -> None:
+        part = share(backend.since, now, self.config.slow_start) if backend.starting else 1.0
+        backend.starting = part < 1.0
+        backend.share = backend.config.weight * part
+
+    def _report(self, backend: Backend, now: float) -> dict[str, Any]:
+        state = backend.state
+        if state is State.EJECTED and now >= backend.ejection.until:
+            state = State.UP  # It is let back at the next choice.
+        probe = backend.last_probe
+        return {
+            "name": backend.name,
+            "address": backend.config.address,
+            "state": state.value,
+            "since": _moment(backend.since),
+            "in_flight": backend.in_flight,
+            "last_probe": None
+            if probe is None
+            else {
+                "passed": probe.passed,
+                "detail": probe.detail,
+                "latency": round(probe.latency, 6),
+                "at": _moment(probe.at),
+            },
+        }
+
+
+def _moment(seconds: float) -> str:
+    """A time as RFC 3339 writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,24 @@
+"""How a probe ended."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class ProbeOutcome:
+    """How a probe ended.
+
+    Attributes:
+        passed: Whether the backend is well.
+        latency: Seconds from the start of the probe to its end.
+        detail: What was answered, or what went wrong, in words.
+        reached: Whether the backend's port accepts connections.
+        at: When it ended, in the clock's seconds.
+    """
+
+    passed: bool
+    latency: float
+    detail: str
+    reached: bool
+    at: float

@@ -1,0 +1,1 @@
+"""Asking backends whether they are well."""

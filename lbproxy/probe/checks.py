@@ -1,0 +1,81 @@
+"""One probe of one backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import treq
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.python.failure import Failure
+from twisted.web.client import URI, Agent, ResponseFailed
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from lbproxy import __version__
+from lbproxy.config.model import Backend, Health
+from lbproxy.health.outcome import ProbeOutcome
+
+#: Probes a backend. Cancelling gives up; else it never fails.
+Check = Callable[[Backend, Health], Deferred[ProbeOutcome]]
+
+
+@implementer(IAgentEndpointFactory)
+@attrs.frozen
+class _AddressOf:
+    """Connects to a backend's address, whatever the URL says."""
+
+    reactor: Any
+    address: str
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        if self.address.startswith("unix:"):
+            return UNIXClientEndpoint(self.reactor, self.address[len("unix:") :])
+        host, _, port = self.address.rpartition(":")
+        return TCP4ClientEndpoint(self.reactor, host.strip("[]"), int(port))
+
+
+def http_check(reactor: Any) -> Check:
+    """A probe with GET: 2xx is a pass, and redirects are not followed.
+
+    Args:
+        reactor: Network and time.
+    """
+    clock = IReactorTime(reactor)
+
+    async def ask(backend: Backend, health: Health) -> ProbeOutcome:
+        began = clock.seconds()
+        unix = backend.address.startswith("unix:")
+        url = f"http://{'localhost' if unix else backend.address}{health.path}"
+        # A new agent has no pool: each probe makes a connection, as a new client would.
+        agent = Agent.usingEndpointFactory(reactor, _AddressOf(reactor, backend.address))
+        try:
+            response = await HTTPClient(agent).get(
+                url,
+                headers={"User-Agent": f"lbproxy/{__version__}", "Connection": "close"},
+                allow_redirects=False,
+                unbuffered=True,
+            )
+            await treq.collect(response, lambda data: None)
+        except CancelledError:
+            raise
+        except Exception as error:
+            now = clock.seconds()
+            reached = not isinstance(error, ConnectError)
+            return ProbeOutcome(False, now - began, _in_words(error), reached, now)
+        now = clock.seconds()
+        passed = 200 <= response.code < 300
+        return ProbeOutcome(passed, now - began, f"answered {response.code}", True, now)
+
+    return lambda backend, health: Deferred.fromCoroutine(ask(backend, health))
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, ResponseFailed) and error.reasons:
+        return str(error.reasons[0].getErrorMessage())
+    return str(Failure(error).getErrorMessage())
