@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -43,6 +44,17 @@ def main() -> None:
         stopped = port.stopListening()
         return Deferred.fromCoroutine(_after(stopped, site.drain()))
 
+    def stop(number: int, frame: object) -> None:
+        # A terminal's Ctrl-C and a supervisor's SIGTERM may both come.
+        for heeded in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(heeded, signal.SIG_IGN)
+        reactor.callFromThread(reactor.stop)
+
+    def heed_signals() -> None:
+        for heeded in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(heeded, stop)
+
+    reactor.callWhenRunning(heed_signals)
     reactor.callWhenRunning(pool.start)
     reactor.addSystemEventTrigger("before", "shutdown", drain)
     reactor.addSystemEventTrigger("during", "shutdown", pool.stop)

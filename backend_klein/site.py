@@ -30,7 +30,7 @@ class BoundedRequest(Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body."""
         assert self.content is not None
-        super().handleContentChunk(data[: BODY_LIMIT + 1 - self.content.tell()])  # type: ignore[no-untyped-call]
+        super().handleContentChunk(data[: BODY_LIMIT + 1 - self.content.tell()])
 
 
 class Channel(HTTPChannel):
@@ -40,12 +40,12 @@ class Channel(HTTPChannel):
 
     def connectionMade(self) -> None:
         """Be opened."""
-        super().connectionMade()  # type: ignore[no-untyped-call]
+        super().connectionMade()
         self.site.channels.add(self)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Be closed."""
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)
         self.site.closed(self)
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
@@ -53,7 +53,7 @@ class Channel(HTTPChannel):
         if self.site.api.draining:
             request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
             return False
-        return bool(super().checkPersistence(request, version))  # type: ignore[no-untyped-call]
+        return bool(super().checkPersistence(request, version))
 
 
 class DrainingSite(Site):
@@ -63,7 +63,7 @@ class DrainingSite(Site):
     protocol = Channel  # type: ignore[assignment]
 
     def __init__(self, resource: IResource, api: Api, reactor: IReactorTime) -> None:
-        super().__init__(resource, timeout=KEEP_ALIVE, reactor=reactor)  # type: ignore[no-untyped-call]
+        super().__init__(resource, timeout=KEEP_ALIVE, reactor=reactor)
         self.api = api
         self.channels: set[Channel] = set()
         self._emptied: Deferred[None] | None = None
@@ -100,11 +100,11 @@ class DrainingSite(Site):
     def _close_idle(self) -> None:
         for channel in list(self.channels):
             if not channel.requests:
-                channel.loseConnection()  # type: ignore[no-untyped-call]
+                channel.loseConnection()
 
     def _abort(self) -> None:
         for channel in list(self.channels):
-            channel.forceAbortClient()  # type: ignore[no-untyped-call]
+            channel.forceAbortClient()
 
 
 def _cancel(calls: list[Any]) -> None:

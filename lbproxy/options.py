@@ -44,7 +44,7 @@ place it came. `lbproxy check FILE` checks a config without starting anything.""
     settings: Config
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._backends: list[Backend] = []
 
     def opt_backend(self, where: str) -> None:

@@ -119,15 +119,24 @@ class Balancer(MultiService):
         self._site.abort()
 
 
-def _end_on_second_signal(reactor: Any, balancer: Balancer) -> None:
-    """Heed the next signal too: twistd has heeded the first, and ignores what follows."""
+def _heed_signals(reactor: Any, balancer: Balancer) -> None:
+    """Stop in order at the first signal, with exit status 0, and at once at the second.
 
-    def end_now(number: int, frame: object) -> None:
-        Balancer.log.warn("a second signal: ending what runs")
-        reactor.callFromThread(balancer.end_now)
+    Twisted's own handler would have twistd end as if the signal had killed it.
+    """
+    seen = False
+
+    def heed(number: int, frame: object) -> None:
+        nonlocal seen
+        if seen:
+            Balancer.log.warn("a second signal: ending what runs")
+            reactor.callFromThread(balancer.end_now)
+        else:
+            seen = True
+            reactor.callFromThread(reactor.stop)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end_now)
+        signal.signal(number, heed)
 
 
 def makeService(options: Options) -> Balancer:
@@ -144,6 +153,7 @@ def makeService(options: Options) -> Balancer:
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)
     balancer = Balancer(reactor, options.settings, random.Random(), backends)
-    trigger: Any = reactor
-    trigger.addSystemEventTrigger("before", "shutdown", _end_on_second_signal, reactor, balancer)
+    running: Any = reactor
+    # Twisted puts up its own handlers when it starts: ours come after.
+    running.callWhenRunning(_heed_signals, reactor, balancer)
     return balancer

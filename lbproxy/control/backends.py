@@ -9,8 +9,9 @@ from typing import Any, TextIO
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import LogEvent, Logger
+from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.runner.procmon import ProcessMonitor
+from zope.interface import implementer
 
 #: Name, module and port of each backend.
 BACKENDS = (("klein", "backend_klein", 3001), ("flask", "backend_flask", 3002))
@@ -20,6 +21,8 @@ COLOURS = {"klein": "\x1b[36m", "flask": "\x1b[33m"}
 PLAIN = "\x1b[0m"
 
 
+@implementer(ILogObserver)
+@implementer(ILogObserver)
 class ColouredOutput:
     """Writes what a backend prints to a terminal, with the backend's name before each line."""
 

@@ -76,7 +76,7 @@ class Peer:
 
 
 def members(values: Values, name: bytes) -> list[bytes]:
-    """The members of a list-valued field over all its lines, lower-cased (RFC 9110 section 5.6.1)."""
+    """The members of a list-valued field over all its lines, in lower case (RFC 9110, 5.6.1)."""
     lines = values.get(name)
     if lines is None:
         return []

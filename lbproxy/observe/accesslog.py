@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from json.encoder import encode_basestring_ascii
 from io import FileIO
+from json.encoder import encode_basestring_ascii
 
 import attrs
 from twisted.application.service import Service

@@ -13,7 +13,14 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, ResponseFailed
+from twisted.web.client import (
+    URI,
+    Agent,
+    HTTPConnectionPool,
+    ResponseFailed,
+    _HTTP11ClientFactory,
+)
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -23,6 +30,14 @@ from lbproxy.health.outcome import ProbeOutcome
 
 #: Probes a backend. Cancelling gives up; else it never fails.
 Check = Callable[[Backend, Health], Deferred[ProbeOutcome]]
+
+
+class _QuietFactory(_HTTP11ClientFactory):
+    noisy = False  # Its start and its end are two lines in the log for every probe.
+
+
+class _QuietPool(HTTPConnectionPool):
+    _factory = _QuietFactory
 
 
 @implementer(IAgentEndpointFactory)
@@ -47,17 +62,19 @@ def http_check(reactor: Any) -> Check:
         reactor: Network and time.
     """
     clock = IReactorTime(reactor)
+    # Each probe makes a connection, as a new client would.
+    connections = _QuietPool(reactor, persistent=False)
 
     async def ask(backend: Backend, health: Health) -> ProbeOutcome:
         began = clock.seconds()
         unix = backend.address.startswith("unix:")
         url = f"http://{'localhost' if unix else backend.address}{health.path}"
-        # A new agent has no pool: each probe makes a connection, as a new client would.
-        agent = Agent.usingEndpointFactory(reactor, _AddressOf(reactor, backend.address))
+        endpoint = _AddressOf(reactor, backend.address)
+        agent = Agent.usingEndpointFactory(reactor, endpoint, pool=connections)
         try:
             response = await HTTPClient(agent).get(
                 url,
-                headers={"User-Agent": f"lbproxy/{__version__}", "Connection": "close"},
+                headers=Headers({"User-Agent": [f"lbproxy/{__version__}"]}),
                 allow_redirects=False,
                 unbuffered=True,
             )

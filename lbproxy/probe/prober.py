@@ -82,16 +82,17 @@ class Prober(Service):
         """Fires when each backend has its first verdict, or after `FIRST_ROUND` seconds."""
         if self._first_is_over():
             return succeed(None)
-        self._first = first = Deferred()
+        self._first = first = Deferred[None]()
         self._patience = self._clock.callLater(FIRST_ROUND, self._end_first_round)
         return first
 
     def probe_now(self, backend: Backend) -> None:
         """Probe a backend that live traffic speaks against, unless that is under way."""
         health = self._pool.config.health
-        if health is not None and backend not in self._asking and self.running:
-            if self._due[backend] > self._clock.seconds() + CHANGING:
-                self._ask(backend, health)
+        if health is None or backend in self._asking:
+            return
+        if self._due[backend] > self._clock.seconds() + CHANGING:
+            self._ask(backend, health)
 
     # The rest is ours.
 

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, Protocol, cast
 
 from twisted.internet import protocol
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -118,8 +118,8 @@ class Downstream(protocol.Protocol):
         self.deadline = NEVER
 
     @property
-    def _socket(self) -> ITCPTransport:
-        return cast(ITCPTransport, self.transport)
+    def _socket(self) -> Any:
+        return self.transport
 
     # What Twisted tells.
 

@@ -30,7 +30,7 @@ from lbproxy.errors import (
 from lbproxy.forward import fields
 from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry, method_class
 from lbproxy.http1 import serialize
-from lbproxy.http1.message import Fields, Framing, RequestHead, ResponseHead
+from lbproxy.http1.message import Fields, Framing, ResponseHead
 from lbproxy.observe.accesslog import Attempt
 from lbproxy.proxy.queue import Waiter
 from lbproxy.proxy.tunnel import Tunnel

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -105,8 +105,8 @@ class Upstream(Dialled):
         self.deadline = NEVER
 
     @property
-    def _socket(self) -> ITCPTransport:
-        return cast(ITCPTransport, self.transport)
+    def _socket(self) -> Any:
+        return self.transport
 
     # What Twisted tells.
 

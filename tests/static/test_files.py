@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 from urllib.parse import urljoin
@@ -373,7 +373,7 @@ class CompressedTests(FolderCase):
                     {"range": b"bytes=0-1,3-3"},
                     {"range": b"bytes=99-"},
                 ):
-                    with suppress(NoRoute):
+                    with contextlib.suppress(NoRoute):
                         self.ask(path, method, **values)
                     self.assertEqual(os.listdir("/proc/self/fd"), before, (path, values))
 
