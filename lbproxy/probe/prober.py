@@ -106,6 +106,7 @@ class Prober(Service):
 
     def _ask(self, backend: Backend, health: Health) -> None:
         began = self._clock.seconds()
+        self._due[backend] = began + health.interval
         asking = self._check(backend.config, health)
         asking.addTimeout(health.timeout, self._clock)
         asking.addErrback(self._without_outcome, began, health)
@@ -114,7 +115,10 @@ class Prober(Service):
         told.addErrback(lambda failure: self.log.failure("a probe failed", failure))
         if not told.called:
             self._asking[backend] = told
-            told.addCallback(lambda _: self._asking.pop(backend, None))
+            told.addCallback(lambda _: self._ended(backend))
+
+    def _ended(self, backend: Backend) -> None:
+        del self._asking[backend]
 
     def _without_outcome(
         self, failure: Failure, began: float, health: Health

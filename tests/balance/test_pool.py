@@ -1,0 +1,157 @@
+"""Who is chosen, by all that is known of the backends."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from lbproxy.balance.balancer import balancer_named
+from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.config import model
+from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamClosed
+from lbproxy.health.outcome import ProbeOutcome
+
+NOBODY: frozenset[Backend] = frozenset()
+
+
+def pool_of(*weights: int, slow_start: float = 10.0, max_in_flight: int = 256) -> Pool:
+    """A pool of backends named a, b, c ... with these weights."""
+    backends = tuple(
+        model.Backend("abcdef"[place], f"127.0.0.1:{3001 + place}", weight)
+        for place, weight in enumerate(weights)
+    )
+    config = model.Pool("api", backends, slow_start=slow_start, max_in_flight=max_in_flight)
+    return Pool(config, RoundRobin(), 0.0)
+
+
+def probe(pool: Pool, place: int, passed: bool, now: float, *, reached: bool = True) -> bool:
+    """Tell a pool the outcome of a probe."""
+    return pool.probed(pool.backends[place], ProbeOutcome(passed, 0.01, "", reached, now), now)
+
+
+def names(pool: Pool, count: int, now: float) -> str:
+    """The names of the next choices."""
+    chosen = [pool.choose(NOBODY, now) for _ in range(count)]
+    return "".join("-" if backend is None else backend.name for backend in chosen)
+
+
+class ChoiceTests(SynchronousTestCase):
+    def test_alternates(self) -> None:
+        """Two equal backends alternate strictly."""
+        self.assertEqual(names(pool_of(1, 1), 6, 0.0), "ababab")
+
+    def test_smooth(self) -> None:
+        """Weights are kept, and spread; a weight of 0 gets nothing."""
+        self.assertEqual(names(pool_of(5, 1, 1), 7, 0.0), "aabacaa")
+        self.assertEqual(names(pool_of(1, 0), 3, 0.0), "aaa")
+
+    def test_registry(self) -> None:
+        """The policies are found by the names that the config gives them."""
+        with self.assertRaises(KeyError):
+            balancer_named("dice")
+
+    def test_tried(self) -> None:
+        """What was tried is not chosen again."""
+        pool = pool_of(1, 1)
+        a, b = pool.backends
+        self.assertIs(pool.choose({a}, 0.0), b)
+        self.assertIsNone(pool.choose({a, b}, 0.0))
+        self.assertTrue(pool.has_other({a}, a))
+        self.assertFalse(pool.has_other({a, b}, a))
+
+    def test_room(self) -> None:
+        """A backend with enough to do is passed over; when all have, the pool is saturated."""
+        pool = pool_of(1, 1, max_in_flight=1)
+        a, b = pool.backends
+        pool.acquire(a)
+        self.assertEqual(names(pool, 2, 0.0), "bb")
+        pool.acquire(b)
+        self.assertTrue(pool.saturated(NOBODY))
+        self.assertIsNone(pool.choose(NOBODY, 0.0))
+        pool.release(a)
+        self.assertFalse(pool.choose(NOBODY, 0.0) is not a)
+
+
+class HealthTests(SynchronousTestCase):
+    def test_down(self) -> None:
+        """A backend that is down is not chosen; back again it is."""
+        pool = pool_of(1, 1, slow_start=0.0)
+        probe(pool, 0, True, 1.0)
+        probe(pool, 1, False, 1.0)
+        self.assertEqual(names(pool, 3, 1.0), "aaa")
+        self.assertFalse(probe(pool, 1, True, 2.0))
+        self.assertTrue(probe(pool, 1, True, 3.0))
+        self.assertEqual(sorted(names(pool, 4, 3.0)), ["a", "a", "b", "b"])
+
+    def test_last_resort(self) -> None:
+        """With none healthy, those whose port accepts get one attempt, and that is marked."""
+        pool = pool_of(1, 1)
+        probe(pool, 0, False, 1.0, reached=False)
+        probe(pool, 1, False, 1.0, reached=True)
+        self.assertEqual(names(pool, 2, 1.0), "bb")
+        self.assertTrue(pool.degraded)
+        self.assertIsNone(pool.choose({pool.backends[1]}, 1.0))
+        probe(pool, 1, False, 2.0, reached=False)
+        self.assertIsNone(pool.choose(NOBODY, 2.0))
+
+    def test_slow_start(self) -> None:
+        """A backend that comes back to a warm one begins with a tenth."""
+        pool = pool_of(1, 1)
+        probe(pool, 0, True, 0.0)
+        probe(pool, 1, False, 0.0)
+        probe(pool, 1, True, 20.0)
+        probe(pool, 1, True, 21.0)
+        self.assertEqual(names(pool, 22, 21.0).count("b"), 2)
+        self.assertEqual(names(pool, 20, 31.0).count("b"), 10)
+
+    def test_all_start(self) -> None:
+        """When all come up together, none starts slowly."""
+        pool = pool_of(1, 1)
+        for place in (0, 1):
+            probe(pool, place, False, 0.0)
+        for place in (0, 1, 0, 1):
+            probe(pool, place, True, 1.0)
+        self.assertEqual(names(pool, 4, 1.0), "abab")
+
+    def test_suspect(self) -> None:
+        """A connection refused by live traffic is told at once; a time-out is not."""
+        pool = pool_of(1, 1)
+        suspects: list[Backend] = []
+        pool.on_suspect = suspects.append
+        pool.failed(pool.backends[0], ConnectFailed("refused", refused=True), 1.0)
+        pool.failed(pool.backends[1], ConnectFailed("slow"), 1.0)
+        self.assertEqual(suspects, pool.backends[:1])
+
+    def test_ejected(self) -> None:
+        """Five failures in a row put a backend out for ten seconds, but never the last one."""
+        pool = pool_of(1, 1, slow_start=0.0)
+        a, b = pool.backends
+        for _ in range(5):
+            pool.failed(a, UpstreamClosed("gone"), 1.0)
+            pool.failed(b, ReusedConnectionClosed("no fault"), 1.0)
+        self.assertEqual(names(pool, 2, 10.9), "bb")
+        for _ in range(9):
+            pool.answered(b, 503, 2.0)
+        self.assertEqual(names(pool, 2, 10.9), "bb")
+        self.assertIn("a", names(pool, 2, 11.0))
+
+    def test_no_ejection(self) -> None:
+        """Without `ejection` live traffic puts nobody out."""
+        backends = (model.Backend("a", "h:1"), model.Backend("b", "h:2"))
+        pool = Pool(model.Pool("api", backends, ejection=False), RoundRobin(), 0.0)
+        for _ in range(50):
+            pool.failed(pool.backends[0], UpstreamClosed("gone"), 1.0)
+        self.assertEqual(names(pool, 4, 1.0), "abab")
+
+    def test_report(self) -> None:
+        """The report has each backend's state, since when, and its last probe."""
+        pool = pool_of(1, 1)
+        probe(pool, 0, False, 1.5)
+        pool.acquire(pool.backends[1])
+        first, second = pool.report(2.0)["backends"]
+        self.assertEqual(first["state"], "down")
+        self.assertEqual(first["since"], "1970-01-01T00:00:01.500+00:00")
+        self.assertEqual(first["last_probe"]["passed"], False)
+        self.assertEqual(
+            (second["state"], second["in_flight"], second["last_probe"]), ("unknown", 1, None)
+        )

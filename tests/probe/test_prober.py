@@ -1,0 +1,121 @@
+"""When backends are probed, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from lbproxy.balance.pool import Pool, State
+from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.config import model
+from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.probe.prober import Prober
+
+
+class ProberTests(SynchronousTestCase):
+    """One backend; its probes wait until the test answers them."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.asked: list[tuple[float, Deferred[ProbeOutcome]]] = []
+        config = model.Pool("api", (model.Backend("a", "127.0.0.1:1"),))
+        self.pool = Pool(config, RoundRobin(), 0.0)
+        self.backend = self.pool.backends[0]
+        self.prober = Prober(self.clock, self.pool, self.check, random.Random(1))
+        self.prober.startService()
+
+    def check(self, backend: model.Backend, health: model.Health) -> Deferred[ProbeOutcome]:
+        asking: Deferred[ProbeOutcome] = Deferred()
+        self.asked.append((self.clock.seconds(), asking))
+        return asking
+
+    def answer(self, passed: bool) -> None:
+        """End the last probe."""
+        outcome = ProbeOutcome(passed, 0.0, "", True, self.clock.seconds())
+        self.asked[-1][1].callback(outcome)
+
+    def run_for(self, seconds: float) -> None:
+        """Let time pass in small steps."""
+        self.clock.pump([0.05] * round(seconds / 0.05))
+
+    def test_interval(self) -> None:
+        """A healthy backend is probed every five seconds, give or take a tenth."""
+        while len(self.asked) <= 10:
+            if not self.asked[-1][1].called:
+                self.answer(True)
+            self.run_for(0.05)
+        times = [time for time, _ in self.asked]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+        self.assertEqual(len(gaps), 10)
+        self.assertTrue(all(4.4 <= gap <= 5.8 for gap in gaps), gaps)
+        self.assertGreater(len({round(gap, 2) for gap in gaps}), 1)
+
+    def test_faster_while_changing(self) -> None:
+        """What speaks against the verdict is looked into every half second."""
+        self.answer(True)
+        self.run_for(5.8)
+        self.answer(False)
+        self.run_for(0.75)
+        self.assertEqual(len(self.asked), 3)
+        self.answer(False)
+        self.run_for(0.75)
+        self.answer(False)
+        self.assertIs(self.backend.state, State.DOWN)
+
+    def test_timeout(self) -> None:
+        """A probe that takes longer than the timeout has failed."""
+        self.run_for(1.1)
+        self.assertIs(self.backend.state, State.DOWN)
+        assert self.backend.last_probe is not None
+        self.assertEqual(self.backend.last_probe.detail, "no answer in 1.0 s")
+
+    def test_suspect(self) -> None:
+        """A suspect is probed at once, and never twice at a time."""
+        self.answer(True)
+        self.prober.probe_now(self.backend)
+        self.prober.probe_now(self.backend)
+        self.assertEqual(len(self.asked), 2)
+
+    def test_first_round(self) -> None:
+        """The first round is over when each backend has a verdict."""
+        first = self.prober.first_round()
+        self.assertNoResult(first)
+        self.answer(True)
+        self.successResultOf(first)
+        self.successResultOf(self.prober.first_round())
+
+    def test_first_round_is_bounded(self) -> None:
+        """A probe that takes long does not keep clients waiting for more than a second."""
+        first = self.prober.first_round()
+        self.run_for(1.0)
+        self.successResultOf(first)
+
+    def test_stop_while_asking(self) -> None:
+        """Stopping cancels the probe under way and leaves nothing on the clock."""
+        self.prober.first_round()
+        self.successResultOf(self.prober.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIs(self.backend.state, State.UNKNOWN)
+
+    def test_broken_check(self) -> None:
+        """A check that fails in a way that nobody thought of is logged, and probes go on."""
+        self.asked[-1][1].errback(ValueError("unthought of"))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.run_for(6.0)
+        self.assertGreater(len(self.asked), 1)
+
+    def test_without_health(self) -> None:
+        """With `health = false` nobody is probed, and the backends are taken as up."""
+        config = model.Pool("api", (model.Backend("a", "127.0.0.1:1"),), health=None)
+        pool = Pool(config, RoundRobin(), 0.0)
+        clock, before = Clock(), len(self.asked)
+        prober = Prober(clock, pool, self.check, random.Random(1))
+        prober.startService()
+        self.successResultOf(prober.first_round())
+        self.assertEqual((len(self.asked), clock.getDelayedCalls()), (before, []))
+        self.assertIs(pool.backends[0].state, State.UP)
+        self.successResultOf(prober.stopService())
