@@ -36,6 +36,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.app.callable.extensions["ordering"].draining = True
         super().handle_exit(sig, frame)
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Refuse new connections while draining; else they would hang, and be reset in the end."""
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
 
 class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, which takes its settings from here alone."""
