@@ -13,7 +13,8 @@ class RetryBudget:
     """Allows retries up to a share of the requests of the last ten seconds.
 
     A limit on the retries that run at once, which is the other usual form, would fail just when a
-    backend dies and all that it was serving moves over in one instant (`docs/decisions/`).
+    backend dies and all that it was serving moves over in one instant: see
+    `docs/decisions/0003-retry-budget-over-a-window.md`.
     """
 
     def __init__(self, share: float) -> None:
