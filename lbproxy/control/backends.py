@@ -7,11 +7,21 @@ import sys
 from typing import Any, TextIO
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import ILogObserver, LogEvent, Logger
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogFilterPredicate,
+    ILogObserver,
+    LogEvent,
+    Logger,
+    PredicateResult,
+    globalLogPublisher,
+)
+from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
-from zope.interface import implementer
+from zope.interface import implementer, provider
 
 #: Name, module and port of each backend.
 BACKENDS = (("klein", "backend_klein", 3001), ("flask", "backend_flask", 3002))
@@ -21,7 +31,12 @@ COLOURS = {"klein": "\x1b[36m", "flask": "\x1b[33m"}
 PLAIN = "\x1b[0m"
 
 
-@implementer(ILogObserver)
+@provider(ILogFilterPredicate)
+def _not_blank(event: LogEvent) -> Any:
+    """Leave out blank lines: `ProcessMonitor` makes one up at the end of each process."""
+    return PredicateResult.no if event.get("line") == "" else PredicateResult.maybe
+
+
 @implementer(ILogObserver)
 class ColouredOutput:
     """Writes what a backend prints to a terminal, with the backend's name before each line."""
@@ -56,10 +71,11 @@ class Backends(ProcessMonitor):
         """
         super().__init__(reactor)
         self._time = IReactorTime(reactor)
-        if terminal is not None:
-            self.log = Logger(observer=ColouredOutput(terminal))
+        output = globalLogPublisher if terminal is None else ColouredOutput(terminal)
+        self.log = Logger(observer=FilteringLogObserver(output, [_not_blank]))
         for name, module, port in BACKENDS:
-            command = [sys.executable, "-u", "-m", module, "--port", str(port)]
+            apart = [sys.executable, "-u", "-m", "lbproxy.control.apart"]
+            command = [*apart, module, "--port", str(port)]
             self.addProcess(name, command, env=dict(os.environ))
 
     def stopService(self) -> Deferred[None]:  # type: ignore[override]
@@ -69,6 +85,13 @@ class Backends(ProcessMonitor):
         ended.clock = self._time
         self._watch = ended
         return ended.start(0.05).addCallback(lambda _: None)
+
+    def _monitoredProcessExited(self, name: str, reason: Failure | None = None) -> None:
+        ended = None if reason is None else reason.value
+        if self.running and isinstance(ended, (ProcessDone, ProcessTerminated)):
+            how = f"by signal {ended.signal}" if ended.signal else f"with code {ended.exitCode}"
+            self.log.warn("[{tag}] {line}", tag=name, line=f"ended {how}; it is started again")
+        super()._monitoredProcessExited(name, reason)
 
     def _look_for_the_last(self) -> None:
         if not self.protocols:
