@@ -1,0 +1,137 @@
+"""A backend is killed under load and comes back: no client sees it, and `/health` tells it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lbproxy.control.backends import Backends
+from tests.processes import CONFIG, LISTENS, PATIENCE, ROOT, Process, free_port
+
+#: Makes the load, for longer than a backend is put out for failures of live traffic (10 s).
+WRK = shutil.which("wrk")
+
+#: Runs the balancer with the shop's backends on the ports that its arguments tell.
+START = """\
+import sys
+from lbproxy.control import backends
+backends.BACKENDS = tuple(
+    (name, module, int(port))
+    for (name, module, _), port in zip(backends.BACKENDS, (sys.argv.pop(1), sys.argv.pop(1)))
+)
+from twisted.scripts.twistd import run
+run()
+"""
+
+
+def states(port: int) -> dict[str, str]:
+    """What `/health` says of each backend."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+        connection.request("GET", "/health")
+        document = json.load(connection.getresponse())
+    return {backend["name"]: backend["state"] for backend in document["pools"][0]["backends"]}
+
+
+def wait_for(port: int, backend: str, up: bool) -> None:
+    """Poll `/health` until it says that a backend is up, or that it is not."""
+    until = time.monotonic() + PATIENCE
+    while (states(port)[backend] == "up") is not up:
+        assert time.monotonic() < until, states(port)
+        time.sleep(0.02)
+
+
+def pid_of(backend: str, parent: Process) -> int:
+    """The process that the balancer started for a backend."""
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    named = f"backend_{backend}".encode()
+    return next(int(pid) for pid in children if named in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Process]:
+    """The balancer that runs and watches over both backends, all on free ports, both up."""
+    klein, flask = free_port(), free_port()
+    config = tmp_path / "lbproxy.toml"
+    config.write_text(CONFIG.format(public=ROOT / "public", klein=klein, flask=flask))
+    arguments: list[str | Path] = [
+        "--nodaemon",
+        "--pidfile=",
+        "lbproxy",
+        "--with-backends",
+        "--config",
+        config,
+    ]
+    started = Process(
+        [sys.executable, "-c", START, str(klein), str(flask), *arguments],
+        environment={"DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}"},
+        directory=tmp_path,
+    )
+    with started:
+        started.port = int(started.wait_for_line(LISTENS)["port"])
+        for name in ("klein", "flask"):
+            wait_for(started.port, name, up=True)
+        yield started
+
+
+@pytest.mark.skipif(WRK is None, reason="wrk, which makes the load, is not installed")
+@pytest.mark.parametrize("dying", ["klein", "flask"])
+def test_load(shop: Process, dying: str) -> None:
+    """Under wrk no request fails; `/health` shows the backend not up, and then up again."""
+    url = f"http://127.0.0.1:{shop.port}/api/restaurants"
+    load = subprocess.Popen(
+        [str(WRK), "-t1", "-c32", "-d14s", url], stdout=subprocess.PIPE, text=True
+    )
+    with load:
+        killed = pid_of(dying, shop)
+        threading.Timer(1.0, os.kill, (killed, signal.SIGKILL)).start()
+        wait_for(shop.port, dying, up=False)
+        wait_for(shop.port, dying, up=True)
+        assert load.poll() is None, "it came back only when the load was over"
+        said, _ = load.communicate(timeout=PATIENCE)
+    assert load.returncode == 0
+    requests = re.search(r"(\d+) requests in", said)
+    assert requests is not None and int(requests[1]) > 0
+    assert "Non-2xx" not in said and "Socket errors" not in said, said
+    assert pid_of(dying, shop) != killed
+    shop.wait_for_line(rf"\[{dying}\] ended by signal 9; it is started again")
+
+
+def test_interrupt_spares_the_backends(shop: Process) -> None:
+    """They are outside the balancer's process group, where Ctrl-C is heard, and end with it."""
+    pids = [pid_of(name, shop) for name in ("klein", "flask")]
+    assert os.getpgid(shop.pid) not in [os.getpgid(pid) for pid in pids]
+    shop.signal(signal.SIGINT)
+    assert shop.wait() == 0
+    assert "Traceback" not in shop.output
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_killed_balancer(shop: Process) -> None:
+    """The backends do not outlive a balancer that was killed."""
+    pids = [pid_of(name, shop) for name in ("klein", "flask")]
+    shop.kill()
+    until = time.monotonic() + Backends.killTime
+    while [pid for pid in pids if alive(pid)]:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that is only not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
