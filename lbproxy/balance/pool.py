@@ -81,6 +81,7 @@ class Pool:
         backends: In the order of the config.
         degraded: Whether the last choice fell on a backend although none counts as healthy.
         on_suspect: Called with a backend that refused a connection of live traffic.
+        on_turn: Called with a backend whose state has changed, and why.
     """
 
     def __init__(self, config: model.Pool, balancer: Balancer, now: float) -> None:
@@ -103,6 +104,7 @@ class Pool:
                 backend.state = State.UP
         self.degraded = False
         self.on_suspect: Callable[[Backend], None] | None = None
+        self.on_turn: Callable[[Backend, str], None] | None = None
         self._balancer = balancer
 
     @property
@@ -126,7 +128,7 @@ class Pool:
         room = []
         for backend in self.backends:
             if backend.state is State.EJECTED and now >= backend.ejection.until:
-                self._turn(backend, State.UP, now)
+                self._turn(backend, State.UP, "its time out is over", now)
             if backend.starting:
                 self._grow(backend, now)
             if backend.available and backend not in tried and backend.in_flight < limit:
@@ -150,6 +152,11 @@ class Pool:
             backend.available and backend not in tried and backend.in_flight >= limit
             for backend in self.backends
         )
+
+    def has_room(self) -> bool:
+        """Whether a healthy backend has less to do than it may have."""
+        limit = self.config.max_in_flight
+        return any(backend.available and backend.in_flight < limit for backend in self.backends)
 
     def has_other(self, tried: Set[Backend], backend: Backend) -> bool:
         """Whether there is another backend to try."""
@@ -176,18 +183,17 @@ class Pool:
         if isinstance(error, ConnectFailed) and error.refused and self.on_suspect is not None:
             self.on_suspect(backend)
 
-    def probed(self, backend: Backend, outcome: ProbeOutcome, now: float) -> bool:
-        """A probe has ended; true if it turned the backend's verdict."""
+    def probed(self, backend: Backend, outcome: ProbeOutcome, now: float) -> None:
+        """A probe has ended."""
         known = backend.verdict.known
         backend.last_probe = outcome
         backend.reached = outcome.reached
         turned = backend.verdict.observe(outcome.passed)
         if not backend.verdict.up:
             if turned:
-                self._turn(backend, State.DOWN, now)
+                self._turn(backend, State.DOWN, outcome.detail, now)
         elif turned or not known:
-            self._turn(backend, State.UP, now)
-        return turned
+            self._turn(backend, State.UP, outcome.detail, now)
 
     def report(self, now: float) -> dict[str, Any]:
         """The pool and its backends for people and programs, fit for JSON."""
@@ -211,10 +217,10 @@ class Pool:
         if not backend.ejection.observe(passed, now) or not backend.available:
             return
         if self.has_other(frozenset(), backend):  # Never the last one.
-            backend.ejection.eject(now)
-            self._turn(backend, State.EJECTED, now)
+            seconds = backend.ejection.eject(now)
+            self._turn(backend, State.EJECTED, f"live traffic failed; out for {seconds:g} s", now)
 
-    def _turn(self, backend: Backend, state: State, now: float) -> None:
+    def _turn(self, backend: Backend, state: State, detail: str, now: float) -> None:
         if backend.state is state:
             return
         before, backend.state = backend.state, state
@@ -223,6 +229,8 @@ class Pool:
         if state is State.UP and before is not State.UNKNOWN:
             backend.starting = self._is_late(backend, now)
         self._grow(backend, now)
+        if self.on_turn is not None:
+            self.on_turn(backend, detail)
 
     def _is_late(self, backend: Backend, now: float) -> bool:
         """Whether a backend comes to others that are warm; else all start together."""

@@ -133,16 +133,7 @@ class Prober(Service):
         if outcome is None:
             return
         now = self._clock.seconds()
-        was_known = backend.verdict.known
-        turned = self._pool.probed(backend, outcome, now)
-        if turned or not was_known:
-            self.log.info(
-                "{pool}/{backend} is {state}: {detail}",
-                pool=self._pool.name,
-                backend=backend.name,
-                state="up" if backend.verdict.up else "down",
-                detail=outcome.detail,
-            )
+        self._pool.probed(backend, outcome, now)
         interval = health.interval * (1.0 + self._chance.uniform(-JITTER, JITTER))
         # What is down is looked at more often too: it is about to come back.
         unsettled = backend.verdict.changing or not backend.verdict.up

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.forward.budget import RetryBudget
@@ -22,10 +23,14 @@ class Upstreams:
         budget: How many retries there may be.
     """
 
+    log = Logger()
+
     def __init__(self, reactor: Any, timer: CoarseTimer, pool: Pool) -> None:
         config = pool.config
         self.pool = pool
-        self.waiting = WaitingRoom(IReactorTime(reactor), timer, config.name, config.queue)
+        pool.on_turn = self._tell
+        self._clock = IReactorTime(reactor)
+        self.waiting = WaitingRoom(self._clock, timer, config.name, config.queue)
         self.budget = RetryBudget(config.retry.budget)
         self._connections = {
             backend: Connections(reactor, timer, backend.config, config.timeouts)
@@ -46,3 +51,20 @@ class Upstreams:
         self.waiting.close()
         for connections in self._connections.values():
             connections.close()
+
+    def _tell(self, backend: Backend, detail: str) -> None:
+        self.log.info(
+            "{pool}/{backend} is {state}: {detail}",
+            pool=self.pool.name,
+            backend=backend.name,
+            state=backend.state.value,
+            detail=detail,
+        )
+        if backend.available and self.waiting:
+            # Not at once: it may be a choice, under way, that has let the backend back.
+            self._clock.callLater(0.0, self._admit)
+
+    def _admit(self) -> None:
+        for _ in range(len(self.waiting)):
+            if self.pool.has_room():
+                self.waiting.admit_next()

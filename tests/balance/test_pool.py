@@ -24,9 +24,9 @@ def pool_of(*weights: int, slow_start: float = 10.0, max_in_flight: int = 256) -
     return Pool(config, RoundRobin(), 0.0)
 
 
-def probe(pool: Pool, place: int, passed: bool, now: float, *, reached: bool = True) -> bool:
+def probe(pool: Pool, place: int, passed: bool, now: float, *, reached: bool = True) -> None:
     """Tell a pool the outcome of a probe."""
-    return pool.probed(pool.backends[place], ProbeOutcome(passed, 0.01, "", reached, now), now)
+    pool.probed(pool.backends[place], ProbeOutcome(passed, 0.01, "", reached, now), now)
 
 
 def names(pool: Pool, count: int, now: float) -> str:
@@ -79,8 +79,9 @@ class HealthTests(SynchronousTestCase):
         probe(pool, 0, True, 1.0)
         probe(pool, 1, False, 1.0)
         self.assertEqual(names(pool, 3, 1.0), "aaa")
-        self.assertFalse(probe(pool, 1, True, 2.0))
-        self.assertTrue(probe(pool, 1, True, 3.0))
+        probe(pool, 1, True, 2.0)
+        self.assertEqual(names(pool, 3, 2.0), "aaa")
+        probe(pool, 1, True, 3.0)
         self.assertEqual(sorted(names(pool, 4, 3.0)), ["a", "a", "b", "b"])
 
     def test_last_resort(self) -> None:
@@ -134,6 +135,27 @@ class HealthTests(SynchronousTestCase):
             pool.answered(b, 503, 2.0)
         self.assertEqual(names(pool, 2, 10.9), "bb")
         self.assertIn("a", names(pool, 2, 11.0))
+
+    def test_turns(self) -> None:
+        """Each change of a state is told with its cause."""
+        pool = pool_of(1, 1)
+        told: list[tuple[str, str, str]] = []
+        pool.on_turn = lambda backend, detail: told.append(
+            (backend.name, backend.state.value, detail)
+        )
+        probe(pool, 1, True, 0.5)
+        probe(pool, 1, True, 1.0)
+        for _ in range(6):
+            pool.failed(pool.backends[0], UpstreamClosed("gone"), 1.0)
+        names(pool, 2, 11.0)
+        self.assertEqual(
+            told,
+            [
+                ("b", "up", ""),
+                ("a", "ejected", "live traffic failed; out for 10 s"),
+                ("a", "up", "its time out is over"),
+            ],
+        )
 
     def test_no_ejection(self) -> None:
         """Without `ejection` live traffic puts nobody out."""
