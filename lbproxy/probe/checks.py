@@ -82,6 +82,8 @@ def http_check(reactor: Any) -> Check:
         except CancelledError:
             raise
         except Exception as error:
+            if _gave_up(error):
+                raise CancelledError from error
             now = clock.seconds()
             reached = not isinstance(error, ConnectError)
             return ProbeOutcome(False, now - began, _in_words(error), reached, now)
@@ -90,6 +92,12 @@ def http_check(reactor: Any) -> Check:
         return ProbeOutcome(passed, now - began, f"answered {response.code}", True, now)
 
     return lambda backend, health: Deferred.fromCoroutine(ask(backend, health))
+
+
+def _gave_up(error: Exception) -> bool:
+    """Whether we cancelled: the client wraps that in what it was doing."""
+    reasons: list[Failure] = getattr(error, "reasons", [])
+    return any(reason.check(CancelledError) for reason in reasons)
 
 
 def _in_words(error: Exception) -> str:

@@ -136,7 +136,7 @@ pool = "api"
 expose_backend = true
 retry_on = [502, 503, 504]
 [pools.api]
-health = false
+health = {health}
 {pool}
 """
 
@@ -155,12 +155,12 @@ class Balancer:
         log: Its access log.
     """
 
-    def __init__(self, folder: Path, ports: list[int], pool: str) -> None:
+    def __init__(self, folder: Path, ports: list[int], pool: str, health: str) -> None:
         config = folder / "lbproxy.toml"
         backends = [
             BACKEND.format(name="abcdef"[place], port=port) for place, port in enumerate(ports)
         ]
-        config.write_text(CONFIG.format(pool=pool) + "".join(backends))
+        config.write_text(CONFIG.format(pool=pool, health=health) + "".join(backends))
         twistd = Path(sys.executable).with_name("twistd")
         self.log = folder / "access.log"
         self.process = Process(
@@ -181,15 +181,18 @@ class Balancer:
 
 
 @contextlib.contextmanager
-def balancer(folder: Path, *origins: Origin, pool: str = "") -> Iterator[Balancer]:
+def balancer(
+    folder: Path, *origins: Origin, pool: str = "", health: str = "false"
+) -> Iterator[Balancer]:
     """A balancer before some origins, which stops with exit code 0 in the end.
 
     Args:
         folder: Where its files are.
         origins: Its backends, named a, b ... in this order.
         pool: More keys of the pool's table.
+        health: The pool's `health`; none by default.
     """
-    started = Balancer(folder, [origin.port for origin in origins], pool)
+    started = Balancer(folder, [origin.port for origin in origins], pool, health)
     with started.process:
         yield started
         assert started.process.stop() == 0
