@@ -383,7 +383,8 @@ class Downstream(protocol.Protocol):
         self.record.method = head.method.decode("ascii")
         self.record.target = head.target.decode("latin-1")
         self.record.version = head.minor
-        self._persist = not wants_close(head.minor, head.values)
+        # Behind CONNECT there may be bytes for a tunnel, which are no request.
+        self._persist = head.method != b"CONNECT" and not wants_close(head.minor, head.values)
         self._chunked = False
         self._answer = Answer.NONE
         if head.framing is Framing.NONE:
