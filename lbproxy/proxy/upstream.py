@@ -266,8 +266,11 @@ class Upstream(Dialled):
         awaiting = self._awaiting
         if self._state is State.WAITING:
             self._drop()
-            limit = self._timeouts.first_byte
-            self._fail_attempt(FirstByteTimeout(f"no answer within {limit} s"))
+            if self.clogged:
+                detail = f"read nothing for {self._timeouts.read} s"
+            else:
+                detail = f"no answer within {self._timeouts.first_byte} s"
+            self._fail_attempt(FirstByteTimeout(detail))
         elif awaiting is not None and not self._paused:
             self._awaiting = None
             self._drop()
