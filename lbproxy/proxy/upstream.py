@@ -231,6 +231,7 @@ class Upstream(Dialled):
     def stream_answer(self) -> None:
         """This answer is a stream, which may be silent for longer."""
         self._read_timeout = self._timeouts.stream
+        self.deadline = self._clock.seconds() + self._read_timeout
 
     def pause_answer(self) -> None:
         """Read nothing more for now."""
