@@ -64,10 +64,10 @@ class _Dial(ClientFactory, Generic[P]):
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         self._connector = None
-        if reason.check(UserError):  # We cancelled; the Deferred has failed already.
-            return
         if reason.check(TimeoutError):
             detail = f"no connection within {self._timeout} s"
+        elif reason.check(UserError):  # We cancelled; the Deferred has failed already.
+            return
         else:
             detail = reason.getErrorMessage()
         self.connected.errback(

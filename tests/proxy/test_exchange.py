@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.error import NoRouteError, TimeoutError
+
 from lbproxy.config import model
 from lbproxy.forward.retry import REQUEST_LIMIT
 from tests.proxy.wires import OK, BalancerCase, Wire
@@ -34,6 +36,14 @@ class RetryTests(BalancerCase):
             self.client(request)
             self.refuse()
             self.check(request, b"200", "retry")
+
+    def test_no_way(self) -> None:
+        """No connection in time, or no route to the host: any method goes elsewhere."""
+        for error in (TimeoutError(), NoRouteError()):
+            self.start()
+            self.client(POST)
+            self.refuse(error)
+            self.check(POST, b"200", "retry")
 
     def test_closed_after_sending(self) -> None:
         """Closed after sending: what may be done twice goes elsewhere."""

@@ -149,10 +149,10 @@ class BalancerCase(SynchronousTestCase):
         self.wires.append(wire)
         return wire
 
-    def refuse(self) -> None:
-        """The oldest connection that is being made is refused."""
+    def refuse(self, error: Exception | None = None) -> None:
+        """The oldest connection that is being made is refused, or fails otherwise."""
         factory: Any = self.reactor.tcpClients.pop(0)[2]
-        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        factory.clientConnectionFailed(None, Failure(error or ConnectionRefusedError()))
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, and the timer notice it."""

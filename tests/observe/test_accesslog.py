@@ -1,0 +1,156 @@
+"""The access log's lines, and what happens to them on a bad disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import cast
+from unittest import mock
+
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from lbproxy.observe.accesslog import BATCH, AccessLog, Attempt, Record
+from lbproxy.transport.timer import CoarseTimer
+
+
+def record(**fields: object) -> Record:
+    """A record with some of its fields."""
+    known = {"started": 1.25, "request_id": "id-1", "client": "192.0.2.7", "listener": "web"}
+    return Record(**{**known, **fields})  # type: ignore[arg-type]
+
+
+class RecordTests(SynchronousTestCase):
+    def test_line(self) -> None:
+        """Time, request, status, bytes, the backends that were tried, and how long all took."""
+        attempt = Attempt("klein", 1.25)
+        attempt.outcome = "answered"
+        line = json.loads(
+            record(
+                method="GET",
+                target="/api/orders",
+                host="shop",
+                status=200,
+                route="/api/",
+                pool="api",
+                bytes_in=1,
+                bytes_out=2,
+                attempts=[attempt],
+                answered=0.5,
+            ).line(2.0)
+        )
+        self.assertEqual(line["time"], "1970-01-01T00:00:01.250000Z")
+        self.assertEqual((line["id"], line["client"]), ("id-1", "192.0.2.7"))
+        self.assertEqual((line["method"], line["target"]), ("GET", "/api/orders"))
+        self.assertEqual((line["status"], line["reason"]), (200, "answered"))
+        self.assertEqual((line["bytes_in"], line["bytes_out"]), (1, 2))
+        self.assertEqual(line["attempts"][0]["backend"], "klein")
+        self.assertEqual(line["seconds"]["answer"], 0.5)
+        self.assertEqual(line["seconds"]["total"], 0.75)
+
+    def test_hostile(self) -> None:
+        """Whatever a client sends stays one line of valid JSON in ASCII."""
+        target = bytes(range(256)).decode("latin-1")
+        text = record(target=target, host='"}\n{"', method="\u2028", detail="\x1b[31m").line(2.0)
+        self.assertTrue(text.isascii())
+        self.assertEqual(text.count("\n"), 1)
+        self.assertEqual(json.loads(text)["target"], target)
+
+
+class AccessLogTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.timer = CoarseTimer(self.clock)
+        self.timer.startService()
+        self.addCleanup(self.timer.stopService)
+        self.path = Path(self.mktemp())
+        self.log = AccessLog(self.timer, str(self.path))
+        self.log.privilegedStartService()
+        self.log.startService()
+        self.events: list[LogEvent] = []
+        observer = cast(ILogObserver, self.events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def lines(self) -> list[str]:
+        """The ids in the file, in order."""
+        return [json.loads(line)["id"] for line in self.path.read_text().splitlines()]
+
+    def said(self) -> list[str]:
+        """What the log of the program said."""
+        return [str(event["log_format"]) for event in self.events]
+
+    def test_soon(self) -> None:
+        """A line is written within a second, and many at once without waiting."""
+        self.log.write(record(), 0.0)
+        self.assertEqual(self.lines(), [])
+        self.clock.pump([0.5, 0.5])
+        self.assertEqual(self.lines(), ["id-1"])
+        for _ in range(BATCH):
+            self.log.write(record(), 1.0)
+        self.assertEqual(len(self.lines()), 1 + BATCH)
+        self.log.stopService()
+
+    def test_stop(self) -> None:
+        """What waits is written at the end."""
+        self.log.write(record(), 0.0)
+        self.log.stopService()
+        self.assertEqual(self.lines(), ["id-1"])
+
+    def test_rotation(self) -> None:
+        """After the file was moved away, a new one is begun."""
+        self.log.write(record(), 0.0)
+        self.log.expired(0.0)
+        moved = self.path.rename(self.path.with_suffix(".1"))
+        self.log.open()
+        self.log.write(record(request_id="id-2"), 0.0)
+        self.log.stopService()
+        self.assertEqual(self.lines(), ["id-2"])
+        self.assertEqual(json.loads(moved.read_text())["id"], "id-1")
+
+    def test_full_disk(self) -> None:
+        """A full disk loses lines and no more; it is said once, and how many were lost."""
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch.object(self.log, "_file") as file:
+            file.write.side_effect = full
+            for _ in range(3):
+                self.log.write(record(), 0.0)
+                self.log.expired(0.0)
+        self.log.write(record(request_id="id-2"), 0.0)
+        self.log.stopService()
+        self.assertEqual(self.lines(), ["id-2"])
+        self.assertEqual(len(self.said()), 2)
+        self.assertIn("lines are lost", self.said()[0])
+        self.assertEqual(self.events[1]["lost"], 3)
+
+    def test_torn_line(self) -> None:
+        """A line that was cut by a full disk does not garble the next one."""
+        real = self.log._file
+        assert real is not None
+
+        def some(data: bytes) -> int:
+            if len(data) > 20:
+                return real.write(data[: len(data) - 20])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with mock.patch.object(self.log, "_file") as file:
+            file.write.side_effect = some
+            self.log.write(record(), 0.0)
+            self.log.expired(0.0)
+        self.log.write(record(request_id="id-2"), 0.0)
+        self.log.stopService()
+        torn, whole = self.path.read_text().splitlines()
+        self.assertRaises(ValueError, json.loads, torn)
+        self.assertEqual(json.loads(whole)["id"], "id-2")
+
+    def test_none(self) -> None:
+        """Without a path nothing is kept."""
+        silent = AccessLog(self.timer, None)
+        silent.privilegedStartService()
+        silent.startService()
+        silent.write(record(), 0.0)
+        silent.stopService()
+        self.log.stopService()
+        self.assertEqual(self.lines(), [])

@@ -1,0 +1,64 @@
+"""One coarse timer for all deadlines."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from lbproxy.transport.timer import NEVER, RESOLUTION, CoarseTimer
+
+
+class Watched:
+    """Something with a deadline that remembers when it was over."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.over: list[float] = []
+
+    def expired(self, now: float) -> None:
+        self.over.append(now)
+        self.deadline = NEVER
+
+
+class Faulty(Watched):
+    """Something that fails at its deadline."""
+
+    def expired(self, now: float) -> None:
+        super().expired(now)
+        raise ZeroDivisionError
+
+
+class CoarseTimerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.timer = CoarseTimer(self.clock)
+        self.timer.startService()
+        self.addCleanup(self.timer.stopService)
+
+    def test_deadlines(self) -> None:
+        """A deadline is noticed once, at most one tick late, and never early."""
+        watched = [Watched(second) for second in (1.0, 1.3, NEVER)]
+        for one in watched:
+            self.timer.add(one)
+        self.clock.pump([0.1] * 30)
+        first, second, third = (one.over for one in watched)
+        self.assertTrue(1.0 <= first[0] <= 1.0 + RESOLUTION + 0.01, first)
+        self.assertTrue(1.3 <= second[0] <= 1.3 + RESOLUTION + 0.01, second)
+        self.assertEqual((len(first), len(second), third), (1, 1, []))
+
+    def test_discarded(self) -> None:
+        """What is not watched any more hears nothing."""
+        one = Watched(1.0)
+        self.timer.add(one)
+        self.timer.discard(one)
+        self.clock.pump([0.5] * 4)
+        self.assertEqual(one.over, [])
+
+    def test_fault(self) -> None:
+        """A fault of one does not stop the clock of the others, and is logged."""
+        faulty, one = Faulty(0.5), Watched(1.0)
+        self.timer.add(faulty)
+        self.timer.add(one)
+        self.clock.pump([0.5] * 4)
+        self.assertEqual((len(faulty.over), len(one.over)), (1, 1))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
