@@ -144,6 +144,9 @@ def makeService(options: Options) -> Balancer:
 
     Args:
         options: The command line, checked.
+
+    Raises:
+        SystemExit: With what only building it shows to be wrong, and status 1.
     """
     from twisted.internet import reactor
 
@@ -152,7 +155,10 @@ def makeService(options: Options) -> Balancer:
         terminal = sys.__stdout__
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)
-    balancer = Balancer(reactor, options.settings, random.Random(), backends)
+    try:
+        balancer = Balancer(reactor, options.settings, random.Random(), backends)
+    except ConfigError as error:
+        raise SystemExit(f"lbproxy: {error}") from None
     running: Any = reactor
     # Twisted puts up its own handlers when it starts: ours come after.
     running.callWhenRunning(_heed_signals, reactor, balancer)
