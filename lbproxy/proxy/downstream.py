@@ -126,9 +126,6 @@ class Downstream(protocol.Protocol):
     def connectionMade(self) -> None:
         """Await the first request."""
         transport: Any = self.transport
-        if hasattr(transport, "setTcpNoDelay"):
-            transport.setTcpNoDelay(True)
-            transport.setTcpKeepAlive(True)
         # With this the transport says when the client does not keep up.
         transport.registerProducer(self, True)
         self.peer = self._site.peer_of(self._listener, transport)

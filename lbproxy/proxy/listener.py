@@ -11,6 +11,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port
+from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,8 +19,8 @@ from lbproxy.config.model import Listener
 from lbproxy.errors import ConfigError
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
+from lbproxy.transport.accept import Acceptor
 from lbproxy.transport.holder import holder_of
-from lbproxy.transport.optimistic import OptimisticServer
 
 
 class DownstreamFactory(Factory):
@@ -31,8 +32,12 @@ class DownstreamFactory(Factory):
         self._site = site
         self._listener = listener
 
-    def buildProtocol(self, addr: IAddress | None) -> Downstream:
+    def build(self) -> Downstream:
+        """What speaks with one client."""
         return Downstream(self._site, self._listener)
+
+    def buildProtocol(self, addr: IAddress | None) -> Downstream:
+        return self.build()
 
 
 class ListenerService(Service):
@@ -48,6 +53,7 @@ class ListenerService(Service):
         self._site = site
         self._config = config
         self._port: Any = None
+        self._acceptor: Any = None
 
     def privilegedStartService(self) -> None:
         """Bind.
@@ -65,8 +71,8 @@ class ListenerService(Service):
 
     def accept(self) -> None:
         """Accept clients from now on."""
-        if hasattr(self._port, "startReading"):
-            self._port.startReading()
+        if self._acceptor is not None:
+            self._acceptor.startReading()
         self.log.info("{name} listens on {endpoint}", name=self._config.name, endpoint=self.address)
 
     @property
@@ -84,14 +90,21 @@ class ListenerService(Service):
         port, self._port = self._port, None
         if port is None:
             return maybeDeferred(lambda: None)
+        if self._acceptor is not None:
+            self._acceptor.stopReading()
         return maybeDeferred(port.stopListening)
 
     def _bound(self, port: Any) -> None:
         self._port = port
-        if isinstance(port, Port):
-            port.transport = OptimisticServer
-        if hasattr(port, "stopReading"):
-            port.stopReading()
+        if not hasattr(port, "stopReading"):
+            return
+        port.stopReading()
+        # A port's own way where something stands between the socket and us, as in `haproxy:`.
+        factory = getattr(port, "factory", None)
+        if isinstance(port, Port | UNIXPort) and isinstance(factory, DownstreamFactory):
+            self._acceptor = Acceptor(self._reactor, port.socket, factory.build)
+        else:
+            self._acceptor = port
 
     def _cannot_listen(self, failure: Failure) -> str:
         knob = f"listeners.{self._config.name}.endpoint"

@@ -113,9 +113,6 @@ class Upstream(Dialled):
     def connectionMade(self) -> None:
         """Be ready for a request."""
         transport: Any = self.transport
-        if hasattr(transport, "setTcpNoDelay"):
-            transport.setTcpNoDelay(True)
-            transport.setTcpKeepAlive(True)
         # With this the transport says when the backend does not keep up.
         transport.registerProducer(self, True)
         self._timer.add(self)

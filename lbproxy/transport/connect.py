@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError, TimeoutError, UserError
 from twisted.internet.interfaces import (
     IAddress,
@@ -13,12 +17,14 @@ from twisted.internet.interfaces import (
     IReactorFDSet,
     IReactorTCP,
     IReactorUNIX,
+    IWriteDescriptor,
 )
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from lbproxy.errors import ConnectFailed
-from lbproxy.transport.optimistic import OptimisticConnector
+from lbproxy.transport.connection import Connection
 
 
 class Dialled(Protocol):
@@ -39,7 +45,7 @@ P = TypeVar("P", bound=Dialled)
 
 
 class _Dial(ClientFactory, Generic[P]):
-    """One connection attempt, as a Deferred of the connected protocol."""
+    """One connection attempt through Twisted, as a Deferred of the connected protocol."""
 
     noisy = False
 
@@ -65,7 +71,7 @@ class _Dial(ClientFactory, Generic[P]):
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         self._connector = None
         if reason.check(TimeoutError):
-            detail = f"no connection within {self._timeout} s"
+            detail = _too_late(self._timeout)
         elif reason.check(UserError):  # We cancelled; the Deferred has failed already.
             return
         else:
@@ -75,12 +81,81 @@ class _Dial(ClientFactory, Generic[P]):
         )
 
 
+@implementer(IWriteDescriptor)
+class _Connecting(Generic[P]):
+    """One connection attempt of a socket, as a Deferred of the connected protocol."""
+
+    def __init__(self, reactor: Any, family: int, build: Callable[[], P], timeout: float) -> None:
+        self._reactor = reactor
+        self._build = build
+        self._timeout = timeout
+        self.connected: Deferred[P] = Deferred(lambda _: self._end())
+        self._patience = reactor.callLater(timeout, self._give_up)
+        try:
+            self._socket = socket.socket(family, socket.SOCK_STREAM)
+        except OSError:
+            self._patience.cancel()
+            raise
+        self._socket.setblocking(False)
+        self._where: Any = None
+        self.fileno = self._socket.fileno
+
+    def connect(self, where: Any) -> Deferred[P]:
+        """Begin; `where` is as the socket's family has it."""
+        self._where = where
+        code = self._socket.connect_ex(where)
+        if code == errno.EINPROGRESS:
+            self._reactor.addWriter(self)
+        else:
+            self._ended(code)
+        return self.connected
+
+    def doWrite(self) -> None:
+        """The attempt has ended, well or not."""
+        self._ended(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor saw the end before it saw that one may write: there is an error to read."""
+        self._ended(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
+    def logPrefix(self) -> str:
+        """For the log of a reactor that names who is at work."""
+        return "connecting"
+
+    def _ended(self, code: int) -> None:
+        if self.connected.called:
+            return
+        if code:
+            self._end()
+            refused = code == errno.ECONNREFUSED
+            self.connected.errback(ConnectFailed(os.strerror(code), refused=refused))
+            return
+        self._patience.cancel()
+        self._reactor.removeWriter(self)
+        protocol = self._build()
+        protocol.connected_by = self.connected
+        connection = Connection(self._reactor, self._socket, self._where)
+        connection.setTcpNoDelay(True)
+        connection.setTcpKeepAlive(True)
+        connection.start(protocol)
+
+    def _give_up(self) -> None:
+        self._end()
+        self.connected.errback(ConnectFailed(_too_late(self._timeout)))
+
+    def _end(self) -> None:
+        if self._patience.active():
+            self._patience.cancel()
+        self._reactor.removeWriter(self)
+        self._socket.close()
+
+
 def connect(reactor: Any, address: str, build: Callable[[], P], timeout: float) -> Deferred[P]:
     """Connect to `host:port`, `[v6]:port` or `unix:/path`.
 
     Args:
         reactor: Provides `IReactorTCP`, and `IReactorUNIX` for a `unix:` address. On one that
-            watches file descriptors the transport writes at once.
+            watches file descriptors the transport is a `Connection`.
         address: As `lbproxy.config` has checked it.
         build: Makes the protocol.
         timeout: Seconds until the attempt is given up.
@@ -88,14 +163,55 @@ def connect(reactor: Any, address: str, build: Callable[[], P], timeout: float) 
     Returns:
         The protocol, connected; or it fails with `ConnectFailed`. Cancelling gives the attempt up.
     """
-    dial = _Dial(build, timeout)
-    if address.startswith("unix:"):
-        IReactorUNIX(reactor).connectUNIX(address[len("unix:") :], dial, timeout=timeout)
-        return dial.connected
+    watches = IReactorFDSet.providedBy(reactor)
+    path = address.removeprefix("unix:")
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    if IReactorFDSet.providedBy(reactor):
-        OptimisticConnector(host, int(port), dial, timeout, None, reactor).connect()
-    else:
-        IReactorTCP(reactor).connectTCP(host, int(port), dial, timeout=timeout)
+    dial = _Dial(build, timeout)
+    if path != address:
+        if watches:
+            return _dial(reactor, socket.AF_UNIX, path, build, timeout)
+        IReactorUNIX(reactor).connectUNIX(path, dial, timeout=timeout)
+        return dial.connected
+    if watches and isIPAddress(host):
+        return _dial(reactor, socket.AF_INET, (host, int(port)), build, timeout)
+    if watches and isIPv6Address(host):
+        return _dial(reactor, socket.AF_INET6, (host, int(port)), build, timeout)
+    if watches:
+        return _by_name(reactor, host, int(port), build, timeout)
+    IReactorTCP(reactor).connectTCP(host, int(port), dial, timeout=timeout)
     return dial.connected
+
+
+def _dial(
+    reactor: Any, family: int, where: Any, build: Callable[[], P], timeout: float
+) -> Deferred[P]:
+    try:
+        return _Connecting(reactor, family, build, timeout).connect(where)
+    except OSError as error:  # No descriptor, or a path that is no address.
+        failed: Deferred[P] = Deferred()
+        failed.errback(ConnectFailed(error.strerror or str(error)))
+        return failed
+
+
+def _by_name(
+    reactor: Any, host: str, port: int, build: Callable[[], P], timeout: float
+) -> Deferred[P]:
+    """Look the name up first, in the same time."""
+    began = reactor.seconds()
+
+    def resolved(address: str) -> Deferred[P]:
+        left = max(timeout - (reactor.seconds() - began), 0.0)
+        return _dial(reactor, socket.AF_INET, (address, port), build, left)
+
+    def unknown(failure: Failure) -> Failure:
+        if failure.check(ConnectFailed, CancelledError):
+            return failure
+        return Failure(ConnectFailed(f"{host}: {failure.getErrorMessage()}"))
+
+    found: Deferred[Any] = reactor.resolve(host, (timeout,))
+    return found.addCallback(resolved).addErrback(unknown)
+
+
+def _too_late(timeout: float) -> str:
+    return f"no connection within {timeout} s"

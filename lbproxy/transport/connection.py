@@ -1,0 +1,375 @@
+"""A connected socket that reads straight into its protocol and writes at once.
+
+Twisted's transports queue each write and wait for the reactor to say that the socket is writable:
+two `epoll_ctl` calls and a turn of the reactor for an answer that the kernel would have taken
+immediately. Here `send` is tried first, and only what it leaves is queued. The rest of Twisted's
+transport is here in as far as the data plane needs it, in slots: an idle client costs what is
+listed below, and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import attrs
+from twisted.internet import address, main
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableDescriptor,
+    IPushProducer,
+    IReadWriteDescriptor,
+    ITransport,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+#: Bytes that are read at a time, and that may be queued before the protocol is told to pause.
+READ_SIZE = 65536
+HIGH_WATER = 65536
+
+#: For `SO_LINGER`: a close is a reset, and what was queued in the kernel is dropped.
+_RESET = struct.pack("ii", 1, 0)
+
+_DONE = Failure(main.CONNECTION_DONE)
+
+
+@attrs.define
+class FileSpan:
+    """A part of an open file that waits to be sent.
+
+    Attributes:
+        file: A descriptor, which whoever queued the span closes when the span is gone.
+        offset: Of the first byte that has not been sent.
+        length: How many bytes are left.
+    """
+
+    file: int
+    offset: int
+    length: int
+
+
+@implementer(IReadWriteDescriptor, IHalfCloseableDescriptor, ITransport, IPushProducer)
+class Connection:
+    """A stream socket on a reactor that watches descriptors (`IReactorFDSet`).
+
+    The protocol is told of back-pressure by its `pauseProducing` and `resumeProducing`, if it was
+    registered as a producer. If it has `readConnectionLost`, it hears of a half-close by that
+    (`IHalfCloseableProtocol`); else the other side's end is the connection's.
+
+    Attributes:
+        socket: Non-blocking; closed when the protocol hears of the loss.
+        protocol: Gets what is read.
+        disconnected: Whether the protocol has been told of the loss, or is about to be.
+        queued: Bytes that wait for the socket to be writable.
+        intake: Takes over the reading: its `pull` is called instead of `recv`.
+        outlet: Takes over the writing, when all that is queued has been sent: its `push` is called.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_closing",
+        "_paused",
+        "_peer",
+        "_producer",
+        "_queue",
+        "_reactor",
+        "_send",
+        "_write_closed",
+        "disconnected",
+        "fileno",
+        "intake",
+        "outlet",
+        "protocol",
+        "queued",
+        "socket",
+    )
+
+    fileno: Callable[[], int]
+    _send: Callable[[Any], int]
+
+    def __init__(self, reactor: Any, skt: socket.socket, peer: Any = None) -> None:
+        """Take over a connected socket; reading begins with `start`.
+
+        Args:
+            reactor: Provides `IReactorFDSet` and `IReactorTime`.
+            skt: Connected and non-blocking.
+            peer: What `accept` or `getpeername` gave.
+        """
+        self._reactor = reactor
+        self._peer = peer
+        self.socket = skt
+        self.fileno = skt.fileno
+        self._send = skt.send
+        self._queue: list[Any] = []
+        self._producer: Any = None
+        self._paused = False
+        self._closing = False
+        self._write_closed = False
+        self.queued = 0
+        self.disconnected = False
+        self.intake: Any = None
+        self.outlet: Any = None
+        self.protocol: Any = None
+
+    def start(self, protocol: Any) -> None:
+        """Connect the protocol, and read."""
+        self.protocol = protocol
+        protocol.makeConnection(self)
+        if not (self.disconnected or self._closing):
+            self._reactor.addReader(self)
+
+    # Reading.
+
+    # Reactors take an exception for a failure, and this is what Twisted's own transports give.
+    def doRead(self) -> Any:
+        """Read once; what is returned is why the connection has ended."""
+        if self.intake is not None:
+            return self.intake.pull()
+        try:
+            data = self.socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        self.protocol.dataReceived(data)
+        return None
+
+    def pauseProducing(self) -> None:
+        """Read nothing for now."""
+        self._reactor.removeReader(self)
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        if not (self.disconnected or self._closing):
+            self._reactor.addReader(self)
+
+    def stopProducing(self) -> None:
+        """Close."""
+        self.loseConnection()
+
+    def is_quiet(self) -> bool:
+        """Whether nothing waits to be read: neither bytes nor the end of the connection."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    # Writing.
+
+    def write(self, data: bytes) -> None:
+        """Send what the kernel takes now, queue the rest behind what is queued already."""
+        sent = 0
+        if not self._queue and self.outlet is None:
+            if self._write_closed or self._closing or self.disconnected:
+                return
+            try:
+                sent = self._send(data)
+            except OSError:
+                sent = 0  # Inside its own write the protocol must not hear of the loss: next turn.
+            if sent == len(data):
+                return
+        self._enqueue(memoryview(data)[sent:] if sent else data, len(data) - sent)
+
+    def writeSequence(self, iovec: Any) -> None:
+        """Send several pieces as one."""
+        self.write(b"".join(iovec))
+
+    def send_file(self, file: int, offset: int, length: int) -> None:
+        """Send a part of an open file, behind what is queued, without a copy of it in memory.
+
+        Args:
+            file: A descriptor; it stays the caller's, who closes it when nothing is queued any
+                more or the connection is lost.
+            offset: Of the first byte.
+            length: How many bytes; a file that turns out to be shorter ends the connection.
+        """
+        if self._write_closed or self._closing or self.disconnected:
+            return
+        self._queue.append(FileSpan(file, offset, length))
+        self.queued += length
+        if len(self._queue) == 1 and self.outlet is None:
+            # Its errors are met again when the socket is writable: next turn.
+            self._flush()
+        if self._queue:
+            self._reactor.addWriter(self)
+            self._pause()
+
+    def doWrite(self) -> Any:
+        """Send what is queued; what is returned is why the connection has ended."""
+        error = self._flush()
+        if error is not None or self._queue:
+            return error
+        if self.outlet is not None:
+            return self.outlet.push()
+        self._reactor.removeWriter(self)
+        if self._closing:
+            return main.CONNECTION_DONE
+        if self._write_closed:
+            self._shutdown_write()
+        elif self._paused:
+            self._paused = False
+            self._producer.resumeProducing()
+        return None
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Say who is to pause when more than `HIGH_WATER` bytes are queued."""
+        assert streaming, "only push producers"
+        self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        """Nobody is to pause any more."""
+        self._producer = None
+        self._paused = False
+
+    # Ending.
+
+    def loseConnection(self) -> None:
+        """Close behind what is queued; the protocol hears of it in another turn."""
+        if self.disconnected or self._closing:
+            return
+        self._closing = True
+        self._reactor.removeReader(self)
+        self._reactor.addWriter(self)  # Where nothing is queued, it closes next turn.
+
+    def loseWriteConnection(self) -> None:
+        """Close our side behind what is queued, and read on (`ITCPTransport`)."""
+        if self.disconnected or self._write_closed:
+            return
+        self._write_closed = True
+        if not self._queue and self.outlet is None:
+            self._shutdown_write()
+
+    def abortConnection(self) -> None:
+        """Reset the connection; the protocol hears of it in another turn."""
+        if self.disconnected:
+            return
+        self.disconnected = True
+        self._stop()
+        self._reactor.callLater(0, self._lost, Failure(ConnectionAborted()), True)
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """The other side will send nothing more."""
+        half = getattr(self.protocol, "readConnectionLost", None)
+        if half is None or self._closing:
+            self.connectionLost(reason)
+        else:
+            half()
+
+    def writeConnectionLost(self, reason: Failure) -> None:
+        """The other side takes nothing more."""
+        self.connectionLost(reason)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the socket, and tell the protocol: once."""
+        if self.disconnected:
+            return
+        self.disconnected = True
+        self._stop()
+        self._lost(reason, False)
+
+    # Who is there.
+
+    def getPeer(self) -> IAddress:
+        """The address at the other end."""
+        return _address(self.socket.family, self._peer)
+
+    def getHost(self) -> IAddress:
+        """The address at our end."""
+        return _address(self.socket.family, self.socket.getsockname())
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Whether small writes go out at once; a Unix socket has no such choice."""
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Whether the kernel asks a silent peer from time to time whether it is still there."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+    def logPrefix(self) -> str:
+        """For the log of a reactor that names who is at work."""
+        return type(self.protocol).__name__
+
+    # The rest is ours.
+
+    def _enqueue(self, piece: Any, size: int) -> None:
+        if self._write_closed or self._closing or self.disconnected:
+            return
+        self._queue.append(piece)
+        self.queued += size
+        self._reactor.addWriter(self)
+        if self.queued > HIGH_WATER:
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._producer is not None and not self._paused:
+            self._paused = True
+            self._producer.pauseProducing()
+
+    def _flush(self) -> Exception | None:
+        queue = self._queue
+        while queue:
+            first = queue[0]
+            try:
+                if type(first) is FileSpan:
+                    size = first.length
+                    sent = os.sendfile(self.socket.fileno(), first.file, first.offset, size)
+                    if not sent:
+                        return main.CONNECTION_LOST  # The file has become shorter.
+                    first.offset += sent
+                    first.length -= sent
+                else:
+                    size = len(first)
+                    sent = self._send(first)
+                    if sent < size:
+                        queue[0] = memoryview(first)[sent:]
+            except BlockingIOError:
+                return None
+            except OSError:
+                return main.CONNECTION_LOST
+            self.queued -= sent
+            if sent == size:
+                del queue[0]
+        return None
+
+    def _shutdown_write(self) -> None:
+        with suppress(OSError):  # It may be gone already; reading tells.
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def _stop(self) -> None:
+        self._reactor.removeReader(self)
+        self._reactor.removeWriter(self)
+        self._queue.clear()
+        self.queued = 0
+
+    def _lost(self, reason: Failure, reset: bool) -> None:
+        if reset:
+            with suppress(OSError):  # A Unix socket knows no reset.
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.socket.close()
+        protocol, self.protocol = self.protocol, None
+        producer, self._producer = self._producer, None
+        self.intake = self.outlet = None
+        if producer is not None:
+            producer.stopProducing()
+        protocol.connectionLost(reason)
+
+
+def _address(family: int, where: Any) -> IAddress:
+    """A socket's address as Twisted has it."""
+    if family == socket.AF_INET:
+        return address.IPv4Address("TCP", *where)
+    if family == socket.AF_INET6:
+        return address.IPv6Address("TCP", *where)
+    return address.UNIXAddress(where or None)
