@@ -26,6 +26,12 @@ RESPONSE_HEAD = re.compile(
     rb"HTTP/([0-9])\.([0-9]) ([1-5][0-9]{2})(?: (" + TEXT + rb"))?\r\n(" + _FIELD_LINES + rb")"
 )
 
+#: For `sub`: a name and the space behind it, which a proxy has to remove from an answer (RFC 9112
+#: section 5.1); but not from what says where the answer ends, which readers could read differently.
+SPACE_BEFORE_COLON = re.compile(
+    rb"(?<=\n)(?!(?i:content-length|transfer-encoding)[ \t])(" + TOKEN + rb")[ \t]++(?=:)"
+)
+
 TRAILERS = re.compile(_FIELD_LINES)
 
 #: For `findall` over lines that have matched: names, and values without the space before them.

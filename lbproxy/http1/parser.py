@@ -115,6 +115,9 @@ class ResponseParser(MessageStream):
             return None
         match = grammar.RESPONSE_HEAD.fullmatch(lines)
         if match is None:
+            lines = grammar.SPACE_BEFORE_COLON.sub(rb"\1", lines)
+            match = grammar.RESPONSE_HEAD.fullmatch(lines)
+        if match is None:
             raise MalformedMessage("The status line or a field is malformed.")
         major, minor_digit, digits, reason, block = match.groups()
         if major != b"1":
@@ -147,13 +150,10 @@ def _by_name(fields: Fields) -> dict[bytes, list[bytes]]:
 
 def _check_target(method: bytes, target: bytes, minor: int, hosts: list[bytes] | None) -> None:
     """Check the target's form and `Host` (RFC 9112 section 3.2)."""
-    authority = None
     if method == b"CONNECT":
         good = grammar.AUTHORITY_FORM.fullmatch(target) is not None
-    elif grammar.ORIGIN_FORM.fullmatch(target) is not None:
+    elif grammar.ORIGIN_FORM.fullmatch(target) or grammar.ABSOLUTE_FORM.fullmatch(target):
         good = True
-    elif absolute := grammar.ABSOLUTE_FORM.fullmatch(target):
-        good, authority = True, absolute[1]
     else:
         good = target == b"*" and method == b"OPTIONS"
     if not good:
@@ -163,5 +163,3 @@ def _check_target(method: bytes, target: bytes, minor: int, hosts: list[bytes] |
             raise MalformedMessage("Host is missing.")
     elif len(hosts) != 1 or grammar.HOST.fullmatch(hosts[0]) is None:
         raise MalformedMessage("Host is doubled, or is not one host and port.")
-    elif authority is not None and authority.lower() != hosts[0].lower():
-        raise MalformedMessage("Host is another than that of the request-target.")

@@ -73,7 +73,6 @@ def get(path: bytes) -> bytes:
         (b"GET /refused HTTP/1.1\r\n" + HOST + HOST + b"\r\n", b"400"),
         (b"GET /refused HTTP/1.1\r\nHost: user@shop\r\n\r\n", b"400"),
         (b"GET http://user@shop/refused HTTP/1.1\r\nHost: shop\r\n\r\n", b"400"),
-        (b"GET http://shop/refused HTTP/1.1\r\nHost: other\r\n\r\n", b"400"),
         (b"GET /refused HTTP/1.1\r\n" + HOST + b"X : 1\r\n\r\n", b"400"),
         (b"GET /refused HTTP/1.1\r\n" + HOST + b"X: 1\r\n folded\r\n\r\n", b"400"),
         (b"GET /refused HTTP/1.1\n" + HOST + b"\r\n", b"400"),
@@ -112,7 +111,7 @@ def test_requests_refused(
         b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nX: 1\r\n folded\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX : 1\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
         b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -261,11 +260,12 @@ def test_unknown_method(proxy: Balancer, scripted: Scripted) -> None:
 
 
 def test_absolute_target(proxy: Balancer, scripted: Scripted) -> None:
-    """An absolute target goes on in origin form, its authority in Host."""
-    request = b"GET http://shop.example/absolute?q HTTP/1.1\r\n" + LAST
+    """An absolute target goes on in origin form, its authority in Host, whatever Host was."""
+    request = b"GET http://other.example/absolute?q HTTP/1.1\r\n" + LAST
     assert proxy.ask(request).startswith(b"HTTP/1.1 200 ")
     head = scripted.seen(b"/absolute?q")[0]
-    assert head.count(b"\r\nHost: shop.example\r\n") == 1
+    assert head.count(b"\r\nHost: ") == 1
+    assert b"\r\nHost: other.example\r\n" in head
 
 
 def test_target_as_it_came(proxy: Balancer, scripted: Scripted) -> None:
