@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port
 from twisted.internet.unix import Port as UNIXPort
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lbproxy.config.model import Listener
@@ -20,7 +20,7 @@ from lbproxy.errors import ConfigError
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
 from lbproxy.transport.accept import Acceptor
-from lbproxy.transport.holder import holder_of
+from lbproxy.transport.listen import Inherited, cannot_listen, inherited
 
 
 class DownstreamFactory(Factory):
@@ -43,17 +43,28 @@ class DownstreamFactory(Factory):
 class ListenerService(Service):
     """Binds early, while the process may still have privileges, and accepts when told to.
 
-    Until `accept`, clients wait in the kernel's queue: they are not refused.
+    Until `accept`, clients wait in the kernel's queue: they are not refused. Where another process
+    has bound, this one inherits the sockets.
     """
 
-    log = Logger()
+    def __init__(
+        self, reactor: Any, site: Site, config: Listener, descriptors: Sequence[int] = ()
+    ) -> None:
+        """Prepare; nothing is bound yet.
 
-    def __init__(self, reactor: Any, site: Site, config: Listener) -> None:
+        Args:
+            reactor: Network and time.
+            site: What the connections are for.
+            config: What to bind.
+            descriptors: The sockets that another process has bound: one for each worker, or one
+                for all. None to bind here.
+        """
         self._reactor = reactor
         self._site = site
         self._config = config
-        self._port: Any = None
-        self._acceptor: Any = None
+        self._descriptors = descriptors
+        self._ports: list[Any] = []
+        self._acceptors: list[Any] = []
 
     def privilegedStartService(self) -> None:
         """Bind.
@@ -62,23 +73,34 @@ class ListenerService(Service):
             ConfigError: If that is not possible, with the address, who holds it, and the knob.
         """
         super().privilegedStartService()
-        endpoint = serverFromString(self._reactor, self._config.endpoint)
-        listening = endpoint.listen(DownstreamFactory(self._site, self._config))
+        description = self._config.endpoint
+        endpoints = [inherited(each, description) for each in self._descriptors]
         failures: list[Failure] = []
-        listening.addCallbacks(self._bound, failures.append)
+        for endpoint in endpoints or [serverFromString(self._reactor, description)]:
+            listening = endpoint.listen(DownstreamFactory(self._site, self._config))
+            listening.addCallbacks(self._bound, failures.append)
         for failure in failures:
-            raise ConfigError(self._cannot_listen(failure))
+            knob = f"listeners.{self._config.name}.endpoint"
+            raise ConfigError(cannot_listen(knob, description, failure))
 
-    def accept(self) -> None:
-        """Accept clients from now on."""
-        if self._acceptor is not None:
-            self._acceptor.startReading()
-        self.log.info("{name} listens on {endpoint}", name=self._config.name, endpoint=self.address)
+    def accept(self, queues: frozenset[int]) -> None:
+        """Accept clients from these workers' sockets from now on, and from no others."""
+        shared = len(self._ports) == 1
+        for place, acceptor in enumerate(self._acceptors):
+            if queues if shared else place in queues:
+                acceptor.startReading()
+            else:
+                acceptor.stopReading()
+
+    @property
+    def greeting(self) -> str:
+        """Where it listens, in a line for people."""
+        return f"{self._config.name} listens on {self.address}"
 
     @property
     def address(self) -> str:
         """Where it listens, for people."""
-        host = self._port.getHost()
+        host = self._ports[0].getHost()
         name = getattr(host, "host", None)
         if name is None:
             return self._config.endpoint
@@ -87,32 +109,26 @@ class ListenerService(Service):
     def stopService(self) -> Deferred[None]:
         """Refuse new clients. Fires when the port is closed."""
         super().stopService()
-        port, self._port = self._port, None
-        if port is None:
-            return maybeDeferred(lambda: None)
-        if self._acceptor is not None:
-            self._acceptor.stopReading()
-        return maybeDeferred(port.stopListening)
+        ports, self._ports = self._ports, []
+        for acceptor in self._acceptors:
+            acceptor.stopReading()
+        self._acceptors = []
+        closed = gatherResults([maybeDeferred(port.stopListening) for port in ports])
+        return closed.addCallback(lambda _: None)
 
     def _bound(self, port: Any) -> None:
-        self._port = port
+        self._ports.append(port)
+        factory: Any = getattr(port, "factory", None)
+        if isinstance(port, Inherited):
+            plain = isinstance(factory, DownstreamFactory)
+            build = factory.build if plain else partial(factory.buildProtocol, None)
+            self._acceptors.append(Acceptor(self._reactor, port.socket, build))
+            return
         if not hasattr(port, "stopReading"):
             return
         port.stopReading()
         # A port's own way where something stands between the socket and us, as in `haproxy:`.
-        factory = getattr(port, "factory", None)
         if isinstance(port, Port | UNIXPort) and isinstance(factory, DownstreamFactory):
-            self._acceptor = Acceptor(self._reactor, port.socket, factory.build)
+            self._acceptors.append(Acceptor(self._reactor, port.socket, factory.build))
         else:
-            self._acceptor = port
-
-    def _cannot_listen(self, failure: Failure) -> str:
-        knob = f"listeners.{self._config.name}.endpoint"
-        error = failure.value
-        if not isinstance(error, CannotListenError):
-            return f"{knob}: cannot listen on {self._config.endpoint}: {failure.getErrorMessage()}"
-        reason = getattr(error.socketError, "strerror", None) or error.socketError
-        where = f"port {error.port}"
-        holder = holder_of(error.port) if isinstance(error.port, int) else None
-        held = f" (held by {holder})" if holder is not None else ""
-        return f"{knob}: cannot listen on {where}: {reason}{held}; end it, or choose another port"
+            self._acceptors.append(port)

@@ -19,6 +19,7 @@ from lbproxy.forward.retry import ReplayMemory
 from lbproxy.forward.routing import Router, behind_prefix, split_target
 from lbproxy.http1.message import Fields
 from lbproxy.observe.accesslog import AccessLog, Record
+from lbproxy.observe.metrics import Metrics
 from lbproxy.proxy import local
 from lbproxy.proxy.exchange import Exchange
 from lbproxy.proxy.static import StaticAnswer
@@ -53,6 +54,7 @@ class Site:
         config: Config,
         upstreams: Mapping[str, Upstreams],
         access_log: AccessLog,
+        metrics: Metrics,
         report: Callable[[], tuple[int, bytes]],
         chance: random.Random,
     ) -> None:
@@ -64,6 +66,7 @@ class Site:
             config: The routes and their folders.
             upstreams: The pools by name.
             access_log: Gets a record of each exchange.
+            metrics: Counts them.
             report: Gives the status and the JSON document of `/health`.
             chance: Request ids are drawn from it.
 
@@ -82,6 +85,7 @@ class Site:
         }
         self._upstreams = upstreams
         self._access_log = access_log
+        self._metrics = metrics
         self._report = report
         self._chance = chance
         self._downstreams: set[Downstream] = set()
@@ -136,7 +140,9 @@ class Site:
 
     def log(self, record: Record) -> None:
         """An exchange has ended."""
-        self._access_log.write(record, self.clock.seconds())
+        ended = self.clock.seconds()
+        self._access_log.write(record, ended)
+        self._metrics.observe(record, ended)
 
     def local_answer(
         self, downstream: Downstream, status: int, fields: Fields, body: bytes
@@ -152,6 +158,11 @@ class Site:
             downstream.fail(error)
 
     # What the service asks for.
+
+    @property
+    def clients(self) -> int:
+        """Open connections."""
+        return len(self._downstreams)
 
     def drain(self) -> Deferred[None]:
         """Finish what runs. Fires when the last connection has ended."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.forward.budget import RetryBudget
@@ -23,15 +22,21 @@ class Upstreams:
         budget: How many retries there may be.
     """
 
-    log = Logger()
+    def __init__(self, reactor: Any, timer: CoarseTimer, pool: Pool, workers: int = 1) -> None:
+        """Prepare; nothing is connected yet.
 
-    def __init__(self, reactor: Any, timer: CoarseTimer, pool: Pool) -> None:
+        Args:
+            reactor: Network and time.
+            timer: Watches the deadlines.
+            pool: Decides which backend is next.
+            workers: Among how many processes the retries of small traffic are divided.
+        """
         config = pool.config
         self.pool = pool
-        pool.on_turn = self._tell
+        pool.on_turn = self._turned
         self._clock = IReactorTime(reactor)
         self.waiting = WaitingRoom(self._clock, timer, config.name, config.queue)
-        self.budget = RetryBudget(config.retry.budget)
+        self.budget = RetryBudget(config.retry.budget, workers)
         self._connections = {
             backend: Connections(reactor, timer, backend.config, config.timeouts)
             for backend in pool.backends
@@ -52,14 +57,7 @@ class Upstreams:
         for connections in self._connections.values():
             connections.close()
 
-    def _tell(self, backend: Backend, detail: str) -> None:
-        self.log.info(
-            "{pool}/{backend} is {state}: {detail}",
-            pool=self.pool.name,
-            backend=backend.name,
-            state=backend.state.value,
-            detail=detail,
-        )
+    def _turned(self, backend: Backend, detail: str) -> None:
         if backend.available and self.waiting:
             # Not at once: it may be a choice, under way, that has let the backend back.
             self._clock.callLater(0.0, self._admit)
