@@ -12,13 +12,16 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from lbproxy.config.model import Config
+from lbproxy.control.admin import AdminService
 from lbproxy.control.backends import Backends
+from lbproxy.control.children import Children
 from lbproxy.control.parent import Parent
 from lbproxy.control.plan import Plan, WorkerEnd
 from lbproxy.control.seat import Occupant
 from lbproxy.errors import ConfigError
 from lbproxy.options import Options
 from lbproxy.probe.checks import http_check
+from lbproxy.static.files import Folder
 from lbproxy.worker.serve import Worker
 
 __all__ = ["Balancer", "Options", "makeService"]
@@ -54,7 +57,7 @@ class Alone:
 
 
 class Balancer(MultiService):
-    """Everything: the parent and its worker."""
+    """Everything: the parent and its workers, here or in processes of their own."""
 
     log = Logger()
 
@@ -73,10 +76,18 @@ class Balancer(MultiService):
             ConfigError: If a folder cannot be served.
         """
         super().__init__()
-        self._workers = Alone(reactor, config, chance)
+        for route in config.routes:
+            if route.static is not None:
+                Folder(route.static)
+        self._workers: Alone | Children = (
+            Alone(reactor, config, chance) if config.workers == 1 else Children(reactor, config)
+        )
         self.control = Parent(reactor, config, http_check(reactor), chance, self._workers.spawn)
+        self._admin = (
+            None if config.admin is None else AdminService(reactor, config.admin, self.control)
+        )
         self._backends = backends
-        for part in (backends, self.control):
+        for part in (backends, self._admin, self.control):
             if part is not None:
                 part.setServiceParent(self)
 
@@ -99,6 +110,8 @@ class Balancer(MultiService):
         self._workers.close()
         await drained
         await self.control.stopService()
+        if self._admin is not None:
+            await self._admin.stopService()
         if self._backends is not None:
             await self._backends.stopService()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
-from lbproxy.config.kinds import LEAST_HEAD, guessed, question, shown
+from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
 from lbproxy.config.model import Health
@@ -64,9 +64,8 @@ def _listeners(document: dict[str, Any]) -> Iterator[Mistake]:
     listeners = list(_tables(("listeners",), document.get("listeners")))
     if document.get("listeners") == {}:
         yield Mistake(("listeners",), "at least one is needed")
-    yield from _repeated(
-        ((*path, "endpoint"), listener.get("endpoint")) for path, listener in listeners
-    )
+    bound = [*listeners, (("admin",), _table(document.get("admin")))]
+    yield from _repeated(((*path, "endpoint"), table.get("endpoint")) for path, table in bound)
     for path, listener in listeners:
         limits = _table(listener.get("limits"))
         head = limits.get("head", HeadLimits().head)
@@ -77,6 +76,7 @@ def _listeners(document: dict[str, Any]) -> Iterator[Mistake]:
 
 
 def _pools(document: dict[str, Any]) -> Iterator[Mistake]:
+    workers = document.get("workers", 1)
     for path, pool in _tables(("pools",), document.get("pools")):
         health = _table(pool.get("health"))
         interval = health.get("interval", Health().interval)
@@ -84,6 +84,10 @@ def _pools(document: dict[str, Any]) -> Iterator[Mistake]:
         if _is_number(interval) and _is_number(timeout) and 0 < interval < timeout:
             message = f"{shown(timeout)} s are longer than the interval of {shown(interval)} s"
             yield Mistake((*path, "health", "timeout"), message)
+        limit = pool.get("max_in_flight", workers)
+        if _is_number(limit) and _is_number(workers) and 0 < limit < workers <= MOST_WORKERS:
+            message = f"{shown(limit)} cannot be divided among {shown(workers)} workers"
+            yield Mistake((*path, "max_in_flight"), message)
         backends = list(_tables((*path, "backends"), pool.get("backends")))
         if pool.get("backends") == []:
             yield Mistake((*path, "backends"), "at least one is needed")

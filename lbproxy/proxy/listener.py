@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -38,6 +37,19 @@ class DownstreamFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Downstream:
         return self.build()
+
+
+class _Around:
+    """A protocol that stands between a transport and a `Downstream`, as in `haproxy:`.
+
+    Twisted's wrappers pass on whatever they are asked for to the transport. Here a transport sees
+    of them only what it calls, and not its own methods again.
+    """
+
+    def __init__(self, protocol: Any) -> None:
+        self.makeConnection = protocol.makeConnection
+        self.dataReceived = protocol.dataReceived
+        self.connectionLost = protocol.connectionLost
 
 
 class ListenerService(Service):
@@ -121,7 +133,7 @@ class ListenerService(Service):
         factory: Any = getattr(port, "factory", None)
         if isinstance(port, Inherited):
             plain = isinstance(factory, DownstreamFactory)
-            build = factory.build if plain else partial(factory.buildProtocol, None)
+            build = factory.build if plain else lambda: _Around(factory.buildProtocol(None))
             self._acceptors.append(Acceptor(self._reactor, port.socket, build))
             return
         if not hasattr(port, "stopReading"):

@@ -1,0 +1,235 @@
+"""Workers in processes of their own, and all that they inherit.
+
+The parent binds and opens while it may, and keeps what it has: a worker that is made after the
+privileges were dropped inherits the same descriptors, and clients that wait on a socket are not
+lost with the process that was to accept them.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lbproxy.config.model import Config
+from lbproxy.control import commands
+from lbproxy.control.link import WorkerLink, quiet
+from lbproxy.control.plan import FREE, LINK, PLAN, STDERR, STDIN, STDOUT, Plan, share
+from lbproxy.control.seat import Occupant
+from lbproxy.transport.listen import Sockets
+
+#: Bytes of a line of a worker's log.
+LINE = 8192
+
+
+class Children:
+    """Makes the workers of one balancer."""
+
+    def __init__(self, reactor: Any, config: Config) -> None:
+        """Prepare; nothing is bound yet.
+
+        Args:
+            reactor: Network, time and processes.
+            config: What to serve.
+        """
+        self._reactor = reactor
+        self._config = config
+        self._started = reactor.seconds()
+        self._sockets: list[Sockets] = []
+        self._log: int | None = None
+
+    def bind(self) -> None:
+        """Bind the ports and open the log.
+
+        Raises:
+            ConfigError: If a port cannot be listened on.
+            OSError: If the log cannot be written.
+        """
+        config = self._config
+        for listener in config.listeners:
+            knob = f"listeners.{listener.name}.endpoint"
+            self._sockets.append(Sockets(self._reactor, knob, listener.endpoint, config.workers))
+        if config.access_log == "-":
+            self._log = STDOUT
+        elif config.access_log is not None:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._log = os.open(config.access_log, flags, 0o666)
+
+    def spawn(self, number: int, occupant: Occupant) -> Child:
+        """Prepare a worker's process."""
+        inherited = {STDOUT: STDOUT}
+        log = self._log
+        if log is not None and log != STDOUT:
+            inherited[FREE] = log
+            log = FREE
+        queues = []
+        for each in self._sockets:
+            first = max(*inherited, FREE) + 1
+            queues.append(tuple(range(first, first + len(each.sockets))))
+            inherited |= {first + place: skt.fileno() for place, skt in enumerate(each.sockets)}
+        workers = self._config.workers
+        plan = Plan(
+            share(self._config, workers), number, workers, self._started, tuple(queues), log
+        )
+        return Child(self._reactor, plan, inherited, occupant)
+
+    def close(self) -> None:
+        """Refuse new clients, as far as this process is concerned."""
+        for each in self._sockets:
+            each.close()
+        self._sockets.clear()
+
+
+class _One(Factory):
+    """Makes the one protocol that it is given."""
+
+    noisy = False
+
+    def __init__(self, protocol: WorkerLink) -> None:
+        self._protocol = protocol
+
+    def buildProtocol(self, addr: object) -> WorkerLink:
+        return self._protocol
+
+
+class Child(ProcessProtocol):
+    """A worker in a process of its own (`WorkerEnd`).
+
+    Attributes:
+        pid: Of the process; 0 if it could not be made.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, plan: Plan, inherited: dict[int, int], occupant: Occupant
+    ) -> None:
+        """Prepare; nothing starts yet.
+
+        Args:
+            reactor: Makes the process.
+            plan: What the worker is to do.
+            inherited: Its descriptors, each by its number there, with its number here.
+            occupant: Hears of it.
+        """
+        self._reactor = reactor
+        self._plan = plan
+        self._inherited = inherited
+        self._occupant = occupant
+        self._link = WorkerLink(occupant)
+        self._process: Any = None
+        self._line = b""
+        self.pid = 0
+        self.learn = self._link.learn
+        self.accept = self._link.accept
+        self.hear = self._link.hear
+
+    def start(self) -> None:
+        """Make the process."""
+        try:
+            self._spawn()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._reactor.callLater(0, self._occupant.exited, f"before its start: {reason}")
+
+    def count(self) -> Deferred[Any]:
+        """Tell what has been counted now."""
+        return self._link.ask(commands.Count)
+
+    def drain(self) -> None:
+        """Finish what runs, then end."""
+        self._link.ask(commands.Drain).addErrback(quiet)
+
+    def end(self) -> None:
+        """End what runs now, whole or not, and then itself."""
+        self._link.ask(commands.End).addErrback(quiet)
+
+    def kill(self) -> None:
+        """End, even if it does not listen any more."""
+        if self._process is not None:
+            try:
+                self._process.signalProcess("KILL")
+            except ProcessExitedAlready:
+                return
+
+    # What Twisted tells.
+
+    def errReceived(self, data: bytes) -> None:
+        """What it logs, and what Python says when it breaks."""
+        *lines, self._line = (self._line + data).split(b"\n")
+        if len(self._line) > LINE:
+            lines.append(self._line)
+            self._line = b""
+        for line in lines:
+            self._say(line)
+
+    def processExited(self, reason: Failure) -> None:
+        """It has ended, however."""
+        ended = reason.value
+        how = "in order"
+        if isinstance(ended, ProcessTerminated):
+            number = ended.signal
+            name = "" if number is None else f" ({signal.Signals(number).name})"
+            how = (
+                f"with exit status {ended.exitCode}"
+                if number is None
+                else f"by signal {number}{name}"
+            )
+        elif not isinstance(ended, ProcessDone):
+            how = str(ended)
+        self._occupant.exited(how)
+
+    def processEnded(self, reason: Failure) -> None:
+        """Nothing more will be read of it."""
+        if self._line:
+            self._say(self._line)
+
+    # The rest is ours.
+
+    def _say(self, line: bytes) -> None:
+        number, text = self._plan.number + 1, line.decode(errors="replace")
+        self.log.info("[worker {number}] {line}", number=number, line=text)
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        plan = os.memfd_create("plan", os.MFD_CLOEXEC)
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            # Its parent is the only one who could write what is unpickled there.
+            with open(plan, "wb", closefd=False) as file:
+                pickle.dump(self._plan, file)
+            ours.setblocking(False)
+            self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, _One(self._link))
+            self._process = self._reactor.spawnProcess(
+                self,
+                sys.executable,
+                [
+                    sys.executable,
+                    "-m",
+                    "lbproxy.worker.main",
+                    f"worker-{self._plan.number + 1}",
+                ],
+                env=dict(os.environ),
+                childFDs={
+                    **self._inherited,
+                    STDIN: nothing,
+                    STDERR: "r",
+                    LINK: theirs.fileno(),
+                    PLAN: plan,
+                },
+            )
+            self.pid = self._process.pid
+        finally:
+            ours.close()
+            theirs.close()
+            os.close(plan)
+            os.close(nothing)
