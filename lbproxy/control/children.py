@@ -12,10 +12,12 @@ import pickle
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,16 +25,29 @@ from twisted.python.failure import Failure
 from lbproxy.config.model import Config
 from lbproxy.control import commands
 from lbproxy.control.link import WorkerLink, quiet
-from lbproxy.control.plan import FREE, LINK, PLAN, STDERR, STDIN, STDOUT, Plan, share
+from lbproxy.control.plan import FREE, LINK, PLAN, STDERR, STDIN, STDOUT, Load, Plan, share
 from lbproxy.control.seat import Occupant
+from lbproxy.observe.metrics import Counts
 from lbproxy.transport.listen import Sockets
 
 #: Bytes of a line of a worker's log.
 LINE = 8192
 
+#: Seconds from the making of a worker to that of the next reserve: the worker comes first.
+REFILL = 1.0
+
+#: The same, after a reserve has ended before it was needed.
+REFILL_AFTER_EXIT = 30.0
+
 
 class Children:
-    """Makes the workers of one balancer."""
+    """Makes the workers of one balancer, and one that is ready to take the place of any.
+
+    A worker needs a third of a second of CPU before it can serve, which is long when the others are
+    at work (`docs/decisions/0009-workers-and-their-sockets.md`).
+    """
+
+    log = Logger()
 
     def __init__(self, reactor: Any, config: Config) -> None:
         """Prepare; nothing is bound yet.
@@ -46,6 +61,9 @@ class Children:
         self._started = reactor.seconds()
         self._sockets: list[Sockets] = []
         self._log: int | None = None
+        self._reserve: Child | None = None
+        self._refill: IDelayedCall | None = None
+        self._closed = False
 
     def bind(self) -> None:
         """Bind the ports and open the log.
@@ -65,7 +83,26 @@ class Children:
             self._log = os.open(config.access_log, flags, 0o666)
 
     def spawn(self, number: int, occupant: Occupant) -> Child:
-        """Prepare a worker's process."""
+        """The worker in reserve, or one that is still to be made."""
+        child, self._reserve = self._reserve or self._prepare(), None
+        child.take(number, occupant)
+        self._refill_in(REFILL)
+        return child
+
+    def close(self) -> None:
+        """Refuse new clients, as far as this process is concerned; and no reserve any more."""
+        self._closed = True
+        if self._refill is not None and self._refill.active():
+            self._refill.cancel()
+        if self._reserve is not None:
+            self._reserve.kill()
+        for each in self._sockets:
+            each.close()
+        self._sockets.clear()
+
+    # The rest is ours.
+
+    def _prepare(self) -> Child:
         inherited = {STDOUT: STDOUT}
         log = self._log
         if log is not None and log != STDOUT:
@@ -77,16 +114,23 @@ class Children:
             queues.append(tuple(range(first, first + len(each.sockets))))
             inherited |= {first + place: skt.fileno() for place, skt in enumerate(each.sockets)}
         workers = self._config.workers
-        plan = Plan(
-            share(self._config, workers), number, workers, self._started, tuple(queues), log
-        )
-        return Child(self._reactor, plan, inherited, occupant)
+        plan = Plan(share(self._config, workers), workers, self._started, tuple(queues), log)
+        return Child(self._reactor, plan, inherited, self._reserve_exited)
 
-    def close(self) -> None:
-        """Refuse new clients, as far as this process is concerned."""
-        for each in self._sockets:
-            each.close()
-        self._sockets.clear()
+    def _refill_in(self, seconds: float) -> None:
+        if self._refill is None or not self._refill.active():
+            self._refill = self._reactor.callLater(seconds, self._refill_now)
+
+    def _refill_now(self) -> None:
+        if self._reserve is None:
+            self._reserve = self._prepare()
+            self._reserve.start()
+
+    def _reserve_exited(self, how: str) -> None:
+        self._reserve = None
+        if not self._closed:
+            self.log.warn("the worker in reserve ended {how}", how=how)
+            self._refill_in(REFILL_AFTER_EXIT)
 
 
 class _One(Factory):
@@ -101,6 +145,35 @@ class _One(Factory):
         return self._protocol
 
 
+class _Nobody:
+    """Who hears of a worker in reserve (`ParentEnd`).
+
+    Attributes:
+        addresses: Where the worker would accept clients, once it could.
+    """
+
+    def __init__(self, exited: Callable[[str], None]) -> None:
+        self.addresses: list[str] | None = None
+        self.exited = exited
+
+    def ready(self, addresses: list[str]) -> None:
+        """It could accept clients."""
+        self.addresses = addresses
+
+    def suspect(self, pool: int, backend: int) -> None:
+        """It has no clients."""
+
+    def outlier(self, pool: int, backend: int) -> None:
+        """It has no clients."""
+
+    def counted(self, counts: Counts, load: Load) -> Deferred[Any]:
+        """It has nothing to count."""
+        return succeed(None)
+
+    def leaving(self) -> None:
+        """Its exit says the same."""
+
+
 class Child(ProcessProtocol):
     """A worker in a process of its own (`WorkerEnd`).
 
@@ -111,7 +184,11 @@ class Child(ProcessProtocol):
     log = Logger()
 
     def __init__(
-        self, reactor: Any, plan: Plan, inherited: dict[int, int], occupant: Occupant
+        self,
+        reactor: Any,
+        plan: Plan,
+        inherited: dict[int, int],
+        exited: Callable[[str], None],
     ) -> None:
         """Prepare; nothing starts yet.
 
@@ -119,27 +196,38 @@ class Child(ProcessProtocol):
             reactor: Makes the process.
             plan: What the worker is to do.
             inherited: Its descriptors, each by its number there, with its number here.
-            occupant: Hears of it.
+            exited: Hears that it has ended while it was in reserve.
         """
         self._reactor = reactor
         self._plan = plan
         self._inherited = inherited
-        self._occupant = occupant
-        self._link = WorkerLink(occupant)
+        self._nobody = _Nobody(exited)
+        self._parent: Occupant | _Nobody = self._nobody
+        self._link = WorkerLink(self._nobody)
         self._process: Any = None
+        self._name = "in reserve"
         self._line = b""
         self.pid = 0
         self.learn = self._link.learn
         self.accept = self._link.accept
         self.hear = self._link.hear
 
+    def take(self, number: int, occupant: Occupant) -> None:
+        """Take a place: from now on its occupant hears of this worker."""
+        self._name = str(number + 1)
+        self._parent = self._link.parent = occupant
+
     def start(self) -> None:
-        """Make the process."""
+        """Make the process, unless it was in reserve: then say whether it is ready already."""
+        if self._nobody.addresses is not None:
+            self._parent.ready(self._nobody.addresses)
+        if self._process is not None:
+            return
         try:
             self._spawn()
         except OSError as error:
             reason = error.strerror or str(error)
-            self._reactor.callLater(0, self._occupant.exited, f"before its start: {reason}")
+            self._reactor.callLater(0, self._parent.exited, f"before its start: {reason}")
 
     def count(self) -> Deferred[Any]:
         """Tell what has been counted now."""
@@ -186,7 +274,7 @@ class Child(ProcessProtocol):
             )
         elif not isinstance(ended, ProcessDone):
             how = str(ended)
-        self._occupant.exited(how)
+        self._parent.exited(how)
 
     def processEnded(self, reason: Failure) -> None:
         """Nothing more will be read of it."""
@@ -196,8 +284,8 @@ class Child(ProcessProtocol):
     # The rest is ours.
 
     def _say(self, line: bytes) -> None:
-        number, text = self._plan.number + 1, line.decode(errors="replace")
-        self.log.info("[worker {number}] {line}", number=number, line=text)
+        text = line.decode(errors="replace")
+        self.log.info("[worker {name}] {line}", name=self._name, line=text)
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -212,12 +300,7 @@ class Child(ProcessProtocol):
             self._process = self._reactor.spawnProcess(
                 self,
                 sys.executable,
-                [
-                    sys.executable,
-                    "-m",
-                    "lbproxy.worker.main",
-                    f"worker-{self._plan.number + 1}",
-                ],
+                [sys.executable, "-m", "lbproxy.worker.main"],
                 env=dict(os.environ),
                 childFDs={
                     **self._inherited,

@@ -40,11 +40,14 @@ class WorkerLink(Channel):
 
     What is told of a state is told one command at a time, and meanwhile only the latest is kept: so
     what waits for a worker that is behind is bounded by the number of backends.
+
+    Attributes:
+        parent: Hears what the worker tells.
     """
 
-    def __init__(self, occupant: ParentEnd) -> None:
+    def __init__(self, parent: ParentEnd) -> None:
         super().__init__()
-        self._occupant = occupant
+        self.parent = parent
         self._standings: dict[Place, Standing] = {}
         self._queues: frozenset[int] | None = None
         self._whole: Whole | None = None
@@ -76,27 +79,27 @@ class WorkerLink(Channel):
 
     @commands.Ready.responder
     def ready(self, addresses: list[str]) -> dict[str, Any]:
-        self._occupant.ready(addresses)
+        self.parent.ready(addresses)
         return {}
 
     @commands.Suspect.responder
     def suspect(self, place: Place) -> dict[str, Any]:
-        self._occupant.suspect(*place)
+        self.parent.suspect(*place)
         return {}
 
     @commands.Outlier.responder
     def outlier(self, place: Place) -> dict[str, Any]:
-        self._occupant.outlier(*place)
+        self.parent.outlier(*place)
         return {}
 
     @commands.Counted.responder
     def counted(self, series: Any, load: Any) -> dict[str, Any]:
-        self._occupant.counted(commands.counts_in(series), commands.load_in(load))
+        self.parent.counted(commands.counts_in(series), commands.load_in(load))
         return {}
 
     @commands.Leaving.responder
     def leaving(self) -> dict[str, Any]:
-        self._occupant.leaving()
+        self.parent.leaving()
         return {}
 
     # The rest is ours.

@@ -17,11 +17,10 @@ STDIN, STDOUT, STDERR, LINK, PLAN, FREE = range(6)
 
 @attrs.frozen
 class Plan:
-    """What a worker is to do.
+    """What a worker is to do; the same for each of them.
 
     Attributes:
         config: What to serve: with the worker's share of what is limited.
-        number: The worker's, from 0.
         workers: How many there are.
         started: When the balancer started, in the clock's seconds.
         queues: For each listener the descriptors of its listening sockets, in the order of the
@@ -30,7 +29,6 @@ class Plan:
     """
 
     config: Config
-    number: int = 0
     workers: int = 1
     started: float = 0.0
     queues: tuple[tuple[int, ...], ...] = ()
