@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import signal
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, gatherResults
@@ -16,7 +17,6 @@ from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Pool
 from lbproxy.config.model import Config
 from lbproxy.control import report
-from lbproxy.control.backends import Backends
 from lbproxy.errors import ConfigError
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.options import Options
@@ -26,6 +26,9 @@ from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.transport.timer import CoarseTimer
+
+if TYPE_CHECKING:
+    from lbproxy.control.backends import Backends
 
 __all__ = ["Balancer", "Options", "makeService"]
 
@@ -148,10 +151,16 @@ def makeService(options: Options) -> Balancer:
     Raises:
         SystemExit: With what only building it shows to be wrong, and status 1.
     """
+    with suppress(ImportError):  # There is a platform without epoll.
+        from lbproxy.transport.reactor import prefer
+
+        prefer()
     from twisted.internet import reactor
 
     backends = None
     if options["with-backends"]:
+        from lbproxy.control.backends import Backends  # It imports the reactor.
+
         terminal = sys.__stdout__
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)

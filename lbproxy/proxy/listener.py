@@ -17,6 +17,8 @@ from twisted.python.failure import Failure
 
 from lbproxy.config.model import Listener
 from lbproxy.errors import ConfigError
+from lbproxy.http1.cache import HeadCache
+from lbproxy.http1.message import RequestHead
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
 from lbproxy.transport.accept import Acceptor
@@ -31,10 +33,11 @@ class DownstreamFactory(Factory):
     def __init__(self, site: Site, listener: Listener) -> None:
         self._site = site
         self._listener = listener
+        self._heads: HeadCache[RequestHead] = HeadCache()
 
     def build(self) -> Downstream:
         """What speaks with one client."""
-        return Downstream(self._site, self._listener)
+        return Downstream(self._site, self._listener, self._heads)
 
     def buildProtocol(self, addr: IAddress | None) -> Downstream:
         return self.build()

@@ -21,6 +21,7 @@ class Upstreams:
         pool: Decides which backend is next.
         waiting: Requests for which no backend has room.
         budget: How many retries there may be.
+        connections: Those of each backend.
     """
 
     log = Logger()
@@ -32,14 +33,10 @@ class Upstreams:
         self._clock = IReactorTime(reactor)
         self.waiting = WaitingRoom(self._clock, timer, config.name, config.queue)
         self.budget = RetryBudget(config.retry.budget)
-        self._connections = {
+        self.connections = {
             backend: Connections(reactor, timer, backend.config, config.timeouts)
             for backend in pool.backends
         }
-
-    def connections(self, backend: Backend) -> Connections:
-        """The connections of a backend."""
-        return self._connections[backend]
 
     def release(self, backend: Backend) -> None:
         """An exchange is done with a backend; the first that waits may have its place."""
@@ -49,7 +46,7 @@ class Upstreams:
     def close(self) -> None:
         """Close the idle connections."""
         self.waiting.close()
-        for connections in self._connections.values():
+        for connections in self.connections.values():
             connections.close()
 
     def _tell(self, backend: Backend, detail: str) -> None:

@@ -10,6 +10,7 @@ listed below, and no more.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -76,6 +77,7 @@ class Connection:
         "_closing",
         "_paused",
         "_peer",
+        "_poll",
         "_producer",
         "_queue",
         "_reactor",
@@ -106,6 +108,7 @@ class Connection:
         self.socket = skt
         self.fileno = skt.fileno
         self._send = skt.send
+        self._poll: Any = None
         self._queue: list[Any] = []
         self._producer: Any = None
         self._paused = False
@@ -157,13 +160,11 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read: neither bytes nor the end of the connection."""
-        try:
-            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        poll = self._poll
+        if poll is None:
+            self._poll = poll = select.poll()
+            poll.register(self.fileno(), select.POLLIN)
+        return not poll.poll(0)  # A look by `recv` costs an exception where nothing is there.
 
     # Writing.
 

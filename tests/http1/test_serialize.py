@@ -26,7 +26,7 @@ class SerializeTests(SynchronousTestCase):
     ) -> None:
         """A request is read as it was written."""
         fields = [(b"Host", b"a"), *fields, (b"Transfer-Encoding", b"chunked")]
-        data = serialize.request(b"POST", b"/a", fields)
+        data = serialize.request(b"POST", b"/a", serialize.lines(fields)) + b"\r\n"
         data += b"".join(map(serialize.chunk, chunks)) + serialize.last_chunk(trailers)
         head, *body, end = requests(data)
         assert isinstance(head, RequestHead)
@@ -43,7 +43,9 @@ class SerializeTests(SynchronousTestCase):
         fields = [*fields, (b"Content-Length", b"%d" % len(body))]
         if status in (204, 304):
             fields, body = fields[:-1], b""
-        head, *rest = answer(serialize.response(status, reason, fields) + body)
+        head, *rest = answer(
+            serialize.response(status, reason, serialize.lines(fields)) + b"\r\n" + body
+        )
         assert isinstance(head, ResponseHead)
         self.assertEqual((head.status, head.reason, head.fields), (status, reason, fields))
         self.assertEqual(rest, [body, End([])] if body else [End([])])
@@ -57,4 +59,4 @@ class SerializeTests(SynchronousTestCase):
         self.assertEqual(serialize.reason_phrase(413), b"Content Too Large")
         self.assertEqual(serialize.reason_phrase(404), b"Not Found")
         self.assertEqual(serialize.reason_phrase(599), b"")
-        self.assertIn(b" 599 \r\n", serialize.response(599, b"", []))
+        self.assertIn(b" 599 \r\n", serialize.response(599, b"", b""))
