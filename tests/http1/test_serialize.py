@@ -19,7 +19,7 @@ CHUNKS = st.lists(st.binary(max_size=50), max_size=6)
 class SerializeTests(SynchronousTestCase):
     """Heads and chunks on the wire."""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(FIELDS, CHUNKS, FIELDS)
     def test_request_round_trip(
         self, fields: Fields, chunks: list[bytes], trailers: Fields
@@ -34,7 +34,7 @@ class SerializeTests(SynchronousTestCase):
         self.assertEqual(body, [b"".join(chunks)] if any(chunks) else [])
         self.assertEqual(end, End(trailers))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.integers(200, 599), VALUES, FIELDS, st.binary(max_size=50))
     def test_response_round_trip(
         self, status: int, reason: bytes, fields: Fields, body: bytes
