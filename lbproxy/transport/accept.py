@@ -73,7 +73,12 @@ class Acceptor:
                     self._wait(error)
                 return  # Else the client was gone before we came.
             skt.setblocking(False)
-            Connection(self._reactor, skt, peer).start(self._build())
+            connection = Connection(self._reactor, skt, peer)
+            try:
+                connection.start(self._build())
+            except Exception:  # The reactor would give up the listening socket.
+                self.log.failure("cannot serve a client")
+                connection.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """The listening socket is closed."""

@@ -103,7 +103,11 @@ class _Connecting(Generic[P]):
     def connect(self, where: Any) -> Deferred[P]:
         """Begin; `where` is as the socket's family has it."""
         self._where = where
-        code = self._socket.connect_ex(where)
+        try:
+            code = self._socket.connect_ex(where)
+        except OSError:  # What is no address of this family.
+            self._end()
+            raise
         if code == errno.EINPROGRESS:
             self._reactor.addWriter(self)
         else:
@@ -147,7 +151,8 @@ class _Connecting(Generic[P]):
         if self._patience.active():
             self._patience.cancel()
         self._reactor.removeWriter(self)
-        self._socket.close()
+        # An event of this turn may still name the descriptor: nobody else may have it before.
+        self._reactor.callLater(0, self._socket.close)
 
 
 def connect(reactor: Any, address: str, build: Callable[[], P], timeout: float) -> Deferred[P]:
