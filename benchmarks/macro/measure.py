@@ -17,7 +17,10 @@ from benchmarks.macro.program import Program, ProgramFailed, free_ports
 from benchmarks.macro.results import Measure
 from benchmarks.macro.summary import Sample
 from benchmarks.macro.workloads import Workload
-from benchmarks.macro.wrk import LoadFailed
+from benchmarks.macro.wrk import Load, LoadFailed
+
+#: Seconds of load before the first round, in which code is compiled and pools are filled.
+WARMING = 1
 
 #: Seconds after a round for the proxy to hear that the clients are gone, which is part of its cost.
 SETTLING = 0.05
@@ -157,22 +160,23 @@ class Bench:
                 with self._guarding(runner):
                     runner.program = stack.enter_context(self._start(runner))
                     runner.program.wait_for(runner.place.port, workload.path, tls=workload.tls)
-            for turn, runner in enumerate(in_turns(runners, self.rounds)):
-                if not runner.refusal and runner.program is not None:
+            for runner in runners:
+                if runner.program is not None and not runner.refusal:
                     with self._guarding(runner):
-                        sample = self._load(workload, runner.place, runner.program, turn)
+                        self._load(workload, runner.place, WARMING)
+            for turn, runner in enumerate(in_turns(runners, self.rounds)):
+                if runner.program is not None and not runner.refusal:
+                    with self._guarding(runner):
+                        sample = self._sample(workload, runner.place, runner.program, turn)
                         runner.samples.append(sample)
 
-    def _load(self, workload: Workload, place: Place, program: Program, turn: int) -> Sample:
+    def _load(self, workload: Workload, place: Place, seconds: int) -> Load:
+        cores, seed = self.ground.load_cores, next(self._seeds)
+        return wrk.run(workload, place.port, seconds, place.folder, cores, seed)
+
+    def _sample(self, workload: Workload, place: Place, program: Program, turn: int) -> Sample:
         before = processes.cpu_seconds(program.pid)
-        load = wrk.run(
-            workload,
-            place.port,
-            self.seconds,
-            place.folder,
-            self.ground.load_cores,
-            next(self._seeds),
-        )
+        load = self._load(workload, place, self.seconds)
         time.sleep(SETTLING)
         cpu = processes.cpu_seconds(program.pid) - before
         program.check()
@@ -214,9 +218,15 @@ class Bench:
         try:
             yield
         except NotBuilt as error:
-            runner.refusal = f"not supported: {error}"
+            runner.refusal = told("not supported", error, runner.place)
         except (LoadFailed, ProgramFailed) as error:
-            runner.refusal = f"failed: {error}"
+            runner.refusal = told("failed", error, runner.place)
+
+
+def told(what: str, error: Exception, place: Place) -> str:
+    """An error in one line, without the names of folders that are gone when it is read."""
+    text = str(error).replace(f"{place.folder}/", "")
+    return f"{what}: {'; '.join(text.splitlines())}"
 
 
 def in_turns(runners: Sequence[Runner], rounds: int) -> Iterator[Runner]:

@@ -8,7 +8,6 @@ _CONFIG = """\
 {{
     admin off
     auto_https off
-    persist_config off
     grace_period 1s
     servers {{
         protocols h1 h2
