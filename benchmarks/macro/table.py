@@ -76,13 +76,14 @@ def markdown(run: Run, workloads: Sequence[Workload]) -> str:
         ),
         "CPU of the proxy in µs per request, for idle clients KiB per connection. The reference is "
         "HAProxy, for files nginx; in brackets the least and the most of the rounds' ratios. "
-        "`!` marks a run with errors.",
+        "`!` marks a run with errors; where a field is empty, the proxy was not asked.",
         _markdown(
             ["Workload", "Proxy", "requests/s", "p50 ms", "p99 ms", "RSS MiB", "errors"],
             _seen_rows(run, workloads),
         ),
     ]
-    parts += [f"- {note}." for note in run.notes]
+    if run.notes:
+        parts.append("\n".join(f"- {note}." for note in run.notes))
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,7 +94,7 @@ def _cost_row(run: Run, workload: Workload, peers: Iterable[str]) -> list[str]:
         if measure is None:
             cells.append("")
         elif not measure.samples:
-            cells.append("not supported")
+            cells.append(measure.refusal.partition(":")[0])
         else:
             cells.append(figure(measure.cost.middle) + (" !" if measure.errors else ""))
     ratio = run.ratio(workload, "lbproxy")
