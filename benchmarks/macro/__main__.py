@@ -35,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit status is 1 if it cannot be run here."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # What we started is to end with us.
     arguments = _parser().parse_args(argv)
-    missing = [name for name in ("nginx", "wrk", "openssl") if shutil.which(name) is None]
+    missing = [name for name in ("nginx", "wrk") if shutil.which(name) is None]
     if missing:
-        print(f"The benchmark needs {', '.join(missing)}: apt-get install nginx-light wrk openssl")
+        print(f"The benchmark needs {', '.join(missing)}: apt-get install nginx-light wrk")
         return 1
     _raise_descriptors()
     peers = _installed(_chosen_peers(arguments))
@@ -131,7 +131,8 @@ def _run(
 ) -> Run:
     rounds = arguments.rounds or (3 if arguments.quick else 5)
     seconds = arguments.seconds or (1 if arguments.quick else 2)
-    when = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC)
+    when = now.isoformat(timespec="seconds")
     here = machine.this()
     proxy_cores, load_cores = _cores()
     versions = {name: version for name, (_, version) in peers.items()}
@@ -142,8 +143,9 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="lbproxy-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # A worker of nginx that root starts is nobody.
-        site = certificate.make(folder)
-        with prepared(folder, site, proxy_cores, load_cores) as ground:
+        pem = folder / "site.pem"
+        certificate.make(pem, now)
+        with prepared(folder, pem, proxy_cores, load_cores) as ground:
             bench = Bench(ground, rounds, seconds, notes)
             run = Run(when, here, rounds, seconds, versions, notes, measures)
             for workload in workloads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from xml.sax.saxutils import escape
@@ -67,8 +68,9 @@ def chart(run: Run, workloads: Sequence[Workload]) -> str:
     for number, (workload, found) in enumerate(shown):
         y = TOP + LINE * number + LINE // 2
         parts.append(_text(LEFT - 16, y + 4, workload.title, "end"))
-        # lbproxy is drawn last, above all others.
-        parts += [_mark(peer, across(found[peer]), y) for peer in reversed(_MARKS) if peer in found]
+        # The reference is on its line anyway, and lbproxy above all others.
+        for peer in sorted(found, key=functools.partial(_layer, workload)):
+            parts.append(_mark(peer, across(found[peer]), y))
         if "lbproxy" in found:
             parts.append(_text(WIDTH - 16, y + 4, f"{found['lbproxy']:.2f}", "end"))
     return "\n".join([*parts, "</svg>"]) + "\n"
@@ -77,6 +79,12 @@ def chart(run: Run, workloads: Sequence[Workload]) -> str:
 def _middle(run: Run, workload: Workload, peer: str) -> float:
     ratio = run.ratio(workload, peer)
     return 0.0 if ratio is None else max(ratio.middle, 0.0)
+
+
+def _layer(workload: Workload, peer: str) -> int:
+    if peer == workload.reference:
+        return 0
+    return 2 if peer == "lbproxy" else 1
 
 
 def _legend(peers: Iterable[str]) -> list[str]:

@@ -72,11 +72,11 @@ def prepared(
     """
     site = folder / "site"
     origin.make_site(site)
-    *origins, sink_port = free_ports(ORIGINS + 1)
+    *origins, inner, sink_port = free_ports(ORIGINS + 2)
     places = {name: folder / name for name in ("origin", "sink")}
     for place in places.values():
         place.mkdir()
-    serving = Command(origin.arguments(places["origin"], site, origins))
+    serving = Command(origin.arguments(places["origin"], site, origins, inner))
     taking = Command(sink.arguments(sink_port))
     with (
         Program(serving, places["origin"], load_cores) as program,

@@ -35,12 +35,12 @@ http {{
     client_body_buffer_size 16m;
 
     upstream inner {{
-        server unix:{folder}/inner.sock;
+        server 127.0.0.1:{inner};
         keepalive 64;
     }}
 
     server {{
-        listen unix:{folder}/inner.sock;
+        listen 127.0.0.1:{inner} backlog=4096;
         default_type application/json;
         return 200 '{small}';
     }}
@@ -81,26 +81,27 @@ def make_site(folder: Path) -> None:
         (folder / name).write_bytes(chance.randbytes(size))
 
 
-def config(folder: Path, site: Path, ports: Sequence[int]) -> str:
+def config(folder: Path, site: Path, ports: Sequence[int], inner: int) -> str:
     """The origin's config file.
 
     Args:
         folder: For all that it writes.
         site: From `make_site`.
         ports: Where it listens.
+        inner: The port of the inner server.
     """
     return MAIN.format(folder=folder, descriptors=descriptors(), modules="") + _HTTP.format(
         folders=FOLDERS.format(folder=folder),
-        folder=folder,
+        inner=inner,
         site=site,
         small=SMALL,
         listens="\n".join(f"        listen 127.0.0.1:{port} backlog=4096;" for port in ports),
     )
 
 
-def arguments(folder: Path, site: Path, ports: Sequence[int]) -> list[str]:
+def arguments(folder: Path, site: Path, ports: Sequence[int], inner: int) -> list[str]:
     """Write the config, and say how the origin is started."""
     os.makedirs(folder, exist_ok=True)
     path = folder / "nginx.conf"
-    path.write_text(config(folder, site, ports), encoding="utf-8")
+    path.write_text(config(folder, site, ports, inner), encoding="utf-8")
     return ["nginx", "-c", str(path), "-p", str(folder), "-e", str(folder / "error.log")]
