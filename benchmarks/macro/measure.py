@@ -92,12 +92,14 @@ class Runner:
     """A peer at a workload, and what it has done so far.
 
     Attributes:
+        command: How it is started, once that is known.
         program: While it runs, but for workloads in which each round has its own.
         refusal: Why it is not measured; empty while it is.
     """
 
     peer: Peer
     place: Place
+    command: Command | None = None
     program: Program | None = None
     samples: list[Sample] = attrs.Factory(list)
     refusal: str = ""
@@ -209,9 +211,10 @@ class Bench:
                 runner.samples.append(Sample(turn, cost, 0.0, 0.0, 0.0, after, 0))
 
     def _start(self, runner: Runner) -> Program:
-        command = runner.peer.prepare(runner.place)
-        self.notes += [note for note in command.notes if note not in self.notes]
-        return Program(command, runner.place.folder, self.ground.proxy_cores)
+        if runner.command is None:
+            runner.command = runner.peer.prepare(runner.place)
+            self.notes += [note for note in runner.command.notes if note not in self.notes]
+        return Program(runner.command, runner.place.folder, self.ground.proxy_cores)
 
     @contextlib.contextmanager
     def _guarding(self, runner: Runner) -> Iterator[None]:

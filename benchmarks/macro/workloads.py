@@ -67,16 +67,5 @@ WORKLOADS = (
     Workload("idle", "memory of an idle client", "/small", 2000, idle=True),
 )
 
-QUICK = (
-    "small",
-    "varied",
-    "64k",
-    "10m",
-    "upload",
-    "churn",
-    "tls-small",
-    "tcp-small",
-    "static-2k",
-    "idle",
-)
+QUICK = ("small", "varied", "10m", "upload", "churn", "tls-small", "tcp-small", "idle")
 """Those of the quick form."""

@@ -62,6 +62,7 @@ class LbProxy:
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
         self.root = root
+        self._metrics = True  # Until its config refuses them.
 
     def version(self) -> str | None:
         if not (self.root / "lbproxy" / "service.py").is_file():
@@ -73,11 +74,15 @@ class LbProxy:
 
     def prepare(self, place: Place) -> Command:
         notes = []
-        config = place.write("lbproxy.toml", self.config(place, admin=True))
-        if self.refusal(config):
+        config = place.write("lbproxy.toml", self.config(place, admin=self._metrics))
+        refusal = self.refusal(config)
+        if refusal and self._metrics:
             place.write("lbproxy.toml", self.config(place, admin=False))
-            if refusal := self.refusal(config):
-                raise NotBuilt(refusal)
+            refusal = self.refusal(config)
+            self._metrics = bool(refusal)
+        if refusal:
+            raise NotBuilt(refusal)
+        if not self._metrics:
             notes.append(f"{self.name} ran without metrics, which it does not have yet")
         twistd = str(Path(sys.executable).with_name("twistd"))
         arguments = [twistd, "--nodaemon", "--pidfile=", "lbproxy", "--config", str(config)]
