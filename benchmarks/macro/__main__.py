@@ -33,15 +33,18 @@ CHART = ROOT / "docs" / "performance.svg"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit status is 1 if it cannot be run here."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # What we started is to end with us.
     arguments = _parser().parse_args(argv)
+    if arguments.record and (arguments.quick or arguments.workloads or arguments.peers):
+        sys.exit("Only a whole run is recorded, since the docs show all of it")
+    chosen, workloads = _chosen_peers(arguments), _chosen_workloads(arguments)
     missing = [name for name in ("nginx", "wrk") if shutil.which(name) is None]
     if missing:
         print(f"The benchmark needs {', '.join(missing)}: apt-get install nginx-light wrk")
         return 1
+    before = results.newest(RECORDED)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # What we started is to end with us.
     _raise_descriptors()
-    peers = _installed(_chosen_peers(arguments))
-    workloads = _chosen_workloads(arguments)
+    peers = _installed(chosen)
     try:
         run = _run(arguments, workloads, peers)
     except ProgramFailed as error:
@@ -49,7 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    _tell(run, workloads, arguments)
+    for note in run.notes:
+        print(f"Note: {note}.")
+    _keep(run, workloads, arguments.record)
+    if any(measure.errors for measure in run.measures):
+        print("There were errors, marked with `!`: those numbers say little.")
+    if before is not None:
+        lines = moved(before, run, workloads, "lbproxy")
+        print(f"Against the run of {before.when[:10]}:")
+        print("\n".join(f"  {line}" for line in lines or ["nothing moved beyond its rounds"]))
     return 0
 
 
@@ -131,6 +142,7 @@ def _run(
 ) -> Run:
     rounds = arguments.rounds or (3 if arguments.quick else 5)
     seconds = arguments.seconds or (1 if arguments.quick else 2)
+    sparing = arguments.quick and not arguments.peers
     now = datetime.now(UTC)
     when = now.isoformat(timespec="seconds")
     here = machine.this()
@@ -152,32 +164,22 @@ def _run(
                 chosen = [
                     peer
                     for name, (peer, _) in peers.items()
-                    if not arguments.quick or name in ("lbproxy", "beside", workload.reference)
+                    if not sparing or name in ("lbproxy", "beside", workload.reference)
                 ]
                 measures += bench.measure(workload, chosen)
                 print("\n".join(table.lines_of(run, workload)), end="\n\n", flush=True)
     return run
 
 
-def _tell(run: Run, workloads: Sequence[Workload], arguments: argparse.Namespace) -> None:
-    for note in run.notes:
-        print(f"Note: {note}.")
-    before = results.newest(RECORDED)
-    if before is not None:
-        lines = moved(before, run, workloads, "lbproxy")
-        print(f"Against the run of {before.when[:10]}:")
-        print("\n".join(f"  {line}" for line in lines or ["nothing moved beyond its rounds"]))
-    kept = ROOT / "build" / "bench" / f"{run.when[:19].replace(':', '')}.json"
-    if arguments.record:
-        name = run.when[:10] if arguments.record == "1" else arguments.record
-        kept = RECORDED / f"{name}.json"
+def _keep(run: Run, workloads: Sequence[Workload], record: str | None) -> None:
+    path = ROOT / "build" / "bench" / f"{run.when[:19].replace(':', '')}.json"
+    if record:
+        path = RECORDED / f"{run.when[:10] if record == '1' else record}.json"
         CHART.write_text(chart.chart(run, workloads), encoding="utf-8")
         text = PAGE.read_text(encoding="utf-8")
         PAGE.write_text(page.filled(text, table.markdown(run, workloads)), encoding="utf-8")
-    results.write(run, kept)
-    print(f"Written to {os.path.relpath(kept)}")
-    if any(measure.errors for measure in run.measures):
-        print("There were errors, marked with `!`: those numbers say little.")
+    results.write(run, path)
+    print(f"Written to {os.path.relpath(path)}")
 
 
 if __name__ == "__main__":

@@ -184,10 +184,11 @@ class Bench:
         program.check()
         if not load.requests:
             raise LoadFailed(f"no request was answered, {load.errors} errors")
+        answers = load.received / workload.size if workload.size else load.requests
         return Sample(
             turn=turn,
-            cost=cpu * 1e6 / load.requests,
-            rate=load.requests / load.seconds,
+            cost=cpu * 1e6 / answers,
+            rate=answers / load.seconds,
             p50=load.p50,
             p99=load.p99,
             resident=processes.resident(program.pid),

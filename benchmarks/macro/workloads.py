@@ -22,6 +22,7 @@ class Workload:
         connections: Clients at a time.
         kind: What the proxy is to do.
         varied: Whether each request has a head of its own, as a browser writes them.
+        size: Bytes of an answer that takes long, so that parts of it count; 0 for others.
         body: Bytes that each request uploads.
         close: Whether each request has a connection of its own.
         idle: Whether the clients only stay connected, and memory is measured.
@@ -34,6 +35,7 @@ class Workload:
     connections: int
     kind: Kind = Kind.HTTP
     varied: bool = False
+    size: int = 0
     body: int = 0
     close: bool = False
     idle: bool = False
@@ -54,14 +56,14 @@ WORKLOADS = (
     Workload("small", "JSON of 200 bytes", "/small", 64),
     Workload("varied", "JSON of 200 bytes, heads that differ", "/varied", 64, varied=True),
     Workload("64k", "answers of 64 KiB", "/64k", 32),
-    Workload("1m", "answers of 1 MiB", "/1m", 16),
-    Workload("10m", "answers of 10 MiB", "/10m", 16),
-    Workload("upload", "uploads of 10 MiB", "/upload", 16, body=10 * MIB),
+    Workload("1m", "answers of 1 MiB", "/1m", 16, size=MIB),
+    Workload("10m", "answers of 10 MiB", "/10m", 16, size=10 * MIB),
+    Workload("upload", "uploads of 10 MiB", "/upload", 4, body=10 * MIB),
     Workload("churn", "a connection for each small request", "/small", 64, close=True),
     Workload("tls-small", "JSON of 200 bytes over TLS", "/small", 64, Kind.TLS),
     Workload("tls-64k", "answers of 64 KiB over TLS", "/64k", 32, Kind.TLS),
     Workload("tcp-small", "TCP mode: JSON of 200 bytes", "/small", 64, Kind.TCP),
-    Workload("tcp-10m", "TCP mode: answers of 10 MiB", "/10m", 16, Kind.TCP),
+    Workload("tcp-10m", "TCP mode: answers of 10 MiB", "/10m", 16, Kind.TCP, size=10 * MIB),
     Workload("static-2k", "files of 2 KiB", "/2k", 64, Kind.STATIC, reference="nginx"),
     Workload("static-64k", "files of 64 KiB", "/64k", 32, Kind.STATIC, reference="nginx"),
     Workload("idle", "memory of an idle client", "/small", 2000, idle=True),

@@ -71,6 +71,7 @@ class Load:
 
     Attributes:
         requests: Answers that came whole.
+        received: Bytes, those of heads and of answers that did not come whole included.
         seconds: How long it took.
         p50: Half of the answers came within these seconds.
         p99: All but a hundredth came within these seconds.
@@ -78,6 +79,7 @@ class Load:
     """
 
     requests: int
+    received: int
     seconds: float
     p50: float
     p99: float
@@ -113,6 +115,7 @@ def parse(output: str) -> Load:
     told = json.loads(last)
     return Load(
         requests=told["requests"],
+        received=told["bytes"],
         seconds=told["microseconds"] / 1e6,
         p50=told["p50"] / 1e6,
         p99=told["p99"] / 1e6,

@@ -22,7 +22,7 @@ Requests/sec:  40130.17
 class OutputTests(SynchronousTestCase):
     def test_parse(self) -> None:
         """All kinds of errors are errors, and times are in seconds."""
-        self.assertEqual(wrk.parse(OUTPUT), wrk.Load(40130, 1.0005, 0.00149, 0.003, 10))
+        self.assertEqual(wrk.parse(OUTPUT), wrk.Load(40130, 8026000, 1.0005, 0.00149, 0.003, 10))
 
     def test_refusal(self) -> None:
         """What wrk says instead is what is told."""
