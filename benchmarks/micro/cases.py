@@ -10,11 +10,10 @@ import attrs
 from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Pool
 from lbproxy.config import model
-from lbproxy.forward import fields
-from lbproxy.forward.fields import Peer
+from lbproxy.forward.fields import Peer, RequestTemplate, ResponseTemplate
 from lbproxy.http1.message import RequestHead, ResponseHead
 from lbproxy.http1.parser import HeadLimits, RequestParser, ResponseParser
-from lbproxy.observe.accesslog import Attempt, Record
+from lbproxy.observe.accesslog import Attempt, Record, asked, caller
 
 #: Heads that differ.
 HEADS = 500
@@ -89,23 +88,23 @@ def responses(chance: random.Random) -> list[bytes]:
 
 def cases(chance: random.Random) -> Iterator[Case]:
     """All of them."""
-    asked, answered = requests(chance), responses(chance)
-    request_heads, response_heads = parse_requests(asked), parse_responses(answered)
+    requested, answered = requests(chance), responses(chance)
+    request_heads, response_heads = parse_requests(requested), parse_responses(answered)
     peer = Peer(b"192.0.2.7", b"http", trusted=False)
-    yield Case("parse the head of a request", HEADS, lambda: parse_requests(asked))
+    yield Case("parse the head of a request", HEADS, lambda: parse_requests(requested))
     yield Case("parse the head of an answer", HEADS, lambda: parse_responses(answered))
     yield Case(
         "rewrite the fields of a request",
         HEADS,
         lambda: [
-            fields.request_fields(head, b"shop.example", peer, b"id", None)
+            RequestTemplate(head, head.target, b"shop.example", None).message(peer, b"id")
             for head in request_heads
         ],
     )
     yield Case(
         "rewrite the fields of an answer",
         HEADS,
-        lambda: [fields.response_fields(head, b"id", b"now") for head in response_heads],
+        lambda: [ResponseTemplate(head).begin(b"id", b"now") for head in response_heads],
     )
     for backends in (2, 10):
         yield choice(backends, chance)
@@ -153,26 +152,24 @@ def choice(count: int, chance: random.Random) -> Case:
     )
 
 
+def record(chance: random.Random) -> Record:
+    """What is known of an exchange that went well."""
+    made = Record(
+        1.7e9 + chance.random(), f"{chance.getrandbits(128):032x}", caller("192.0.2.7", "web")
+    )
+    target = f"/api/restaurants/{chance.randrange(10**6)}/menu"
+    made.asked = asked("GET", "shop.example", target, 1)
+    made.status, made.route, made.pool, made.bytes_out = 200, "/api/", "api", 200
+    attempt = Attempt("klein", made.started)
+    attempt.outcome, attempt.first_byte = "answered", chance.random()
+    made.attempts.append(attempt)
+    made.answered = attempt.first_byte
+    return made
+
+
 def line(chance: random.Random) -> Case:
     """Write lines of the access log."""
-    records = [
-        Record(
-            started=1.7e9 + chance.random(),
-            request_id=f"{chance.getrandbits(128):032x}",
-            client="192.0.2.7",
-            listener="web",
-            method="GET",
-            target=f"/api/restaurants/{chance.randrange(10**6)}/menu",
-            host="shop.example",
-            status=200,
-            route="/api/",
-            pool="api",
-            bytes_out=200,
-            attempts=[Attempt("klein", 1.7e9, outcome="answered", first_byte=chance.random())],
-            answered=chance.random(),
-        )
-        for _ in range(HEADS)
-    ]
+    records = [record(chance) for _ in range(HEADS)]
     return Case(
         "write a line of the access log",
         HEADS,
