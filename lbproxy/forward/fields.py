@@ -36,6 +36,8 @@ HOP_BY_HOP = frozenset(
 #: What says who the client is. A backend believes these, so only a trusted peer may bring them.
 FORWARDED = frozenset(
     (
+        b"client-cert",
+        b"client-cert-chain",
         b"forwarded",
         b"x-forwarded-by",
         b"x-forwarded-for",
@@ -48,8 +50,12 @@ FORWARDED = frozenset(
     )
 )
 
-_REQUEST_DROPS = HOP_BY_HOP | FORWARDED | {b"host", b"x-request-id"}
+#: Whom the client's certificate is for, which only the listener that saw it can say.
+CLIENT_SUBJECT = b"X-Client-Cert-Subject"
+
+_REQUEST_DROPS = HOP_BY_HOP | FORWARDED | {b"host", b"x-request-id", CLIENT_SUBJECT.lower()}
 _REQUEST_DROPS_OF_TRUSTED = HOP_BY_HOP | {
+    CLIENT_SUBJECT.lower(),
     b"host",
     b"x-forwarded-for",
     b"x-forwarded-host",
@@ -68,11 +74,15 @@ class Peer:
         address: The peer's IP address, or `unix`.
         scheme: `http` or `https`, as the listener speaks.
         trusted: Whether what it says of its own client is believed.
+        subject: Whom its certificate is for, by RFC 4514; empty if it has shown none.
+        tls: The version and cipher of its connection; empty if that is plain.
     """
 
     address: bytes
     scheme: bytes
     trusted: bool
+    subject: bytes = b""
+    tls: str = ""
 
 
 def members(values: Values, name: bytes) -> list[bytes]:
@@ -174,6 +184,8 @@ def request_fields(
         fields.append((b"X-Forwarded-For", peer.address))
         fields.append((b"X-Forwarded-Proto", peer.scheme))
         fields.append((b"X-Forwarded-Host", host))
+    if peer.subject:
+        fields.append((CLIENT_SUBJECT, peer.subject))
     fields.append((b"X-Request-Id", request_id))
     fields.append((b"Via", VIA if head.minor else b"1.0 " + PSEUDONYM))
     fields += _framing_field(head.framing, head.length)

@@ -87,6 +87,7 @@ class Record:
         headed: Seconds until the request's head was whole.
         answered: Seconds until the answer's head was written.
         detail: The reason in words, for what is not told by its code.
+        tls: The version and cipher of the client's connection; empty if that is plain.
     """
 
     started: float
@@ -108,6 +109,7 @@ class Record:
     queued: float = 0.0
     headed: float = 0.0
     answered: float | None = None
+    tls: str = ""
 
     def line(self, ended: float) -> str:
         """The record as a line of JSON.
@@ -128,6 +130,8 @@ class Record:
             f'"status":{self.status}',
             f'"reason":"{self.reason}"',
         ]
+        if self.tls:
+            parts.append(f'"tls":"{self.tls}"')
         if self.detail:
             parts.append(f'"detail":{_text(self.detail)}')
         if self.route is not None:

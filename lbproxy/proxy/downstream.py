@@ -316,6 +316,10 @@ class Downstream(protocol.Protocol):
         """End now."""
         cast(Any, self.transport).abortConnection()
 
+    def refuse(self, error: ProxyError) -> None:
+        """Say what is wrong with the connection itself, and close it."""
+        self._refuse(error)
+
     def expired(self, now: float) -> None:
         """The client was awaited for too long."""
         if self._life is Life.LINGERING or self._clogged:
@@ -402,6 +406,7 @@ class Downstream(protocol.Protocol):
             client=self.peer.address.decode("ascii"),
             listener=self._listener.name,
             headed=now - began,
+            tls=self.peer.tls,
         )
 
     def _take_data(self, data: bytes) -> None:

@@ -11,6 +11,7 @@ from lbproxy.config.model import Backend, UpstreamTimeouts
 from lbproxy.proxy.upstream import Upstream
 from lbproxy.transport.connect import connect
 from lbproxy.transport.timer import NEVER, CoarseTimer
+from lbproxy.transport.trust import Trust
 
 
 class Connections:
@@ -21,13 +22,19 @@ class Connections:
     """
 
     def __init__(
-        self, reactor: Any, timer: CoarseTimer, backend: Backend, timeouts: UpstreamTimeouts
+        self,
+        reactor: Any,
+        timer: CoarseTimer,
+        backend: Backend,
+        timeouts: UpstreamTimeouts,
+        trust: Trust | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
         self._timer = timer
         self._backend = backend
         self._timeouts = timeouts
+        self._trust = trust
         self._idle: list[Upstream] = []
         self.deadline = NEVER
         timer.add(self)
@@ -51,7 +58,8 @@ class Connections:
 
     def connect(self) -> Deferred[Upstream]:
         """A new connection, or `ConnectFailed`."""
-        return connect(self._reactor, self._backend.address, self._build, self._timeouts.connect)
+        timeout = self._timeouts.connect
+        return connect(self._reactor, self._backend.address, self._build, timeout, self._trust)
 
     def put(self, upstream: Upstream) -> None:
         """Keep a connection for the next request."""
