@@ -24,7 +24,7 @@ from lbproxy.probe.checks import http_check
 from lbproxy.probe.prober import Prober
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
-from lbproxy.proxy.upstreams import Upstreams
+from lbproxy.proxy.upstreams import Upstreams, trusts_of
 from lbproxy.transport.timer import CoarseTimer
 
 if TYPE_CHECKING:
@@ -59,8 +59,15 @@ class Balancer(MultiService):
             Pool(pool, balancer_named(pool.balancer)(chance), self._started)
             for pool in config.pools
         ]
-        self._probers = [Prober(reactor, pool, http_check(reactor), chance) for pool in self._pools]
-        self._upstreams = {pool.name: Upstreams(reactor, self._timer, pool) for pool in self._pools}
+        trusts = {pool.name: trusts_of(pool) for pool in config.pools}
+        self._probers = [
+            Prober(reactor, pool, http_check(reactor, trusts[pool.name]), chance)
+            for pool in self._pools
+        ]
+        self._upstreams = {
+            pool.name: Upstreams(reactor, self._timer, pool, trusts[pool.name])
+            for pool in self._pools
+        }
         self._site = Site(
             reactor, self._timer, config, self._upstreams, self._access_log, self._health, chance
         )

@@ -52,6 +52,8 @@ _EVENTS = b"text/event-stream"
 #: What says who the client is. A backend believes these, so only a trusted peer may bring them.
 FORWARDED = frozenset(
     (
+        b"client-cert",
+        b"client-cert-chain",
         b"forwarded",
         b"x-forwarded-by",
         b"x-forwarded-for",
@@ -64,8 +66,12 @@ FORWARDED = frozenset(
     )
 )
 
-_REQUEST_DROPS = HOP_BY_HOP | FORWARDED | {b"host", b"x-request-id"}
+#: Whom the client's certificate is for, which only the listener that saw it can say.
+CLIENT_SUBJECT = b"X-Client-Cert-Subject"
+
+_REQUEST_DROPS = HOP_BY_HOP | FORWARDED | {b"host", b"x-request-id", CLIENT_SUBJECT.lower()}
 _REQUEST_DROPS_OF_TRUSTED = HOP_BY_HOP | {
+    CLIENT_SUBJECT.lower(),
     b"host",
     b"x-forwarded-for",
     b"x-forwarded-host",
@@ -84,22 +90,23 @@ class Peer:
         address: The peer's IP address, or `unix`.
         scheme: `http` or `https`, as the listener speaks.
         trusted: Whether what it says of its own client is believed.
+        subject: Whom its certificate is for, by RFC 4514; empty if it has shown none.
+        tls: The version and cipher of its connection; empty if that is plain.
     """
 
     address: bytes
     scheme: bytes
     trusted: bool
-
-    @cached_property
-    def name(self) -> str:
-        """The address, for the log."""
-        return self.address.decode("ascii")
+    subject: bytes = b""
+    tls: str = ""
 
     @cached_property
     def lines(self) -> bytes:
         """The field lines that tell a backend of it."""
-        forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n"
-        return forwarded % (self.address, self.scheme)
+        lines = [(b"X-Forwarded-For", self.address), (b"X-Forwarded-Proto", self.scheme)]
+        if self.subject:
+            lines.append((CLIENT_SUBJECT, self.subject))
+        return serialize.lines(lines)
 
 
 def upgrade_to(head: RequestHead) -> bytes | None:
@@ -220,16 +227,16 @@ class RequestTemplate:
     def _believed(self, peer: Peer, request_id: bytes) -> bytes:
         """With what a trusted peer says of its own client, and that peer added."""
         values, host = self._head.control, self._host
-        forwarded = serialize.lines(
-            [
-                (b"X-Forwarded-For", _appended(values, b"x-forwarded-for", peer.address)),
-                (b"X-Forwarded-Proto", values.get(b"x-forwarded-proto", (peer.scheme,))[-1]),
-                (b"X-Forwarded-Host", values.get(b"x-forwarded-host", (host,))[-1]),
-                (b"X-Request-Id", request_id),
-            ]
-        )
+        lines = [
+            (b"X-Forwarded-For", _appended(values, b"x-forwarded-for", peer.address)),
+            (b"X-Forwarded-Proto", values.get(b"x-forwarded-proto", (peer.scheme,))[-1]),
+            (b"X-Forwarded-Host", values.get(b"x-forwarded-host", (host,))[-1]),
+            (b"X-Request-Id", request_id),
+        ]
+        if peer.subject:
+            lines.insert(0, (CLIENT_SUBJECT, peer.subject))
         kept = self._kept(_REQUEST_DROPS_OF_TRUSTED)
-        return b"".join((self._start, kept, forwarded[:-2], self._after))
+        return b"".join((self._start, kept, serialize.lines(lines)[:-2], self._after))
 
     def _kept(self, drops: frozenset[bytes]) -> bytes:
         head = self._head

@@ -71,10 +71,13 @@ CONNECTION_FIELDS = (
 )
 REQUEST_CONTROL = control_fields(
     *CONNECTION_FIELDS,
+    b"client-cert",
+    b"client-cert-chain",
     b"expect",
     b"forwarded",
     b"host",
     b"max-forwards",
+    b"x-client-cert-subject",
     b"x-forwarded-by",
     b"x-forwarded-for",
     b"x-forwarded-host",

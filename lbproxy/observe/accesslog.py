@@ -78,9 +78,16 @@ class Attempt:
         return f'{{"backend":{_text(self.backend)},"outcome":"{self.outcome or "open"}"{said}}}'
 
 
-def caller(client: str, listener: str) -> str:
-    """Who asks, as members of a line: the peer's address and the listener's name."""
-    return f'"client":{_text(client)},"listener":{_text(listener)}'
+def caller(client: str, listener: str, tls: str = "") -> str:
+    """Who asks, as members of a line.
+
+    Args:
+        client: The peer's address.
+        listener: The listener's name.
+        tls: The version and cipher of the client's connection; empty if that is plain.
+    """
+    said = f'"client":{_text(client)},"listener":{_text(listener)}'
+    return f'{said},"tls":{_text(tls)}' if tls else said
 
 
 def asked(method: str, host: str, target: str, minor: int) -> str:

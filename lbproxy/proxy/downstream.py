@@ -156,7 +156,8 @@ class Downstream(protocol.Protocol):
         # With this the transport says when the client does not keep up.
         transport.registerProducer(self, True)
         self.peer = self._site.peer_of(self._listener, transport)
-        self._caller = caller(self.peer.address.decode("ascii"), self._listener.name)
+        address, tls = self.peer.address.decode("ascii"), self.peer.tls
+        self._caller = caller(address, self._listener.name, tls)
         self._site.joined(self)
         self.deadline = self._clock.seconds() + self._timeouts.head
 
@@ -344,6 +345,10 @@ class Downstream(protocol.Protocol):
     def abort(self) -> None:
         """End now."""
         cast(Any, self.transport).abortConnection()
+
+    def refuse(self, error: ProxyError) -> None:
+        """Say what is wrong with the connection itself, and close it."""
+        self._refuse(error)
 
     def expired(self, now: float) -> None:
         """The client was awaited for too long."""

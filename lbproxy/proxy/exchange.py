@@ -22,6 +22,7 @@ from lbproxy.errors import (
     BadAnswer,
     BodyTooLarge,
     GatewayStatus,
+    HandshakeFailed,
     NoBackend,
     ProxyError,
     QueueFull,
@@ -337,7 +338,8 @@ class Exchange:
             self._attempt(now)
             return
         self._finish()
-        if all(tried.stage == Stage.NOTHING_SENT.value for tried in self._record.attempts):
+        nobody = all(tried.stage == Stage.NOTHING_SENT.value for tried in self._record.attempts)
+        if nobody and not isinstance(error, HandshakeFailed):
             self._downstream.fail(self._nobody())
         else:
             self._downstream.fail(error)

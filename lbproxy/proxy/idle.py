@@ -12,6 +12,7 @@ from lbproxy.http1.parser import ResponseHeads
 from lbproxy.proxy.upstream import Upstream
 from lbproxy.transport.connect import connect
 from lbproxy.transport.timer import NEVER, CoarseTimer
+from lbproxy.transport.trust import Trust
 
 
 class Connections:
@@ -22,7 +23,12 @@ class Connections:
     """
 
     def __init__(
-        self, reactor: Any, timer: CoarseTimer, backend: Backend, timeouts: UpstreamTimeouts
+        self,
+        reactor: Any,
+        timer: CoarseTimer,
+        backend: Backend,
+        timeouts: UpstreamTimeouts,
+        trust: Trust | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
@@ -31,6 +37,7 @@ class Connections:
         self._idle_limit = backend.idle_limit
         self._timeouts = timeouts
         self._heads = ResponseHeads()
+        self._trust = trust
         self._idle: list[Upstream] = []
         self.deadline = NEVER
         timer.add(self)
@@ -58,7 +65,8 @@ class Connections:
 
     def connect(self) -> Deferred[Upstream]:
         """A new connection, or `ConnectFailed`."""
-        return connect(self._reactor, self._backend.address, self._build, self._timeouts.connect)
+        timeout = self._timeouts.connect
+        return connect(self._reactor, self._backend.address, self._build, timeout, self._trust)
 
     def put(self, upstream: Upstream) -> None:
         """Keep a connection for the next request."""

@@ -112,12 +112,15 @@ class Site:
     def peer_of(self, listener: Listener, transport: Any) -> Peer:
         """Who is at the other end of a connection."""
         host = getattr(transport.getPeer(), "host", None)
-        if host is None:
-            return Peer(b"unix", b"http", False)
-        trusted = bool(listener.trusted) and any(
-            ip_address(host) in network for network in listener.trusted
-        )
-        return Peer(host.encode("ascii"), b"http", trusted)
+        address, trusted = b"unix", False
+        if host is not None:
+            address = host.encode("ascii")
+            trusted = bool(listener.trusted) and any(
+                ip_address(host) in network for network in listener.trusted
+            )
+        if getattr(transport, "plain", True):
+            return Peer(address, b"http", trusted)
+        return Peer(address, b"https", trusted, transport.client_subject(), transport.cipher())
 
     def request_id(self, peer: Peer, values: Values, now: float) -> str:
         """What a trusted peer calls the request, else a new UUID (version 7, RFC 9562)."""

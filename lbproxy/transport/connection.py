@@ -70,7 +70,10 @@ class Connection:
         queued: Bytes that wait for the socket to be writable.
         intake: Takes over the reading: its `pull` is called instead of `recv`.
         outlet: Takes over the writing, when all that is queued has been sent: its `push` is called.
+        plain: Whether what is written goes out as it is, so that `splice` may move bytes past us.
     """
+
+    plain = True
 
     __slots__ = (
         "__weakref__",

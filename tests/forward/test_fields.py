@@ -132,6 +132,20 @@ class HopByHopTests(SynchronousTestCase):
         self.assertEqual(sent(lines + carried), sent(one + carried))
 
 
+class ControlTests(SynchronousTestCase):
+    def test_all_that_is_dropped(self) -> None:
+        """What never goes on is among what the parser sets aside, however it is written."""
+        for drops, head_of in (
+            (fields._REQUEST_DROPS, request),
+            (fields._REQUEST_DROPS_OF_TRUSTED, request),
+            (fields._RESPONSE_DROPS, response),
+        ):
+            for name in drops - {b"host", b"content-length", b"transfer-encoding"}:
+                for spelt in (name, name.upper(), name.title(), name.replace(b"-", b"_")):
+                    control = head_of(b"X-A: 1\r\n%b: x\r\nX-B: 2\r\n" % spelt).control
+                    self.assertEqual(control.get(spelt.lower()), [b"x"], spelt)
+
+
 class EndToEndTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """Fields that we do not know go on, as they came and in their order."""
