@@ -176,8 +176,9 @@ class Pool:
     def answered(self, backend: Backend, status: int, now: float) -> None:
         """An attempt ended in the head of an answer."""
         backend.reached = True
-        if self.config.ejection:
-            self._judge(backend, status not in GATEWAY_STATUSES, now)
+        failed = status in GATEWAY_STATUSES
+        if (failed or backend.ejection.troubled) and self.config.ejection:
+            self._judge(backend, not failed, now)
 
     def failed(self, backend: Backend, error: UpstreamError, now: float) -> None:
         """An attempt broke, through no fault of the client."""

@@ -105,19 +105,17 @@ class ResponseHeads:
     """Heads of answers that were read before.
 
     The answer to HEAD is framed otherwise than that to GET with the same bytes.
+
+    Attributes:
+        to_head: The answers to HEAD.
+        to_others: Those to other methods, but for CONNECT, which would be a third kind.
     """
 
-    __slots__ = ("_of_head", "_of_others")
+    __slots__ = ("to_head", "to_others")
 
     def __init__(self) -> None:
-        self._of_head: HeadCache[ResponseHead] = HeadCache()
-        self._of_others: HeadCache[ResponseHead] = HeadCache()
-
-    def of(self, method: bytes) -> HeadCache[ResponseHead] | None:
-        """The answers to requests of this method, if they are to be remembered."""
-        if method == b"HEAD":
-            return self._of_head
-        return None if method == b"CONNECT" else self._of_others
+        self.to_head: HeadCache[ResponseHead] = HeadCache()
+        self.to_others: HeadCache[ResponseHead] = HeadCache()
 
 
 class ResponseParser(MessageStream):
@@ -135,13 +133,16 @@ class ResponseParser(MessageStream):
         """
         super().__init__(RESPONSE_LIMITS, IDLE)
         self._heads = ResponseHeads() if heads is None else heads
-        self._cache: HeadCache[ResponseHead] | None = None
+        self._cache = self._heads.to_others
         self._method = b""
 
     def expect(self, method: bytes) -> None:
         """Say which request the next answer is for, since the answer to HEAD has no body."""
         self._method = method
-        self._cache = self._heads.of(method)
+        heads = self._heads
+        self._cache = heads.to_head if method == b"HEAD" else heads.to_others
+        if method == b"CONNECT":
+            self._cache = HeadCache()
         self._state = HEAD
         self._scanned = self._at
 
@@ -166,11 +167,10 @@ class ResponseParser(MessageStream):
             self._check_eof()
             return None
         cache = self._cache
-        head = cache.heads.get(data) if cache is not None else None
+        head = cache.heads.get(data)
         if head is None:
             head = self._parse(data)
-            if cache is not None:
-                cache.put(data, head)
+            cache.put(data, head)
         if head.status >= 200:
             self._begin_body(head)
         elif head.status == 101:

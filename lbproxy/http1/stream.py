@@ -62,6 +62,8 @@ class State(Enum):
     FAILED,
 ) = State
 
+KNOWN_LENGTH = Framing.LENGTH
+
 _BODY_STATES = {
     Framing.LENGTH: LENGTH,
     Framing.CHUNKED: CHUNK_LINE,
@@ -166,6 +168,12 @@ class MessageStream:
             else:  # Idle, a tunnel, or failed.
                 return None
 
+    def skip_end(self) -> None:
+        """Instead of asking for the end of a message that has no body."""
+        assert self._state is NO_BODY, self._state
+        self._state = self._after_end
+        self._scanned = self._at
+
     def take_whole_body(self) -> bytes | None:
         """All of a body, if its length is known and it is here with nothing behind it.
 
@@ -176,12 +184,16 @@ class MessageStream:
             return None
         self._buffer, self._at, self._scanned = b"", 0, 0
         self._state = self._after_end
-        return bytes(memoryview(buffer)[at:])
+        return buffer[at:] if isinstance(buffer, bytes) else bytes(memoryview(buffer)[at:])
 
     def _begin_body(self, head: Head) -> None:
         framing = head.framing
-        # Most requests have no body, and an Enum is slow to hash.
-        self._state = NO_BODY if framing is NONE else _BODY_STATES[framing]
+        if framing is NONE:
+            self._state = NO_BODY
+        elif framing is KNOWN_LENGTH:
+            self._state = LENGTH
+        else:  # An Enum is slow to hash.
+            self._state = _BODY_STATES[framing]
         self._left = head.length
         self._extensions = 0
 

@@ -413,7 +413,7 @@ class Downstream(protocol.Protocol):
         self._chunked = False
         self._answer = UNANSWERED
         if head.framing is NONE:
-            self._parser.next_event()  # Its end, which needs no more bytes.
+            self._parser.skip_end()
             self._request = ALL_READ
             self.deadline = NEVER
         else:
@@ -423,11 +423,10 @@ class Downstream(protocol.Protocol):
         self._site.open(self, now)
 
     def _new_record(self, now: float, values: Values) -> Record:
-        began = self._head_began if self._head_began < now else now
-        request_id = self._site.request_id(self.peer, values, now)
-        record = Record(began, request_id, self._caller)
+        record = Record(now, self._site.request_id(self.peer, values, now), self._caller)
+        began = self._head_began
         if began < now:
-            record.headed = now - began
+            record.started, record.headed = began, now - began
         return record
 
     def _take_data(self, data: bytes) -> None:
@@ -475,7 +474,10 @@ class Downstream(protocol.Protocol):
     def _finish(self, error: ProxyError | None, now: float) -> None:
         """The exchange is over, whole unless there is an error."""
         self._answerer = None
-        self._log_end(error, now)
+        if error is None:
+            self._site.log(self.record, now)
+        else:
+            self._log_end(error, now)
         if not self._persist or error is not None:
             self._close(cut=error is not None)
             return

@@ -251,10 +251,10 @@ class Exchange:
         body = self._tee.pieces if self._tee.whole else self._unsent
         self._unsent = ()
         data = b"".join((self._wire_head, *body)) if body else self._wire_head
-        upstream.request(self._plan.head, data, self)
-        if self._body_end is not None:
+        upstream.request(self._plan.head, data, self._body_end == b"", self)
+        if self._body_end:
             self._end_request(upstream)
-        elif not upstream.clogged:
+        elif self._body_end is None and not upstream.clogged:
             self._downstream.resume_request()
 
     def _end_request(self, upstream: Upstream) -> None:
@@ -388,5 +388,6 @@ class Exchange:
             self._upstreams.release(backend)
 
     def _finish(self) -> None:
-        self._tee.release()
+        if self._tee is not _NO_BODY:
+            self._tee.release()
         self._release()

@@ -190,21 +190,23 @@ class Upstream(Dialled):
         transport: Any = self.transport
         return self._state is IDLE and (not hasattr(transport, "is_quiet") or transport.is_quiet())
 
-    def request(self, head: RequestHead, data: bytes, awaiting: Awaiting) -> None:
+    def request(self, head: RequestHead, data: bytes, whole: bool, awaiting: Awaiting) -> None:
         """Send a request's head.
 
         Args:
             head: The request; its method says how the answer is framed.
             data: The head as it goes on the wire.
+            whole: Whether that is the whole request; else `end_request` is to follow.
             awaiting: Gets the answer.
         """
         assert self._state is IDLE, self._state
         self._state = WAITING
-        self._heard = self._sent = self._keep = False
+        self._heard = self._keep = False
+        self._sent = whole
         self._head = None
         self._awaiting = awaiting
         self._parser.expect(head.method)
-        self.deadline = NEVER
+        self.deadline = self._clock.seconds() + self._timeouts.first_byte if whole else NEVER
         self._socket.write(data)
 
     def write(self, data: bytes) -> None:
