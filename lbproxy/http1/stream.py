@@ -168,6 +168,16 @@ class MessageStream:
             else:  # Idle, a tunnel, or failed.
                 return None
 
+    @property
+    def rest(self) -> int:
+        """Bytes that are still to come of a body of known length; else 0."""
+        return self._left if self._state is LENGTH and self._at == len(self._buffer) else 0
+
+    def skip(self, count: int) -> None:
+        """So many bytes of `rest` have gone another way."""
+        assert 0 < count <= self.rest, (count, self.rest)
+        self._left -= count
+
     def skip_end(self) -> None:
         """Instead of asking for the end of a message that has no body."""
         assert self._state is NO_BODY, self._state

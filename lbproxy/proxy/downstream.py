@@ -36,6 +36,7 @@ from lbproxy.http1.message import (
 from lbproxy.http1.parser import RequestParser
 from lbproxy.observe.accesslog import Record, caller
 from lbproxy.proxy.site import Site
+from lbproxy.transport.relay import WORTH, Relay, can_relay
 from lbproxy.transport.timer import NEVER
 
 #: Bytes of pipelined requests that are held while an answer is under way.
@@ -53,6 +54,12 @@ class Answerer(Protocol):
 
     def request_data(self, data: bytes) -> None:
         """A piece of the request's body, its framing removed."""
+
+    def request_sink(self) -> Any:
+        """The connection that pieces of the body may be written to as they come, or `None`."""
+
+    def request_relayed(self) -> None:
+        """A piece of the body has been written there."""
 
     def request_end(self, trailers: Fields) -> None:
         """The request is whole."""
@@ -269,6 +276,10 @@ class Downstream(protocol.Protocol):
         self.record.bytes_out += len(data)
         self._out.append(serialize.chunk(data) if self._chunked else data)
 
+    def answer_sink(self) -> Any:
+        """The transport, if the body goes there as it comes and nothing waits before it."""
+        return None if self._chunked or self._out else self.transport
+
     def answer_end(self, trailers: Fields, now: float) -> None:
         """End the answer, and go on with the next request."""
         if self._chunked:
@@ -393,8 +404,12 @@ class Downstream(protocol.Protocol):
             self._refuse(error)
         finally:
             self._advancing = False
-        if self._life is OPEN and self._parser.buffered:
+        if self._life is not OPEN:
+            return
+        if self._parser.buffered:
             self._after_reading()
+        elif self._request is BODY and self._parser.rest >= WORTH and can_relay(self.transport):
+            self._relay(self._parser.rest)
 
     def _after_reading(self) -> None:
         """Bytes are left that make no event yet, or whose turn has not come."""
@@ -403,6 +418,21 @@ class Downstream(protocol.Protocol):
             self.deadline = self._head_began + self._timeouts.head
         elif self._request is ALL_READ and self._parser.buffered > PIPELINE_LIMIT:
             self.pause_request()
+
+    def _relay(self, length: int) -> None:
+        sink = self._answerer.request_sink() if self._answerer is not None else None
+        if sink is not None:
+            self._socket.intake = Relay(self._socket, sink, length, self)
+
+    def relayed(self, count: int) -> None:
+        """A piece of the request's body has gone to the backend's connection at once."""
+        if self._life is OPEN:  # Else it is read so that the client can see an early answer.
+            self.record.bytes_in += count
+            self._parser.skip(count)
+            if self._answerer is not None:
+                self._answerer.request_relayed()
+            if not self._parser.rest:
+                self._advance()
 
     def _begin(self, head: RequestHead) -> None:
         now = self._clock.seconds()

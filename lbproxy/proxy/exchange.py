@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -128,6 +128,18 @@ class Exchange:
         else:
             self._upstream.write(data)
 
+    def request_sink(self) -> Any:
+        """The backend's connection, once nothing of the body is kept or counted on the way."""
+        limit = self._plan.route.max_body
+        if self._tee.whole or (limit is not None and self._plan.head.length > limit):
+            return None
+        return self._upstream.request_sink() if self._upstream is not None else None
+
+    def request_relayed(self) -> None:
+        """A piece of the body has been written there."""
+        if self._upstream is not None:
+            self._upstream.touch()
+
     def request_end(self, trailers: Fields) -> None:
         """The request is whole."""
         end = b""
@@ -162,6 +174,14 @@ class Exchange:
     def answer_data(self, data: bytes) -> None:
         """A piece of the answer's body."""
         self._downstream.answer_data(data)
+
+    def answer_sink(self) -> Any:
+        """Where pieces of the body may be written past us, or `None`."""
+        return self._downstream.answer_sink()
+
+    def answer_relayed(self, count: int) -> None:
+        """So many bytes of the body have been written there."""
+        self._record.bytes_out += count
 
     def answer_end(self, trailers: Fields, now: float) -> None:
         """The answer is whole."""

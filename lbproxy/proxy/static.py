@@ -50,6 +50,12 @@ class StaticAnswer:
     def request_data(self, data: bytes) -> None:
         """A body means nothing to a file."""
 
+    def request_sink(self) -> None:
+        """Nothing is written past us."""
+
+    def request_relayed(self) -> None:
+        """Nothing is written past us."""
+
     def request_end(self, trailers: Fields) -> None:
         """Nothing was waiting for it."""
 

@@ -38,6 +38,12 @@ class Tunnel:
         """Bytes for the backend."""
         self._upstream.write(data)
 
+    def request_sink(self) -> None:
+        """Nothing is written past us."""
+
+    def request_relayed(self) -> None:
+        """Nothing is written past us."""
+
     def request_end(self, trailers: Fields) -> None:
         """A tunnel has no end but that of its connections."""
 
@@ -68,6 +74,12 @@ class Tunnel:
 
     def answered(self, head: ResponseHead, now: float) -> None:
         """No heads come through a tunnel."""
+
+    def answer_sink(self) -> None:
+        """A tunnel's bytes have no length."""
+
+    def answer_relayed(self, count: int) -> None:
+        """A tunnel's bytes have no length."""
 
     def answer_end(self, trailers: Fields, now: float) -> None:
         """The backend has closed, or both were silent for too long."""

@@ -23,6 +23,7 @@ from lbproxy.errors import (
 from lbproxy.http1.message import NO_TRAILERS, UNTIL_CLOSE, End, Fields, RequestHead, ResponseHead
 from lbproxy.http1.parser import ResponseHeads, ResponseParser
 from lbproxy.transport.connect import Dialled
+from lbproxy.transport.relay import WORTH, Relay, can_relay
 from lbproxy.transport.timer import NEVER, CoarseTimer
 
 
@@ -40,6 +41,12 @@ class Awaiting(Protocol):
 
     def answer_data(self, data: bytes) -> None:
         """A piece of the answer's body, its framing removed."""
+
+    def answer_sink(self) -> Any:
+        """The connection that pieces of the body may be written to as they come, or `None`."""
+
+    def answer_relayed(self, count: int) -> None:
+        """So many bytes of the body have been written there."""
 
     def answer_end(self, trailers: Fields, now: float) -> None:
         """The answer is whole; the connection is not the caller's any more."""
@@ -211,11 +218,19 @@ class Upstream(Dialled):
 
     def write(self, data: bytes) -> None:
         """Send a piece of the request's body, framed, or of what goes through a tunnel."""
+        self.touch()
+        self._socket.write(data)
+
+    def touch(self) -> None:
+        """Something is being sent: a backend that answers already may still be reading."""
         if self._state is ANSWERING:
             self.deadline = self._clock.seconds() + self._read_timeout
         elif self._state is TUNNEL:
             self.deadline = self._clock.seconds() + self._timeouts.stream
-        self._socket.write(data)
+
+    def request_sink(self) -> Any:
+        """The transport, as long as the backend has not answered yet."""
+        return self.transport if self._state is WAITING else None
 
     def end_request(self) -> None:
         """The request has been written whole: from now on the backend is waited for."""
@@ -348,6 +363,8 @@ class Upstream(Dialled):
             self._malformed(awaiting, error)
             return
         awaiting.flush()
+        if self._state is ANSWERING and parser.rest >= WORTH and can_relay(self.transport):
+            self._relay(awaiting, parser.rest)
 
     def _hold(self, head: ResponseHead) -> None:
         """Wait for the first byte of a body of known length before the head is given.
@@ -365,6 +382,23 @@ class Upstream(Dialled):
         self.deadline = now + self._read_timeout
         self._keep = head.framing is not UNTIL_CLOSE and not head.closes
         awaiting.answered(head, now)
+
+    def _relay(self, awaiting: Awaiting, length: int) -> None:
+        sink = awaiting.answer_sink()
+        if sink is not None:
+            self._socket.intake = Relay(self._socket, sink, length, self)
+
+    def relayed(self, count: int) -> None:
+        """A piece of the body has gone to the client's connection at once."""
+        awaiting = self._awaiting
+        if awaiting is None:  # The client was lost in the middle of it.
+            return
+        now = self._clock.seconds()
+        self.deadline = now + self._read_timeout
+        self._parser.skip(count)
+        awaiting.answer_relayed(count)
+        if not self._parser.rest:
+            self._finish(awaiting, NO_TRAILERS, now)
 
     def _took_whole_body(self, awaiting: Awaiting) -> bool:
         """Whether the answer has ended in the read that brought its head, as short ones do."""

@@ -183,7 +183,11 @@ class Connection:
     # Writing.
 
     def write(self, data: bytes | memoryview[int]) -> None:
-        """Send what the kernel takes now, queue the rest behind what is queued already."""
+        """Send what the kernel takes now, queue the rest behind what is queued already.
+
+        Args:
+            data: A memoryview is only borrowed: what is queued of it is copied.
+        """
         sent = 0
         if not self._queue and self.outlet is None:
             if self._write_closed or self._closing or self.disconnected:
@@ -197,7 +201,10 @@ class Connection:
                 sent = 0
             if sent == len(data):
                 return
-        self._enqueue(memoryview(data)[sent:] if sent else data, len(data) - sent)
+        if isinstance(data, memoryview):
+            self._enqueue(bytes(data[sent:]), len(data) - sent)
+        else:
+            self._enqueue(memoryview(data)[sent:] if sent else data, len(data) - sent)
 
     def writeSequence(self, iovec: Any) -> None:
         """Send several pieces as one."""
