@@ -36,8 +36,8 @@ from lbproxy.http1.message import (
 from lbproxy.http1.parser import RequestParser
 from lbproxy.observe.accesslog import Record, caller
 from lbproxy.proxy.site import Site
-from lbproxy.transport.relay import WORTH, Relay, can_relay
 from lbproxy.transport.timer import NEVER
+from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
 
 #: Bytes of pipelined requests that are held while an answer is under way.
 PIPELINE_LIMIT = 65536
@@ -408,7 +408,7 @@ class Downstream(protocol.Protocol):
             return
         if self._parser.buffered:
             self._after_reading()
-        elif self._request is BODY and self._parser.rest >= WORTH and can_relay(self.transport):
+        elif self._request is BODY and self._parser.rest >= WORTH and can_transfer(self.transport):
             self._relay(self._parser.rest)
 
     def _after_reading(self) -> None:
@@ -422,7 +422,7 @@ class Downstream(protocol.Protocol):
     def _relay(self, length: int) -> None:
         sink = self._answerer.request_sink() if self._answerer is not None else None
         if sink is not None:
-            self._socket.intake = Relay(self._socket, sink, length, self)
+            self._socket.intake = Transfer(self._socket, sink, length, self)
 
     def relayed(self, count: int) -> None:
         """A piece of the request's body has gone to the backend's connection at once."""

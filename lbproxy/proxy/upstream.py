@@ -23,8 +23,8 @@ from lbproxy.errors import (
 from lbproxy.http1.message import NO_TRAILERS, UNTIL_CLOSE, End, Fields, RequestHead, ResponseHead
 from lbproxy.http1.parser import ResponseHeads, ResponseParser
 from lbproxy.transport.connect import Dialled
-from lbproxy.transport.relay import WORTH, Relay, can_relay
 from lbproxy.transport.timer import NEVER, CoarseTimer
+from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
 
 
 class Awaiting(Protocol):
@@ -363,7 +363,7 @@ class Upstream(Dialled):
             self._malformed(awaiting, error)
             return
         awaiting.flush()
-        if self._state is ANSWERING and parser.rest >= WORTH and can_relay(self.transport):
+        if self._state is ANSWERING and parser.rest >= WORTH and can_transfer(self.transport):
             self._relay(awaiting, parser.rest)
 
     def _hold(self, head: ResponseHead) -> None:
@@ -386,7 +386,7 @@ class Upstream(Dialled):
     def _relay(self, awaiting: Awaiting, length: int) -> None:
         sink = awaiting.answer_sink()
         if sink is not None:
-            self._socket.intake = Relay(self._socket, sink, length, self)
+            self._socket.intake = Transfer(self._socket, sink, length, self)
 
     def relayed(self, count: int) -> None:
         """A piece of the body has gone to the client's connection at once."""

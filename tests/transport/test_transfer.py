@@ -9,7 +9,7 @@ import socket
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from lbproxy.transport.connection import Connection
-from lbproxy.transport.relay import Relay, can_relay
+from lbproxy.transport.transfer import Transfer, can_transfer
 from tests.transport.turning import Recorder, TransportCase
 
 BODY = random.Random(1).randbytes(3 << 20)
@@ -48,7 +48,7 @@ class Holder(Recorder):
         self._other.resumeProducing()
 
 
-class RelayTests(TransportCase):
+class TransferTests(TransportCase):
     def setUp(self) -> None:
         super().setUp()
         self.sender = Recorder()
@@ -58,8 +58,8 @@ class RelayTests(TransportCase):
         self.counter = Counter()
 
     def begin(self, length: int) -> None:
-        """Relay so many bytes."""
-        self.source.intake = Relay(self.source, self.sink, length, self.counter)
+        """Transfer so many bytes."""
+        self.source.intake = Transfer(self.source, self.sink, length, self.counter)
 
     def push(self, data: bytes) -> bytes:
         """What the client gets while the origin sends as fast as it can."""
@@ -127,6 +127,6 @@ class RelayTests(TransportCase):
 
     def test_who_can(self) -> None:
         """A socket of ours can; what stands above something else cannot."""
-        self.assertTrue(can_relay(self.source))
-        self.assertFalse(can_relay(Recorder()))
-        self.assertFalse(can_relay(socket.socket))
+        self.assertTrue(can_transfer(self.source))
+        self.assertFalse(can_transfer(Recorder()))
+        self.assertFalse(can_transfer(socket.socket))

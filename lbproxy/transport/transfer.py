@@ -1,8 +1,8 @@
 """Bodies of known length, moved past the protocols of both sides.
 
 What is only to be counted need not become a `bytes` object, an event of a parser and five calls. A
-`Relay` takes over the reading of a connection (`Connection.intake`), and gives the kernel's bytes
-back to the kernel from one buffer that all relays of a process share.
+`Transfer` takes over the reading of a connection (`Connection.intake`), and gives the kernel's bytes
+back to the kernel from one buffer that all transfers of a process share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.internet import main
 
 from lbproxy.transport.connection import Connection
 
-#: Bytes that are left of a body from which on a relay is worth its set-up.
+#: Bytes that are left of a body from which on a transfer is worth its set-up.
 WORTH = 16384
 
 #: Bytes that are moved at a time.
@@ -22,19 +22,19 @@ PIECE = 262144
 _buffer = memoryview(bytearray(PIECE))
 
 
-def can_relay(source: Any) -> bool:
+def can_transfer(source: Any) -> bool:
     """Whether a transport's bytes are those of its socket, and can be taken past its protocol."""
     return type(source) is Connection
 
 
 class Moved(Protocol):
-    """Who counts what a relay has moved."""
+    """Who counts what a transfer has moved."""
 
     def relayed(self, count: int) -> None:
-        """So many bytes more; the relay is over when all are moved."""
+        """So many bytes more; the transfer is over when all are moved."""
 
 
-class Relay:
+class Transfer:
     """Moves bytes from a connection to another one, which may hold back by its producer."""
 
     __slots__ = ("_counter", "_left", "_sink", "_source")
