@@ -5,15 +5,14 @@ from __future__ import annotations
 import random
 import signal
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from lbproxy.config.model import Config
-from lbproxy.control.admin import AdminService
-from lbproxy.control.backends import Backends
 from lbproxy.control.children import Children
 from lbproxy.control.parent import Parent
 from lbproxy.control.plan import Plan, WorkerEnd
@@ -21,8 +20,13 @@ from lbproxy.control.seat import Occupant
 from lbproxy.errors import ConfigError
 from lbproxy.options import Options
 from lbproxy.probe.checks import http_check
+from lbproxy.proxy.upstreams import trusts_of
 from lbproxy.static.files import Folder
 from lbproxy.worker.serve import Worker
+
+if TYPE_CHECKING:
+    from lbproxy.control.admin import AdminService
+    from lbproxy.control.backends import Backends
 
 __all__ = ["Balancer", "Options", "makeService"]
 
@@ -73,7 +77,7 @@ class Balancer(MultiService):
             backends: The shop's two backends, if they are to be run too.
 
         Raises:
-            ConfigError: If a folder cannot be served.
+            ConfigError: If a folder cannot be served, or a certificate not be used.
         """
         super().__init__()
         for route in config.routes:
@@ -82,10 +86,18 @@ class Balancer(MultiService):
         self._workers: Alone | Children = (
             Alone(reactor, config, chance) if config.workers == 1 else Children(reactor, config)
         )
-        self.control = Parent(reactor, config, http_check(reactor), chance, self._workers.spawn)
-        self._admin = (
-            None if config.admin is None else AdminService(reactor, config.admin, self.control)
+        self.control = Parent(
+            reactor,
+            config,
+            lambda pool: http_check(reactor, trusts_of(pool)),
+            chance,
+            self._workers.spawn,
         )
+        self._admin: AdminService | None = None
+        if config.admin is not None:
+            from lbproxy.control.admin import AdminService  # It imports the reactor.
+
+            self._admin = AdminService(reactor, config.admin, self.control)
         self._backends = backends
         for part in (backends, self._admin, self.control):
             if part is not None:
@@ -149,10 +161,16 @@ def makeService(options: Options) -> Balancer:
     Raises:
         SystemExit: With what only building it shows to be wrong, and status 1.
     """
+    with suppress(ImportError):  # There is a platform without epoll.
+        from lbproxy.transport.reactor import prefer
+
+        prefer()
     from twisted.internet import reactor
 
     backends = None
     if options["with-backends"]:
+        from lbproxy.control.backends import Backends  # It imports the reactor.
+
         terminal = sys.__stdout__
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)

@@ -14,6 +14,7 @@ from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, sh
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
 from lbproxy.config.model import Health
+from lbproxy.config.pem import listener_mistakes, upstream_mistakes
 from lbproxy.http1.parser import HeadLimits
 
 #: Keys of a route that say nothing about files.
@@ -27,8 +28,8 @@ def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mista
         document: What `tomllib` gave.
         folder: Where relative paths start.
     """
-    yield from _listeners(document)
-    yield from _pools(document)
+    yield from _listeners(document, folder)
+    yield from _pools(document, folder)
     yield from _routes(document, folder)
 
 
@@ -60,7 +61,7 @@ def _repeated(places: Iterable[tuple[Path, object]]) -> Iterator[Mistake]:
             first[value] = path
 
 
-def _listeners(document: dict[str, Any]) -> Iterator[Mistake]:
+def _listeners(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     listeners = list(_tables(("listeners",), document.get("listeners")))
     if document.get("listeners") == {}:
         yield Mistake(("listeners",), "at least one is needed")
@@ -73,9 +74,10 @@ def _listeners(document: dict[str, Any]) -> Iterator[Mistake]:
         if _is_number(head) and _is_number(target) and LEAST_HEAD <= head <= target:
             message = f"{shown(target)} bytes leave no room in a head of {shown(head)} bytes"
             yield Mistake((*path, "limits", "target"), message)
+        yield from listener_mistakes(path, listener, folder)
 
 
-def _pools(document: dict[str, Any]) -> Iterator[Mistake]:
+def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     workers = document.get("workers", 1)
     for path, pool in _tables(("pools",), document.get("pools")):
         health = _table(pool.get("health"))
@@ -96,6 +98,8 @@ def _pools(document: dict[str, Any]) -> Iterator[Mistake]:
         weights = [backend.get("weight", 1) for _, backend in backends]
         if weights and all(weight == 0 and weight is not False for weight in weights):
             yield Mistake((*path, "backends"), "every weight is 0, so none would be chosen")
+        for place, table in ((path, pool), *backends):
+            yield from upstream_mistakes(place, table, pool, folder)
 
 
 def _is_number(value: object) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 
 import attrs
 
+from lbproxy.transport.certificates import check_ciphers
+
 #: The longest time, in seconds: a year. Beyond it a value is a slip, and timers overflow.
 YEAR = 31_536_000.0
 
@@ -264,6 +266,31 @@ def host(value: object) -> str:
     elif not _HOST.fullmatch(name):
         raise expected("a host name without scheme, port or wildcard", name)
     return name
+
+
+def server_name(value: object) -> str:
+    """A name that a certificate is for."""
+    name = text(value)
+    if not _HOST.fullmatch(name) or re.fullmatch(r"[0-9.]+", name):
+        raise expected("a host name without scheme, port or wildcard", name)
+    return name
+
+
+def verify(value: object) -> bool | str:
+    """Whether a certificate is verified, or by which authorities."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise expected("true, false or a PEM file", value)
+    return text(value)
+
+
+def ciphers(value: object) -> str:
+    """Ciphers of TLS 1.2."""
+    words = text(value)
+    if not check_ciphers(words):
+        raise expected("ciphers of TLS 1.2 as OpenSSL writes them", words)
+    return words
 
 
 def method(value: object) -> str:

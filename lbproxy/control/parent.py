@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.balance.standing import State
+from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import report
 from lbproxy.control.plan import Whole
@@ -47,14 +48,19 @@ class Parent(Service):
     log = Logger()
 
     def __init__(
-        self, clock: Any, config: Config, check: Check, chance: random.Random, spawn: Spawn
+        self,
+        clock: Any,
+        config: Config,
+        check_of: Callable[[model.Pool], Check],
+        chance: random.Random,
+        spawn: Spawn,
     ) -> None:
         """Prepare; nothing is probed yet and no worker is made.
 
         Args:
             clock: Provides the time.
             config: What is served.
-            check: Probes one backend.
+            check_of: What probes a pool's backends.
             chance: All chance is drawn from it.
             spawn: Makes a worker.
         """
@@ -64,7 +70,7 @@ class Parent(Service):
         self.pools = [
             Pool(pool, balancer_named(pool.balancer)(chance), self.started) for pool in config.pools
         ]
-        self._probers = [Prober(clock, pool, check, chance) for pool in self.pools]
+        self._probers = [Prober(clock, pool, check_of(pool.config), chance) for pool in self.pools]
         self.counts = Counts()
         self.draining = False
         self.seats = [Seat(number, clock, self, spawn) for number in range(config.workers)]

@@ -44,7 +44,7 @@ def render(families: Iterable[Family]) -> str:
 
 def counted(counts: Counts) -> list[Family]:
     """The metrics that counting gives."""
-    exchange, attempt = ("listener", "pool", "backend"), ("pool", "backend")
+    exchange, attempt = ("route", "pool", "backend"), ("pool", "backend")
     requests = list(counts.family(metrics.REQUESTS))
     by_backend = _summed((labels[:3], numbers) for labels, numbers in requests)
     failures = list(counts.family(metrics.FAILURES))

@@ -42,7 +42,7 @@ class Counts:
     """Numbers by what they are of; only ever added to.
 
     The families and their labels are
-    `REQUESTS`: listener, pool, last backend, first digit of the status, reason;
+    `REQUESTS`: path of the route, pool, last backend, first digit of the status, reason;
     `FIRST_BYTES` and `CONNECTS`: pool, backend;
     `FAILURES`: pool, backend, outcome, decision;
     `EJECTIONS`: pool, backend.
@@ -94,7 +94,7 @@ class Metrics:
         attempts = record.attempts
         pool = record.pool
         backend = attempts[-1].backend if attempts else None
-        key = (REQUESTS, record.listener, pool, backend, record.status // 100, record.reason)
+        key = (REQUESTS, record.route, pool, backend, record.status // 100, record.reason)
         numbers = self._counts.series.get(key) or self._counts.of(key)
         seconds = ended - record.started
         numbers[0] += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -10,16 +11,27 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Port
 from twisted.internet.unix import Port as UNIXPort
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lbproxy.config.model import Listener
-from lbproxy.errors import ConfigError
+from lbproxy.config.model import Listener, ListenerTLS
+from lbproxy.errors import ConfigError, PlainHTTP
+from lbproxy.http1.cache import HeadCache
+from lbproxy.http1.message import RequestHead
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
 from lbproxy.transport.accept import Acceptor
+from lbproxy.transport.certificates import BadCertificate, ServerSettings
+from lbproxy.transport.connection import Connection
+from lbproxy.transport.handshake import Doorway
+from lbproxy.transport.identities import Identities
 from lbproxy.transport.listen import Inherited, cannot_listen, inherited
+
+#: Seconds from one look at the files of the certificates to the next.
+WATCH = 5.0
 
 
 class DownstreamFactory(Factory):
@@ -30,10 +42,11 @@ class DownstreamFactory(Factory):
     def __init__(self, site: Site, listener: Listener) -> None:
         self._site = site
         self._listener = listener
+        self._heads: HeadCache[RequestHead] = HeadCache()
 
     def build(self) -> Downstream:
         """What speaks with one client."""
-        return Downstream(self._site, self._listener)
+        return Downstream(self._site, self._listener, self._heads)
 
     def buildProtocol(self, addr: IAddress | None) -> Downstream:
         return self.build()
@@ -59,10 +72,12 @@ class ListenerService(Service):
     has bound, this one inherits the sockets.
     """
 
+    log = Logger()
+
     def __init__(
         self, reactor: Any, site: Site, config: Listener, descriptors: Sequence[int] = ()
     ) -> None:
-        """Prepare; nothing is bound yet.
+        """Read the certificates; nothing is bound yet.
 
         Args:
             reactor: Network and time.
@@ -70,6 +85,9 @@ class ListenerService(Service):
             config: What to bind.
             descriptors: The sockets that another process has bound: one for each worker, or one
                 for all. None to bind here.
+
+        Raises:
+            ConfigError: If a certificate cannot be used any more.
         """
         self._reactor = reactor
         self._site = site
@@ -77,6 +95,12 @@ class ListenerService(Service):
         self._descriptors = descriptors
         self._ports: list[Any] = []
         self._acceptors: list[Any] = []
+        self._identities: Identities | None = None
+        self._doorways: list[Doorway] = []
+        self._watch = LoopingCall(self._refresh)
+        self._watch.clock = reactor
+        if config.tls is not None:
+            self._identities = self._read(config.tls)
 
     def privilegedStartService(self) -> None:
         """Bind.
@@ -94,6 +118,12 @@ class ListenerService(Service):
         for failure in failures:
             knob = f"listeners.{self._config.name}.endpoint"
             raise ConfigError(cannot_listen(knob, description, failure))
+
+    def startService(self) -> None:
+        """Watch the certificates."""
+        super().startService()
+        if self._identities is not None:
+            self._watch.start(WATCH, now=False).addErrback(self._broke)
 
     def accept(self, queues: frozenset[int]) -> None:
         """Accept clients from these workers' sockets from now on, and from no others."""
@@ -116,11 +146,16 @@ class ListenerService(Service):
         name = getattr(host, "host", None)
         if name is None:
             return self._config.endpoint
-        return f"http://{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}/"
+        scheme = "http" if self._config.tls is None else "https"
+        return f"{scheme}://{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}/"
 
     def stopService(self) -> Deferred[None]:
         """Refuse new clients. Fires when the port is closed."""
         super().stopService()
+        if self._watch.running:
+            self._watch.stop()
+        for doorway in self._doorways:
+            doorway.close()
         ports, self._ports = self._ports, []
         for acceptor in self._acceptors:
             acceptor.stopReading()
@@ -131,16 +166,58 @@ class ListenerService(Service):
     def _bound(self, port: Any) -> None:
         self._ports.append(port)
         factory: Any = getattr(port, "factory", None)
-        if isinstance(port, Inherited):
-            plain = isinstance(factory, DownstreamFactory)
-            build = factory.build if plain else lambda: _Around(factory.buildProtocol(None))
+        plain = isinstance(factory, DownstreamFactory)
+        if self._identities is not None and not plain:
+            raise ConfigError(
+                f"listeners.{self._config.name}.tls: does not go with {self._config.endpoint}"
+            )
+        if isinstance(port, Inherited) and not plain:
+            build = lambda: _Around(factory.buildProtocol(None))  # noqa: E731
             self._acceptors.append(Acceptor(self._reactor, port.socket, build))
-            return
-        if not hasattr(port, "stopReading"):
-            return
-        port.stopReading()
-        # A port's own way where something stands between the socket and us, as in `haproxy:`.
-        if isinstance(port, Port | UNIXPort) and isinstance(factory, DownstreamFactory):
-            self._acceptors.append(Acceptor(self._reactor, port.socket, factory.build))
-        else:
+        elif isinstance(port, Port | UNIXPort | Inherited) and plain:
+            if not isinstance(port, Inherited):
+                port.stopReading()
+            welcome = None if self._identities is None else self._secure(self._identities, factory)
+            self._acceptors.append(Acceptor(self._reactor, port.socket, factory.build, welcome))
+        elif hasattr(port, "stopReading"):
+            # A port's own way, where something stands between the socket and us, as in `haproxy:`.
+            port.stopReading()
             self._acceptors.append(port)
+
+    def _read(self, tls: ListenerTLS) -> Identities:
+        settings = ServerSettings(
+            tls.certificates,
+            tls.client_ca,
+            tls.client_auth == "required",
+            tls.min_version,
+            tls.ciphers,
+        )
+        try:
+            return Identities(settings, self._reactor.seconds())
+        except BadCertificate as error:
+            raise ConfigError(f"listeners.{self._config.name}.tls: {error}") from None
+
+    def _secure(
+        self, identities: Identities, factory: DownstreamFactory
+    ) -> Callable[[socket.socket, Any], None]:
+        def refuse_plain(skt: socket.socket, peer: Any) -> None:
+            downstream = factory.build()
+            Connection(self._reactor, skt, peer).start(downstream)
+            downstream.refuse(PlainHTTP("This port speaks TLS: ask by https."))
+
+        timeout = self._config.timeouts.head
+        doorway = Doorway(
+            self._reactor, self._site.timer, identities, factory.build, refuse_plain, timeout
+        )
+        self._doorways.append(doorway)
+        return doorway.welcome
+
+    def _refresh(self) -> None:
+        assert self._identities is not None
+        self._identities.refresh(self._reactor.seconds())
+
+    def _broke(self, failure: Failure) -> None:
+        """A LoopingCall dies of an exception: begin anew."""
+        self.log.failure("the watch over the certificates failed", failure)
+        if self.running:
+            self._watch.start(WATCH, now=False).addErrback(self._broke)

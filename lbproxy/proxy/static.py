@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from lbproxy.errors import AnswerCut, ProxyError
 from lbproxy.http1 import serialize
-from lbproxy.http1.message import Fields, Framing
+from lbproxy.http1.message import LENGTH, NO_TRAILERS, Fields
 from lbproxy.static.files import FileAnswer, Span
 
 if TYPE_CHECKING:
@@ -39,16 +39,22 @@ class StaticAnswer:
         """Give the head, and as much of the body as the client takes at once."""
         downstream = self._downstream
         request_id = downstream.record.request_id.encode()
-        fields = [*self._fields, (b"Date", date), (b"X-Request-Id", request_id)]
-        reason = serialize.reason_phrase(self._status)
+        lines = serialize.lines([*self._fields, (b"Date", date), (b"X-Request-Id", request_id)])
+        begin = serialize.response(self._status, serialize.reason_phrase(self._status), lines)
         # The length stands in the answer's own fields, for HEAD and for GET alike.
-        downstream.answer(self._status, reason, fields, Framing.NONE, 0)
+        downstream.answer(self._status, begin, LENGTH, self._clock.seconds())
         self.resume_answer()
 
     # What the client's side tells.
 
     def request_data(self, data: bytes) -> None:
         """A body means nothing to a file."""
+
+    def request_sink(self) -> None:
+        """Nothing is written past us."""
+
+    def request_relayed(self) -> None:
+        """Nothing is written past us."""
 
     def request_end(self, trailers: Fields) -> None:
         """Nothing was waiting for it."""
@@ -80,7 +86,7 @@ class StaticAnswer:
             self._running = False
         if not self._parts:
             self._close()
-            downstream.answer_end([])
+            downstream.answer_end(NO_TRAILERS, self._clock.seconds())
         elif not downstream.clogged:
             self._next_turn = self._clock.callLater(0.0, self._take_turn)
 

@@ -30,7 +30,11 @@ LINE = 4096
 
 
 def _reactor() -> Any:
-    """The reactor: whichever is installed before this import."""
+    """The reactor, which is chosen here, before its first import."""
+    with suppress(ImportError):  # There is a platform without epoll.
+        from lbproxy.transport.reactor import prefer
+
+        prefer()
     from twisted.internet import reactor
 
     return reactor

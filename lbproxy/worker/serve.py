@@ -22,7 +22,7 @@ from lbproxy.observe.accesslog import AccessLog
 from lbproxy.observe.metrics import Metrics
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
-from lbproxy.proxy.upstreams import Upstreams
+from lbproxy.proxy.upstreams import Upstreams, trusts_of
 from lbproxy.transport.timer import CoarseTimer
 from lbproxy.worker.drain import Drain
 
@@ -52,7 +52,7 @@ class Worker(MultiService):
             chance: All chance is drawn from it.
 
         Raises:
-            ConfigError: If a folder cannot be served.
+            ConfigError: If a folder cannot be served, or a certificate not be used.
         """
         super().__init__()
         config = plan.config
@@ -68,7 +68,8 @@ class Worker(MultiService):
         for place, pool in enumerate(self._pools):
             self._connect(place, pool)
         self._upstreams = {
-            pool.name: Upstreams(reactor, self._timer, pool, plan.workers) for pool in self._pools
+            pool.name: Upstreams(reactor, self._timer, pool, trusts_of(pool.config), plan.workers)
+            for pool in self._pools
         }
         self._site = Site(
             reactor,

@@ -46,7 +46,7 @@ class Hand:
         if self.counting is not None:
             return self.counting
         counts = Counts()
-        counts.of((REQUESTS, "web", "api", "a", 2, "answered"))[0] += 1
+        counts.of((REQUESTS, "/", "api", "a", 2, "answered"))[0] += 1
         return self.occupant.counted(counts, Load(((1, 0),), (2,), 3))
 
     def drain(self) -> None:
@@ -83,7 +83,9 @@ class Staff:
             (model.Pool("api", backends),),
             workers=workers,
         )
-        self.parent = Parent(self.clock, config, self._check, random.Random(1), self._spawn)
+        self.parent = Parent(
+            self.clock, config, lambda pool: self._check, random.Random(1), self._spawn
+        )
 
     def start(self) -> None:
         """Start it; all workers are ready, and the probes have been answered."""

@@ -47,7 +47,7 @@ class PagesTests(SynchronousTestCase):
             for sample in family.samples
         }
         for key, value in {
-            ("lbproxy_requests_total", "web", "api", "a", "2xx", "answered"): 2,
+            ("lbproxy_requests_total", "/", "api", "a", "2xx", "answered"): 2,
             ("lbproxy_backend_up", "api", "a"): 1,
             ("lbproxy_backend_up", "api", "b"): 0,
             ("lbproxy_ejections_total", "api", "b"): 1,

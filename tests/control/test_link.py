@@ -42,7 +42,7 @@ class Worker:
     def count(self) -> Deferred[Any]:
         counts = Counts()
         for number in range(100):  # Too many for one command.
-            counts.of((REQUESTS, "web", None, f"b{number}", 2, "answered"))[0] = number
+            counts.of((REQUESTS, "/", None, f"b{number}", 2, "answered"))[0] = number
         counted: Deferred[Any] = self.link.counted(counts, LOAD)
         return counted
 
@@ -134,7 +134,7 @@ class LinkTests(LinkCase):
         self.flush()
         self.successResultOf(asked)
         self.assertEqual(len(self.parent.counts.series), 100)
-        key = (REQUESTS, "web", None, "b99", 2, "answered")
+        key = (REQUESTS, "/", None, "b99", 2, "answered")
         self.assertEqual(self.parent.counts.series[key][0], 99)
         self.assertEqual(self.parent.told[-1], LOAD)
 

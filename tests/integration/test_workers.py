@@ -61,7 +61,7 @@ def test_both_serve(tmp_path: Path) -> None:
         assert proxy.requests() == count
         metrics = proxy.metrics()
         assert metrics["lbproxy_worker_up", "1"] == metrics["lbproxy_worker_up", "2"] == 1
-        assert metrics["lbproxy_request_seconds_count", "web", "api", "a"] == count
+        assert metrics["lbproxy_request_seconds_count", "/", "api", "a"] == count
     lines = proxy.log.read_text().splitlines()
     assert [json.loads(line)["status"] for line in lines].count(200) == count
 

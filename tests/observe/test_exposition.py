@@ -51,10 +51,10 @@ class RenderTests(SynchronousTestCase):
         counts.of((EJECTIONS, "api", "a"))[0] = 2
         read = samples(render(counted(counts)))
         a, b = (("backend", "a"), ("pool", "api")), (("backend", "b"), ("pool", "api"))
-        exchange = (b[0], ("listener", "web"), b[1])
+        exchange = tuple(sorted((*b, ("route", "/"))))
 
         def requests(*labels: tuple[str, str]) -> float:
-            told = (("listener", "web"), ("pool", "api"), *labels)
+            told = (("route", "/"), ("pool", "api"), *labels)
             return read["lbproxy_requests_total", tuple(sorted(told))]
 
         self.assertEqual(requests(b[0], ("reason", "answered"), ("status", "2xx")), 1)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.observe.accesslog import Attempt, Record
+from lbproxy.observe.accesslog import Attempt, Record, caller
 from lbproxy.observe.metrics import BOUNDS, CONNECTS, FAILURES, FIRST_BYTES, REQUESTS, Metrics
 
 
 def record(*attempts: Attempt, status: int = 200, reason: str = "answered") -> Record:
     """An exchange that began at the second 100."""
-    made = Record(100.0, "id", "192.0.2.1", "web")
-    made.pool, made.status, made.reason = "api", status, reason
+    made = Record(100.0, "id", caller("192.0.2.1", "web"))
+    made.route, made.pool = "/", "api"
+    made.status, made.reason = status, reason
     made.bytes_in, made.bytes_out = 3, 5
     made.attempts.extend(attempts)
     return made
@@ -35,7 +36,7 @@ class MetricsTests(SynchronousTestCase):
         self.metrics.observe(record(answered), 100.5)
         self.metrics.observe(record(answered, status=204), 100.5)
         counts = self.metrics.take()
-        numbers = counts.series[REQUESTS, "web", "api", "a", 2, "answered"]
+        numbers = counts.series[REQUESTS, "/", "api", "a", 2, "answered"]
         self.assertEqual(numbers[:4], [2, 6, 10, 1.0])
         self.assertEqual(numbers[4 + BOUNDS.index(0.5)], 2)
         self.assertEqual(sum(numbers[4:]), 2)
@@ -47,7 +48,7 @@ class MetricsTests(SynchronousTestCase):
     def test_slow(self) -> None:
         """What is slower than all bounds has a bucket too."""
         self.metrics.observe(record(), 1000.0)
-        numbers = self.metrics.take().series[REQUESTS, "web", "api", None, 2, "answered"]
+        numbers = self.metrics.take().series[REQUESTS, "/", "api", None, 2, "answered"]
         self.assertEqual(numbers[-1], 1)
 
     def test_failed_attempts(self) -> None:
@@ -58,12 +59,12 @@ class MetricsTests(SynchronousTestCase):
         counts = self.metrics.take()
         failures = dict(counts.family(FAILURES))
         self.assertEqual(failures, {("api", "a", "connect_failed", "retry"): [1]})
-        self.assertIn((REQUESTS, "web", "api", "b", 2, "answered"), counts.series)
+        self.assertIn((REQUESTS, "/", "api", "b", 2, "answered"), counts.series)
 
     def test_no_answer(self) -> None:
         """An exchange of which nothing could be said is counted by its reason."""
         self.metrics.observe(record(status=0, reason="client_gone"), 100.1)
-        key = (REQUESTS, "web", "api", None, 0, "client_gone")
+        key = (REQUESTS, "/", "api", None, 0, "client_gone")
         self.assertEqual(list(self.metrics.take().series), [key])
 
     def test_take(self) -> None:

@@ -168,7 +168,7 @@ class BalancerCase(SynchronousTestCase):
             wire.close()
         self.reactor.advance(0)
         for backend in self.pool.backends:
-            self.upstreams.connections(backend).close()
+            self.upstreams.connections[backend].close()
         self.reactor.advance(0)
         self.assertEqual({backend.in_flight for backend in self.pool.backends}, {0})
         self.assertEqual(len(self.upstreams.waiting), 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.static.beneath import LINKS, open_file
@@ -196,7 +196,6 @@ class OpenFileTests(FolderCase):
             self.assertEqual(self.refused("a"), errno.ENOENT)
         self.assertEqual(os.listdir("/proc/self/fd"), before)
 
-    @settings(deadline=None)
     @given(_TREES, st.lists(st.sampled_from(_NAMES), min_size=1, max_size=4))
     def test_any_tree(self, tree: dict[str, str | None], names: list[str]) -> None:
         """Whatever links there are, nothing outside is opened, and what is opened is the file."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 from urllib.parse import urljoin
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.errors import (
@@ -381,7 +381,6 @@ class CompressedTests(FolderCase):
 class TraversalTests(FolderCase):
     """Paths in every encoding."""
 
-    @settings(deadline=None)
     @given(
         st.lists(st.sampled_from(("..", ".", "", "a", "in", "out", "outside", "secret.txt"))),
         st.randoms(use_true_random=False),

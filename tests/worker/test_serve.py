@@ -105,7 +105,7 @@ class WorkerTests(SynchronousTestCase):
         self.backend(OK)
         client.give(GET)
         self.reactor.advance(TICK)
-        numbers = self.parent.counts.series[REQUESTS, "web", "api", "a", 2, "answered"]
+        numbers = self.parent.counts.series[REQUESTS, "/", "api", "a", 2, "answered"]
         self.assertEqual(numbers[0], 1)
         self.assertEqual(self.parent.load, Load(((0, 1),), (0,), 1))
 
@@ -121,7 +121,7 @@ class WorkerTests(SynchronousTestCase):
         counting, self.parent.counting = self.parent.counting, None
         counting.callback(None)
         self.reactor.advance(TICK)
-        numbers = self.parent.counts.series[REQUESTS, "web", None, None, 2, "answered"]
+        numbers = self.parent.counts.series[REQUESTS, None, None, None, 2, "answered"]
         self.assertEqual(numbers[0], 3)
 
     def test_outlier(self) -> None:
