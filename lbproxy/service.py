@@ -14,8 +14,8 @@ from twisted.logger import Logger
 
 from lbproxy.config.model import Config
 from lbproxy.control.children import Children
+from lbproxy.control.link import Duty, WorkerEnd
 from lbproxy.control.parent import Parent
-from lbproxy.control.plan import Plan, WorkerEnd
 from lbproxy.control.seat import Occupant
 from lbproxy.errors import ConfigError
 from lbproxy.options import Options
@@ -42,8 +42,8 @@ class Alone:
             config: What to serve.
             chance: All chance is drawn from it.
         """
-        plan = Plan(config, started=reactor.seconds())
-        self._worker = Worker(reactor, plan, chance)
+        duty = Duty(config, started=reactor.seconds())
+        self._worker = Worker(reactor, duty, chance)
 
     def bind(self) -> None:
         """Bind the ports and open the log."""

@@ -24,8 +24,8 @@ from twisted.python.failure import Failure
 
 from lbproxy.config.model import Config
 from lbproxy.control import commands
-from lbproxy.control.link import WorkerLink, quiet
-from lbproxy.control.plan import FREE, LINK, PLAN, STDERR, STDIN, STDOUT, Load, Plan, share
+from lbproxy.control.channel import WorkerLink, quiet
+from lbproxy.control.link import DUTY, FREE, LINK, STDERR, STDIN, STDOUT, Duty, Load, share
 from lbproxy.control.seat import Occupant
 from lbproxy.observe.metrics import Counts
 from lbproxy.transport.listen import Sockets
@@ -114,8 +114,8 @@ class Children:
             queues.append(tuple(range(first, first + len(each.sockets))))
             inherited |= {first + place: skt.fileno() for place, skt in enumerate(each.sockets)}
         workers = self._config.workers
-        plan = Plan(share(self._config, workers), workers, self._started, tuple(queues), log)
-        return Child(self._reactor, plan, inherited, self._reserve_exited)
+        duty = Duty(share(self._config, workers), workers, self._started, tuple(queues), log)
+        return Child(self._reactor, duty, inherited, self._reserve_exited)
 
     def _refill_in(self, seconds: float) -> None:
         if self._refill is None or not self._refill.active():
@@ -186,7 +186,7 @@ class Child(ProcessProtocol):
     def __init__(
         self,
         reactor: Any,
-        plan: Plan,
+        duty: Duty,
         inherited: dict[int, int],
         exited: Callable[[str], None],
     ) -> None:
@@ -194,12 +194,12 @@ class Child(ProcessProtocol):
 
         Args:
             reactor: Makes the process.
-            plan: What the worker is to do.
+            duty: What the worker is to do.
             inherited: Its descriptors, each by its number there, with its number here.
             exited: Hears that it has ended while it was in reserve.
         """
         self._reactor = reactor
-        self._plan = plan
+        self._duty = duty
         self._inherited = inherited
         self._nobody = _Nobody(exited)
         self._parent: Occupant | _Nobody = self._nobody
@@ -289,12 +289,12 @@ class Child(ProcessProtocol):
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
-        plan = os.memfd_create("plan", os.MFD_CLOEXEC)
+        duty = os.memfd_create("duty", os.MFD_CLOEXEC)
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
             # Its parent is the only one who could write what is unpickled there.
-            with open(plan, "wb", closefd=False) as file:
-                pickle.dump(self._plan, file)
+            with open(duty, "wb", closefd=False) as file:
+                pickle.dump(self._duty, file)
             ours.setblocking(False)
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, _One(self._link))
             self._process = self._reactor.spawnProcess(
@@ -307,12 +307,12 @@ class Child(ProcessProtocol):
                     STDIN: nothing,
                     STDERR: "r",
                     LINK: theirs.fileno(),
-                    PLAN: plan,
+                    DUTY: duty,
                 },
             )
             self.pid = self._process.pid
         finally:
             ours.close()
             theirs.close()
-            os.close(plan)
+            os.close(duty)
             os.close(nothing)

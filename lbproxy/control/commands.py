@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from twisted.protocols.amp import Argument, Command
 
 from lbproxy.balance.standing import Standing, State
-from lbproxy.control.plan import Load, Whole, WorkerReport
+from lbproxy.control.link import Load, Whole, WorkerReport
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.observe.metrics import Counts
 

@@ -1,134 +1,151 @@
-"""The parent's end of the channel to a worker that has a process of its own."""
+"""What the parent and its workers tell each other, as values."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
+import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionClosed
-from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
-from twisted.protocols.amp import AMP, BinaryBoxProtocol, Command
-from twisted.python.failure import Failure
 
 from lbproxy.balance.standing import Standing
-from lbproxy.control import commands
-from lbproxy.control.commands import PART, Place
-from lbproxy.control.plan import ParentEnd, Whole
+from lbproxy.config.model import Config, Pool
+from lbproxy.observe.metrics import Counts
 
-log = Logger()
-
-
-def quiet(failure: Failure) -> None:
-    """The other end is gone, which is told elsewhere; all else is a fault of ours."""
-    if failure.check(ConnectionClosed) is None:
-        log.failure("a command was not carried out", failure)
+#: The descriptors of a worker's process that are always there; the log and the sockets follow.
+STDIN, STDOUT, STDERR, LINK, DUTY, FREE = range(6)
 
 
-class Channel(AMP):
-    """AMP that does not log when it begins and ends: who started and who ended is logged."""
-
-    def makeConnection(self, transport: Any) -> None:
-        BinaryBoxProtocol.makeConnection(self, transport)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        BinaryBoxProtocol.connectionLost(self, reason)
-
-
-class WorkerLink(Channel):
-    """Speaks with one worker, most of it on behalf of `Child`.
-
-    What is told of a state is told one command at a time, and meanwhile only the latest is kept: so
-    what waits for a worker that is behind is bounded by the number of backends.
+@attrs.frozen
+class Duty:
+    """What a worker is to do; the same for each of them.
 
     Attributes:
-        parent: Hears what the worker tells.
+        config: What to serve: with the worker's share of what is limited.
+        workers: How many there are.
+        started: When the balancer started, in the clock's seconds.
+        queues: For each listener the descriptors of its listening sockets, in the order of the
+            config: one for each worker, or one that all share. Empty if the worker is to bind.
+        access_log: The descriptor of the access log, or `None` to open it.
     """
 
-    def __init__(self, parent: ParentEnd) -> None:
-        super().__init__()
-        self.parent = parent
-        self._standings: dict[Place, Standing] = {}
-        self._queues: frozenset[int] | None = None
-        self._whole: Whole | None = None
-        self._telling = False
+    config: Config
+    workers: int = 1
+    started: float = 0.0
+    queues: tuple[tuple[int, ...], ...] = ()
+    access_log: int | None = None
 
-    # What the parent asks for.
+
+@attrs.frozen
+class Load:
+    """What a worker has to do at present.
+
+    Attributes:
+        in_flight: Attempts under way, of each pool's backends, in the order of the config.
+        waiting: Requests that wait in each pool's queue.
+        clients: Open connections.
+    """
+
+    in_flight: tuple[tuple[int, ...], ...] = ()
+    waiting: tuple[int, ...] = ()
+    clients: int = 0
+
+
+@attrs.frozen
+class WorkerReport:
+    """How a worker is, for people.
+
+    Attributes:
+        worker: Its number, from 1.
+        pid: Of its process; `None` while there is none.
+        state: The state of its life.
+        since: When that changed last, in the clock's seconds.
+        restarts: How often another process has taken its place.
+    """
+
+    worker: int
+    pid: int | None
+    state: str
+    since: float
+    restarts: int
+
+
+@attrs.frozen
+class Whole:
+    """What a worker is told of the others, so that it can report on all of them.
+
+    Attributes:
+        workers: All of them.
+        elsewhere: Attempts that are under way in other workers, as in `Load.in_flight`.
+    """
+
+    workers: tuple[WorkerReport, ...] = ()
+    elsewhere: tuple[tuple[int, ...], ...] = ()
+
+
+class WorkerEnd(Protocol):
+    """A worker, as its parent sees it: itself, or the other end of a channel.
+
+    Attributes:
+        pid: Of its process.
+    """
+
+    pid: int
+
+    def start(self) -> None:
+        """Begin; the parent hears when it could serve."""
 
     def learn(self, pool: int, backend: int, standing: Standing) -> None:
-        """A backend's standing has changed."""
-        self._standings[pool, backend] = standing
-        self._tell()
+        """A backend's standing has changed; both are told by their places in the config."""
 
     def accept(self, queues: frozenset[int]) -> None:
-        """Accept clients from these workers' queues, and from no others."""
-        self._queues = queues
-        self._tell()
+        """Accept clients from the queues of these workers, and from no others."""
 
     def hear(self, whole: Whole) -> None:
         """What there is to report of the others."""
-        self._whole = whole
-        self._tell()
 
-    def ask(self, command: type[Command]) -> Deferred[Any]:
-        """A command of nothing but its name. Fires when it was carried out."""
-        asked: Deferred[Any] = self.callRemote(command)
-        return asked
+    def count(self) -> Deferred[Any]:
+        """Tell what has been counted now. Fires when that is done."""
 
-    # What the worker tells.
+    def drain(self) -> None:
+        """Finish what runs, then end."""
 
-    @commands.Ready.responder
-    def ready(self, addresses: list[str]) -> dict[str, Any]:
-        self.parent.ready(addresses)
-        return {}
+    def end(self) -> None:
+        """End what runs now, whole or not, and then itself."""
 
-    @commands.Suspect.responder
-    def suspect(self, place: Place) -> dict[str, Any]:
-        self.parent.suspect(*place)
-        return {}
+    def kill(self) -> None:
+        """End, even if it does not listen any more."""
 
-    @commands.Outlier.responder
-    def outlier(self, place: Place) -> dict[str, Any]:
-        self.parent.outlier(*place)
-        return {}
 
-    @commands.Counted.responder
-    def counted(self, series: Any, load: Any) -> dict[str, Any]:
-        self.parent.counted(commands.counts_in(series), commands.load_in(load))
-        return {}
+class ParentEnd(Protocol):
+    """The parent, as one of its workers sees it: itself, or the other end of a channel."""
 
-    @commands.Leaving.responder
-    def leaving(self) -> dict[str, Any]:
-        self.parent.leaving()
-        return {}
+    def ready(self, addresses: list[str]) -> None:
+        """The worker could accept clients; and where, for people."""
 
-    # The rest is ours.
+    def suspect(self, pool: int, backend: int) -> None:
+        """A backend has refused a connection of live traffic."""
 
-    def _tell(self) -> None:
-        if self._telling:
-            return
-        if self._standings:  # First, so that it never accepts before it knows whom to ask.
-            told = dict(list(self._standings.items())[:PART])
-            for place in told:
-                del self._standings[place]
-            self._send(commands.Learn, standings=commands.standings_out(told))
-        elif self._queues is not None:
-            queues, self._queues = self._queues, None
-            self._send(commands.Accept, queues=sorted(queues))
-        elif self._whole is not None:
-            whole, self._whole = self._whole, None
-            self._send(commands.Hear, whole=commands.whole_out(whole))
+    def outlier(self, pool: int, backend: int) -> None:
+        """Live traffic speaks against a backend."""
 
-    def _send(self, command: type[Command], **arguments: Any) -> None:
-        self._telling = True
-        sent: Deferred[Any] = self.callRemote(command, **arguments)
-        sent.addCallbacks(self._told, self._not_told)
+    def counted(self, counts: Counts, load: Load) -> Deferred[Any]:
+        """What has been counted since the last time. Fires when the parent has it."""
 
-    def _told(self, _: object) -> None:
-        self._telling = False
-        self._tell()
+    def leaving(self) -> None:
+        """The worker was asked by somebody else to end, and drains."""
 
-    def _not_told(self, failure: Failure) -> None:
-        quiet(failure)
-        if failure.check(ConnectionClosed) is None:
-            self._told(None)
+
+def share(config: Config, workers: int) -> Config:
+    """The config of one of several workers, each of which has its part of what is limited.
+
+    A part is rounded up, so that nobody's is nothing.
+    """
+
+    def part(number: int) -> int:
+        return -(-number // workers)
+
+    def of(pool: Pool) -> Pool:
+        queue = attrs.evolve(pool.queue, length=part(pool.queue.length))
+        return attrs.evolve(pool, max_in_flight=part(pool.max_in_flight), queue=queue)
+
+    return attrs.evolve(config, pools=tuple(of(pool) for pool in config.pools))

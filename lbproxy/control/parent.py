@@ -19,7 +19,7 @@ from lbproxy.balance.standing import State
 from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import report
-from lbproxy.control.plan import Whole
+from lbproxy.control.link import Whole
 from lbproxy.control.seat import Occupant, Seat, Spawn
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from lbproxy.probe.checks import Check

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from lbproxy import __version__
 from lbproxy.balance.pool import Pool, moment
-from lbproxy.control.plan import WorkerReport
+from lbproxy.control.link import WorkerReport
 
 
 def health(

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.control.life import WorkerCore, WorkerLife, life_of
-from lbproxy.control.plan import Load, WorkerEnd, WorkerReport
+from lbproxy.control.link import Load, WorkerEnd, WorkerReport
 from lbproxy.observe.metrics import Counts
 
 #: Makes a worker, given its number and who it is told to; the worker's end of their link.

@@ -22,7 +22,7 @@ from twisted.logger import (
 )
 from zope.interface import provider
 
-from lbproxy.control.plan import LINK, PLAN, STDERR, Plan
+from lbproxy.control.link import DUTY, LINK, STDERR, Duty
 from lbproxy.errors import ConfigError
 
 #: Bytes of a line of the log.
@@ -56,12 +56,12 @@ def _begin_log() -> None:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
 
 
-def _plan() -> Plan:
-    with open(PLAN, "rb") as file:
+def _duty() -> Duty:
+    with open(DUTY, "rb") as file:
         file.seek(0)
-        plan = pickle.load(file)
-    assert isinstance(plan, Plan)
-    return plan
+        duty = pickle.load(file)
+    assert isinstance(duty, Duty)
+    return duty
 
 
 def main() -> None:
@@ -73,11 +73,11 @@ def main() -> None:
     # These import what the reactor must come before.
     import random
 
-    from lbproxy.worker.link import ParentLink
+    from lbproxy.worker.channel import ParentLink
     from lbproxy.worker.serve import Worker
 
     try:
-        worker = Worker(reactor, _plan(), random.Random())
+        worker = Worker(reactor, _duty(), random.Random())
         link = ParentLink(worker, worker.drain)
         worker.link = link
         worker.privilegedStartService()

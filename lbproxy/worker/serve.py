@@ -17,7 +17,7 @@ from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.balance.standing import Standing
 from lbproxy.control import report
-from lbproxy.control.plan import Load, ParentEnd, Plan, Whole
+from lbproxy.control.link import Duty, Load, ParentEnd, Whole
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.observe.metrics import Metrics
 from lbproxy.proxy.listener import ListenerService
@@ -43,32 +43,32 @@ class Worker(MultiService):
     log = Logger()
     link: ParentEnd
 
-    def __init__(self, reactor: Any, plan: Plan, chance: random.Random) -> None:
-        """Build all from a plan; nothing starts yet.
+    def __init__(self, reactor: Any, duty: Duty, chance: random.Random) -> None:
+        """Build all from a duty; nothing starts yet.
 
         Args:
             reactor: Network and time.
-            plan: What to do.
+            duty: What to do.
             chance: All chance is drawn from it.
 
         Raises:
             ConfigError: If a folder cannot be served, or a certificate not be used.
         """
         super().__init__()
-        config = plan.config
+        config = duty.config
         self.pid = os.getpid()
         self._clock = IReactorTime(reactor)
-        self._plan = plan
+        self._duty = duty
         self._timer = CoarseTimer(reactor)
-        self._access_log = AccessLog(self._timer, config.access_log, plan.access_log)
+        self._access_log = AccessLog(self._timer, config.access_log, duty.access_log)
         self._metrics = Metrics()
         self._pools = [
-            Pool(pool, balancer_named(pool.balancer)(chance), plan.started) for pool in config.pools
+            Pool(pool, balancer_named(pool.balancer)(chance), duty.started) for pool in config.pools
         ]
         for place, pool in enumerate(self._pools):
             self._connect(place, pool)
         self._upstreams = {
-            pool.name: Upstreams(reactor, self._timer, pool, trusts_of(pool.config), plan.workers)
+            pool.name: Upstreams(reactor, self._timer, pool, trusts_of(pool.config), duty.workers)
             for pool in self._pools
         }
         self._site = Site(
@@ -81,7 +81,7 @@ class Worker(MultiService):
             self.health,
             chance,
         )
-        queues = plan.queues or ((),) * len(config.listeners)
+        queues = duty.queues or ((),) * len(config.listeners)
         self._listeners = [
             ListenerService(reactor, self._site, listener, descriptors)
             for listener, descriptors in zip(config.listeners, queues, strict=True)
@@ -154,7 +154,7 @@ class Worker(MultiService):
         whole = self._whole
         return report.health(
             self._pools,
-            self._plan.started,
+            self._duty.started,
             now,
             self._ending,
             whole.workers,

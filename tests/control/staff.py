@@ -10,8 +10,8 @@ from twisted.internet.task import Clock
 
 from lbproxy.balance.standing import Standing
 from lbproxy.config import model
+from lbproxy.control.link import Load, Whole
 from lbproxy.control.parent import Parent
-from lbproxy.control.plan import Load, Whole
 from lbproxy.control.seat import Occupant
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.observe.metrics import REQUESTS, Counts

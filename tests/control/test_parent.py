@@ -7,8 +7,8 @@ import json
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.control.link import Load
 from lbproxy.control.parent import GRACE, PATIENCE
-from lbproxy.control.plan import Load
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from tests.control.staff import Staff
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model
-from lbproxy.control.plan import Load, Plan, Whole, WorkerReport, share
+from lbproxy.control.link import Duty, Load, Whole, WorkerReport, share
 from lbproxy.observe.metrics import REQUESTS, Counts
 from lbproxy.worker.serve import TICK, Worker
 from tests.proxy.wires import OK, Reactor, Wire
@@ -59,7 +59,7 @@ class WorkerTests(SynchronousTestCase):
             (model.Pool("api", backends, slow_start=0.0),),
             access_log=None,
         )
-        self.worker = Worker(self.reactor, Plan(self.config, started=900.0), random.Random(1))
+        self.worker = Worker(self.reactor, Duty(self.config, started=900.0), random.Random(1))
         self.parent = Parent()
         self.worker.link = self.parent
         self.worker.privilegedStartService()

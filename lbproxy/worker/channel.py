@@ -11,9 +11,9 @@ from twisted.protocols.amp import Command
 from twisted.python.failure import Failure
 
 from lbproxy.control import commands
+from lbproxy.control.channel import Channel, quiet
 from lbproxy.control.commands import Place
-from lbproxy.control.link import Channel, quiet
-from lbproxy.control.plan import Load, WorkerEnd
+from lbproxy.control.link import Load, WorkerEnd
 from lbproxy.observe.metrics import Counts
 
 

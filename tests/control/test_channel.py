@@ -12,11 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.balance.standing import Standing, State
 from lbproxy.control import commands
-from lbproxy.control.link import WorkerLink
-from lbproxy.control.plan import Load, Whole, WorkerReport
+from lbproxy.control.channel import WorkerLink
+from lbproxy.control.link import Load, Whole, WorkerReport
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.observe.metrics import REQUESTS, Counts
-from lbproxy.worker.link import ParentLink
+from lbproxy.worker.channel import ParentLink
 
 PROBE = ProbeOutcome(False, 0.25, "answered 503", True, 99.5)
 DOWN = Standing(State.DOWN, "answered 503", 99.0, 0.0, False, True, PROBE)
