@@ -20,7 +20,8 @@ from lbproxy.control.backends import Backends
 from lbproxy.errors import ConfigError
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.options import Options
-from lbproxy.probe.checks import http_check
+from lbproxy.preface.proxy_protocol import LOCAL
+from lbproxy.probe.checks import Check, http_check, tcp_check
 from lbproxy.probe.prober import Prober
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
@@ -56,7 +57,9 @@ class Balancer(MultiService):
             Pool(pool, balancer_named(pool.balancer)(chance), self._started)
             for pool in config.pools
         ]
-        self._probers = [Prober(reactor, pool, http_check(reactor), chance) for pool in self._pools]
+        self._probers = [
+            Prober(reactor, pool, self._check_of(pool), chance) for pool in self._pools
+        ]
         self._upstreams = {pool.name: Upstreams(reactor, self._timer, pool) for pool in self._pools}
         self._site = Site(
             reactor, self._timer, config, self._upstreams, self._access_log, self._health, chance
@@ -105,6 +108,15 @@ class Balancer(MultiService):
         self._timer.stopService()
         if self._backends is not None:
             await self._backends.stopService()
+
+    def _check_of(self, pool: Pool) -> Check:
+        """How a pool is probed: where only sessions go, by connecting, unless a path is given."""
+        config = pool.config
+        asks = config.health is not None and config.health.path is not None
+        if asks or config.name not in self._config.stream_pools:
+            return http_check(self._reactor)
+        version = config.send_proxy
+        return tcp_check(self._reactor, b"" if version is None else LOCAL[version])
 
     def _accept(self, _: object) -> None:
         for listener in self._listeners:

@@ -37,7 +37,7 @@ from lbproxy.http1.parser import HeadLimits
 Hook = Callable[[Any, Any], Any]
 
 #: Keys that a later version will know.
-_NOT_YET: dict[type, frozenset[str]] = {Listener: frozenset(("mode", "pool", "tls"))}
+_NOT_YET: dict[type, frozenset[str]] = {Listener: frozenset(("tls",))}
 
 
 def structure(document: dict[str, Any]) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from io import FileIO
 from json.encoder import encode_basestring_ascii
+from typing import Protocol
 
 import attrs
 from twisted.application.service import Service
@@ -148,6 +149,13 @@ class Record:
 _text = encode_basestring_ascii
 
 
+class Line(Protocol):
+    """A record of something that has ended."""
+
+    def line(self, ended: float) -> str:
+        """The record as a line of JSON."""
+
+
 class AccessLog(Service):
     """Writes records to a file or to standard output, in batches.
 
@@ -196,8 +204,8 @@ class AccessLog(Service):
         if before is not None:
             before.close()
 
-    def write(self, record: Record, ended: float) -> None:
-        """Take a record whose exchange has ended."""
+    def write(self, record: Line, ended: float) -> None:
+        """Take a record of what has ended."""
         if self._path is None:
             return
         self._lines.append(record.line(ended))

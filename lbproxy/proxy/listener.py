@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
@@ -9,7 +10,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
 from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import Logger
@@ -17,14 +18,20 @@ from twisted.python.failure import Failure
 
 from lbproxy.config.model import Listener
 from lbproxy.errors import ConfigError
+from lbproxy.proxy.announced import Announced
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
+from lbproxy.proxy.stream import Session
 from lbproxy.transport.accept import Acceptor
 from lbproxy.transport.holder import holder_of
 
+#: Before an endpoint: each client has a PROXY header. Twisted knows that kind of endpoint too, but
+#: drops a header of version 2 that comes in two reads.
+ANNOUNCED = "haproxy:"
 
-class DownstreamFactory(Factory):
-    """Makes a `Downstream` for each client."""
+
+class ClientFactory(Factory):
+    """Makes what speaks with each client of a listener."""
 
     noisy = False
 
@@ -32,12 +39,21 @@ class DownstreamFactory(Factory):
         self._site = site
         self._listener = listener
 
-    def build(self) -> Downstream:
-        """What speaks with one client."""
+        self.build: Callable[[], Protocol] = self._session if listener.mode == "tcp" else self._http
+        if listener.endpoint.startswith(ANNOUNCED):
+            self._inner, self.build = self.build, self._announced
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return self.build()
+
+    def _http(self) -> Downstream:
         return Downstream(self._site, self._listener)
 
-    def buildProtocol(self, addr: IAddress | None) -> Downstream:
-        return self.build()
+    def _session(self) -> Session:
+        return Session(self._site, self._listener)
+
+    def _announced(self) -> Announced:
+        return Announced(self._site, self._listener, self._inner())
 
 
 class ListenerService(Service):
@@ -62,8 +78,9 @@ class ListenerService(Service):
             ConfigError: If that is not possible, with the address, who holds it, and the knob.
         """
         super().privilegedStartService()
-        endpoint = serverFromString(self._reactor, self._config.endpoint)
-        listening = endpoint.listen(DownstreamFactory(self._site, self._config))
+        description = self._config.endpoint.removeprefix(ANNOUNCED)
+        endpoint = serverFromString(self._reactor, description)
+        listening = endpoint.listen(ClientFactory(self._site, self._config))
         failures: list[Failure] = []
         listening.addCallbacks(self._bound, failures.append)
         for failure in failures:
@@ -82,7 +99,8 @@ class ListenerService(Service):
         name = getattr(host, "host", None)
         if name is None:
             return self._config.endpoint
-        return f"http://{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}/"
+        where = f"{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}"
+        return f"tcp://{where}" if self._config.mode == "tcp" else f"http://{where}/"
 
     def stopService(self) -> Deferred[None]:
         """Refuse new clients. Fires when the port is closed."""
@@ -99,9 +117,9 @@ class ListenerService(Service):
         if not hasattr(port, "stopReading"):
             return
         port.stopReading()
-        # A port's own way where something stands between the socket and us, as in `haproxy:`.
+        # A port's own way where something stands between the socket and us.
         factory = getattr(port, "factory", None)
-        if isinstance(port, Port | UNIXPort) and isinstance(factory, DownstreamFactory):
+        if isinstance(port, Port | UNIXPort) and isinstance(factory, ClientFactory):
             self._acceptor = Acceptor(self._reactor, port.socket, factory.build)
         else:
             self._acceptor = port

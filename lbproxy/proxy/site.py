@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,18 +16,29 @@ from lbproxy.config.model import Config, Listener, Route
 from lbproxy.errors import ConnectRefused, MethodNotAllowed, ProxyError
 from lbproxy.forward.fields import Peer, Values
 from lbproxy.forward.retry import ReplayMemory
-from lbproxy.forward.routing import Router, behind_prefix, split_target
+from lbproxy.forward.routing import NameRouter, Router, behind_prefix, split_target
 from lbproxy.http1.message import Fields
-from lbproxy.observe.accesslog import AccessLog, Record
+from lbproxy.observe.accesslog import AccessLog, Line
 from lbproxy.proxy import local
 from lbproxy.proxy.exchange import Exchange
 from lbproxy.proxy.static import StaticAnswer
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.static.files import Folder
-from lbproxy.transport.timer import CoarseTimer
+from lbproxy.transport.timer import CoarseTimer, Timed
 
 if TYPE_CHECKING:
     from lbproxy.proxy.downstream import Downstream
+
+
+class Client(Timed, Protocol):
+    """A client's connection, in whatever mode."""
+
+    def drain(self) -> None:
+        """End as soon as that breaks nothing."""
+
+    def abort(self) -> None:
+        """End now."""
+
 
 #: What a request id of a trusted peer may look like.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -80,27 +91,32 @@ class Site:
             for route in config.routes
             if route.static is not None
         }
+        self._names = {
+            listener.name: NameRouter(config.routes, listener.name)
+            for listener in config.listeners
+            if listener.mode == "tcp"
+        }
         self._upstreams = upstreams
         self._access_log = access_log
         self._report = report
         self._chance = chance
-        self._downstreams: set[Downstream] = set()
+        self._clients: set[Client] = set()
         self._drained: Deferred[None] | None = None
         self._date_second = 0
         self._date = b""
 
     # What a connection tells and asks.
 
-    def joined(self, downstream: Downstream) -> None:
+    def joined(self, client: Client) -> None:
         """A client has connected."""
-        self._downstreams.add(downstream)
-        self.timer.add(downstream)
+        self._clients.add(client)
+        self.timer.add(client)
 
-    def left(self, downstream: Downstream) -> None:
+    def left(self, client: Client) -> None:
         """A client's connection has ended."""
-        self._downstreams.discard(downstream)
-        self.timer.discard(downstream)
-        if self._drained is not None and not self._downstreams:
+        self._clients.discard(client)
+        self.timer.discard(client)
+        if self._drained is not None and not self._clients:
             drained, self._drained = self._drained, None
             drained.callback(None)
 
@@ -113,6 +129,15 @@ class Site:
             ip_address(host) in network for network in listener.trusted
         )
         return Peer(host.encode("ascii"), b"http", trusted)
+
+    def goes_by_name(self, listener: Listener) -> bool:
+        """Whether a TCP listener has routes by SNI."""
+        return bool(self._names[listener.name])
+
+    def pool_of(self, listener: Listener, server_name: str | None) -> Upstreams | None:
+        """Who takes a client of a TCP listener, by the name that it asks for, if anyone."""
+        name = self._names[listener.name].pool(server_name) or listener.pool
+        return None if name is None else self._upstreams[name]
 
     def request_id(self, peer: Peer, values: Values) -> str:
         """What a trusted peer calls the request, else a new UUID (version 7, RFC 9562)."""
@@ -134,9 +159,9 @@ class Site:
             self._date = formatdate(second, usegmt=True).encode()
         return self._date
 
-    def log(self, record: Record) -> None:
-        """An exchange has ended."""
-        self._access_log.write(record, self.clock.seconds())
+    def log(self, record: Line, ended: float | None = None) -> None:
+        """An exchange has ended, or a session."""
+        self._access_log.write(record, self.clock.seconds() if ended is None else ended)
 
     def local_answer(
         self, downstream: Downstream, status: int, fields: Fields, body: bytes
@@ -157,17 +182,17 @@ class Site:
         """Finish what runs. Fires when the last connection has ended."""
         self.draining = True
         self._drained = drained = Deferred[None]()
-        for downstream in list(self._downstreams):
-            downstream.drain()
-        if not self._downstreams:
+        for client in list(self._clients):
+            client.drain()
+        if not self._clients:
             self._drained = None
             drained.callback(None)
         return drained
 
     def abort(self) -> None:
         """End all connections now."""
-        for downstream in list(self._downstreams):
-            downstream.abort()
+        for client in list(self._clients):
+            client.abort()
 
     # The rest is ours.
 

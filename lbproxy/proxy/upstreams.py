@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -11,7 +13,10 @@ from lbproxy.balance.pool import Backend, Pool
 from lbproxy.forward.budget import RetryBudget
 from lbproxy.proxy.idle import Connections
 from lbproxy.proxy.queue import WaitingRoom
+from lbproxy.transport.connect import Dialled, connect
 from lbproxy.transport.timer import CoarseTimer
+
+P = TypeVar("P", bound=Dialled)
 
 
 class Upstreams:
@@ -29,6 +34,7 @@ class Upstreams:
         config = pool.config
         self.pool = pool
         pool.on_turn = self._tell
+        self._reactor = reactor
         self._clock = IReactorTime(reactor)
         self.waiting = WaitingRoom(self._clock, timer, config.name, config.queue)
         self.budget = RetryBudget(config.retry.budget)
@@ -40,6 +46,11 @@ class Upstreams:
     def connections(self, backend: Backend) -> Connections:
         """The connections of a backend."""
         return self._connections[backend]
+
+    def dial(self, backend: Backend, build: Callable[[], P]) -> Deferred[P]:
+        """A connection to a backend that is not kept for others, or `ConnectFailed`."""
+        timeout = self.pool.config.timeouts.connect
+        return connect(self._reactor, backend.config.address, build, timeout)
 
     def release(self, backend: Backend) -> None:
         """An exchange is done with a backend; the first that waits may have its place."""
