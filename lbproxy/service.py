@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ from lbproxy.control import report
 from lbproxy.errors import ConfigError
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.options import Options
-from lbproxy.probe.checks import http_check
+from lbproxy.preface.proxy_protocol import LOCAL
+from lbproxy.probe.checks import Check, http_check, tcp_check
 from lbproxy.probe.prober import Prober
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstreams import Upstreams, trusts_of
 from lbproxy.transport.timer import CoarseTimer
+from lbproxy.transport.trust import Trust
 
 if TYPE_CHECKING:
     from lbproxy.control.backends import Backends
@@ -61,7 +64,7 @@ class Balancer(MultiService):
         ]
         trusts = {pool.name: trusts_of(pool) for pool in config.pools}
         self._probers = [
-            Prober(reactor, pool, http_check(reactor, trusts[pool.name]), chance)
+            Prober(reactor, pool, self._check_of(pool, trusts[pool.name]), chance)
             for pool in self._pools
         ]
         self._upstreams = {
@@ -115,6 +118,15 @@ class Balancer(MultiService):
         self._timer.stopService()
         if self._backends is not None:
             await self._backends.stopService()
+
+    def _check_of(self, pool: Pool, trusts: Mapping[str, Trust]) -> Check:
+        """How a pool is probed: where only sessions go, by connecting, unless a path is given."""
+        config = pool.config
+        asks = config.health is not None and config.health.path is not None
+        if asks or config.name not in self._config.stream_pools:
+            return http_check(self._reactor, trusts)
+        version = config.send_proxy
+        return tcp_check(self._reactor, b"" if version is None else LOCAL[version])
 
     def _accept(self, _: object) -> None:
         for listener in self._listeners:

@@ -30,7 +30,8 @@ def endpoint(value: object) -> str:
         near = question(guessed(kind, _PARSED))
         raise Wrong(f'expected an endpoint such as "tcp:3000", found {shown(description)}{near}')
     if kind == "haproxy":
-        endpoint(rest)
+        if endpoint(rest).startswith("haproxy:"):
+            raise Wrong("haproxy: stands before an endpoint once")
     elif _PARSED[kind]:
         _parse(description)
     return description

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Port
 from twisted.internet.unix import Port as UNIXPort
@@ -22,8 +22,10 @@ from lbproxy.config.model import Listener, ListenerTLS
 from lbproxy.errors import ConfigError, PlainHTTP
 from lbproxy.http1.cache import HeadCache
 from lbproxy.http1.message import RequestHead
+from lbproxy.proxy.announced import Announced
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
+from lbproxy.proxy.stream import Session
 from lbproxy.transport.accept import Acceptor
 from lbproxy.transport.certificates import BadCertificate, ServerSettings
 from lbproxy.transport.connection import Connection
@@ -34,9 +36,13 @@ from lbproxy.transport.identities import Identities
 #: Seconds from one look at the files of the certificates to the next.
 WATCH = 5.0
 
+#: Before an endpoint: each client has a PROXY header. Twisted knows that kind of endpoint too, but
+#: drops a header of version 2 that comes in two reads.
+ANNOUNCED = "haproxy:"
 
-class DownstreamFactory(Factory):
-    """Makes a `Downstream` for each client."""
+
+class ClientFactory(Factory):
+    """Makes what speaks with each client of a listener."""
 
     noisy = False
 
@@ -45,12 +51,21 @@ class DownstreamFactory(Factory):
         self._listener = listener
         self._heads: HeadCache[RequestHead] = HeadCache()
 
-    def build(self) -> Downstream:
-        """What speaks with one client."""
+        self.build: Callable[[], Protocol] = self._session if listener.mode == "tcp" else self._http
+        if listener.endpoint.startswith(ANNOUNCED):
+            self._inner, self.build = self.build, self._announced
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return self.build()
+
+    def _http(self) -> Downstream:
         return Downstream(self._site, self._listener, self._heads)
 
-    def buildProtocol(self, addr: IAddress | None) -> Downstream:
-        return self.build()
+    def _session(self) -> Session:
+        return Session(self._site, self._listener)
+
+    def _announced(self) -> Announced:
+        return Announced(self._site, self._listener, self._inner())
 
 
 class ListenerService(Service):
@@ -91,8 +106,9 @@ class ListenerService(Service):
             ConfigError: If that is not possible, with the address, who holds it, and the knob.
         """
         super().privilegedStartService()
-        endpoint = serverFromString(self._reactor, self._config.endpoint)
-        listening = endpoint.listen(DownstreamFactory(self._site, self._config))
+        description = self._config.endpoint.removeprefix(ANNOUNCED)
+        endpoint = serverFromString(self._reactor, description)
+        listening = endpoint.listen(ClientFactory(self._site, self._config))
         failures: list[Failure] = []
         listening.addCallbacks(self._bound, failures.append)
         for failure in failures:
@@ -117,8 +133,10 @@ class ListenerService(Service):
         name = getattr(host, "host", None)
         if name is None:
             return self._config.endpoint
-        scheme = "http" if self._config.tls is None else "https"
-        return f"{scheme}://{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}/"
+        where = f"{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}"
+        if self._config.mode == "tcp":
+            return f"tcp://{where}"
+        return f"{'http' if self._config.tls is None else 'https'}://{where}/"
 
     def stopService(self) -> Deferred[None]:
         """Refuse new clients. Fires when the port is closed."""
@@ -139,9 +157,9 @@ class ListenerService(Service):
         if not hasattr(port, "stopReading"):
             return
         port.stopReading()
-        # A port's own way where something stands between the socket and us, as in `haproxy:`.
+        # A port's own way where something stands between the socket and us.
         factory = getattr(port, "factory", None)
-        if isinstance(port, Port | UNIXPort) and isinstance(factory, DownstreamFactory):
+        if isinstance(port, Port | UNIXPort) and isinstance(factory, ClientFactory):
             welcome = None if self._identities is None else self._secure(self._identities, factory)
             self._acceptor = Acceptor(self._reactor, port.socket, factory.build, welcome)
         elif self._identities is not None:
@@ -165,10 +183,10 @@ class ListenerService(Service):
             raise ConfigError(f"listeners.{self._config.name}.tls: {error}") from None
 
     def _secure(
-        self, identities: Identities, factory: DownstreamFactory
+        self, identities: Identities, factory: ClientFactory
     ) -> Callable[[socket.socket, Any], None]:
         def refuse_plain(skt: socket.socket, peer: Any) -> None:
-            downstream = factory.build()
+            downstream: Any = factory.build()  # Only HTTP goes with TLS.
             Connection(self._reactor, skt, peer).start(downstream)
             downstream.refuse(PlainHTTP("This port speaks TLS: ask by https."))
 

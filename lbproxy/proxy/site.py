@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,7 +16,7 @@ from lbproxy.config.model import Config, Listener
 from lbproxy.errors import ConnectRefused, MethodNotAllowed, ProxyError
 from lbproxy.forward.fields import Peer
 from lbproxy.forward.retry import ReplayMemory
-from lbproxy.forward.routing import Router, behind_prefix, split_target
+from lbproxy.forward.routing import NameRouter, Router, behind_prefix, split_target
 from lbproxy.http1.message import Fields, Values
 from lbproxy.observe.accesslog import AccessLog, asked
 from lbproxy.proxy import local
@@ -25,10 +25,21 @@ from lbproxy.proxy.plan import Plan
 from lbproxy.proxy.static import StaticAnswer
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.static.files import Folder
-from lbproxy.transport.timer import CoarseTimer
+from lbproxy.transport.timer import CoarseTimer, Timed
 
 if TYPE_CHECKING:
     from lbproxy.proxy.downstream import Downstream
+
+
+class Client(Timed, Protocol):
+    """A client's connection, in whatever mode."""
+
+    def drain(self) -> None:
+        """End as soon as that breaks nothing."""
+
+    def abort(self) -> None:
+        """End now."""
+
 
 #: What a request id of a trusted peer may look like.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -82,6 +93,11 @@ class Site:
             for route in config.routes
             if route.static is not None
         }
+        self._names = {
+            listener.name: NameRouter(config.routes, listener.name)
+            for listener in config.listeners
+            if listener.mode == "tcp"
+        }
         self._upstreams = upstreams
         self.log = access_log.write
         self._report = report
@@ -89,23 +105,23 @@ class Site:
         self._id_moment = 0
         self._id_begin = self._new_id_begin(0)
         self._id_count = chance.getrandbits(48)
-        self._downstreams: set[Downstream] = set()
+        self._clients: set[Client] = set()
         self._drained: Deferred[None] | None = None
         self._date_second = 0
         self._date = b""
 
     # What a connection tells and asks.
 
-    def joined(self, downstream: Downstream) -> None:
+    def joined(self, client: Client) -> None:
         """A client has connected."""
-        self._downstreams.add(downstream)
-        self.timer.add(downstream)
+        self._clients.add(client)
+        self.timer.add(client)
 
-    def left(self, downstream: Downstream) -> None:
+    def left(self, client: Client) -> None:
         """A client's connection has ended."""
-        self._downstreams.discard(downstream)
-        self.timer.discard(downstream)
-        if self._drained is not None and not self._downstreams:
+        self._clients.discard(client)
+        self.timer.discard(client)
+        if self._drained is not None and not self._clients:
             drained, self._drained = self._drained, None
             drained.callback(None)
 
@@ -121,6 +137,15 @@ class Site:
         if getattr(transport, "plain", True):
             return Peer(address, b"http", trusted)
         return Peer(address, b"https", trusted, transport.client_subject(), transport.cipher())
+
+    def goes_by_name(self, listener: Listener) -> bool:
+        """Whether a TCP listener has routes by SNI."""
+        return bool(self._names[listener.name])
+
+    def pool_of(self, listener: Listener, server_name: str | None) -> Upstreams | None:
+        """Who takes a client of a TCP listener, by the name that it asks for, if anyone."""
+        name = self._names[listener.name].pool(server_name) or listener.pool
+        return None if name is None else self._upstreams[name]
 
     def request_id(self, peer: Peer, values: Values, now: float) -> str:
         """What a trusted peer calls the request, else a new UUID (version 7, RFC 9562)."""
@@ -173,17 +198,17 @@ class Site:
         """Finish what runs. Fires when the last connection has ended."""
         self.draining = True
         self._drained = drained = Deferred[None]()
-        for downstream in list(self._downstreams):
-            downstream.drain()
-        if not self._downstreams:
+        for client in list(self._clients):
+            client.drain()
+        if not self._clients:
             self._drained = None
             drained.callback(None)
         return drained
 
     def abort(self) -> None:
         """End all connections now."""
-        for downstream in list(self._downstreams):
-            downstream.abort()
+        for client in list(self._clients):
+            client.abort()
 
     # The rest is ours.
 

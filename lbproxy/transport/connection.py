@@ -77,6 +77,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
+        "_announced",
         "_broken",
         "_closing",
         "_paused",
@@ -111,6 +112,7 @@ class Connection:
         """
         self._reactor = reactor
         self._peer = peer
+        self._announced: tuple[IAddress, IAddress] | None = None
         self.socket = skt
         self.fileno = skt.fileno
         self._send = skt.send
@@ -209,6 +211,17 @@ class Connection:
     def writeSequence(self, iovec: Any) -> None:
         """Send several pieces as one."""
         self.write(b"".join(iovec))
+
+    def hold(self, rest: memoryview) -> None:
+        """Queue what a send of our `socket` has left, and let the producer pause at once."""
+        self._enqueue(rest, len(rest))
+        self._pause()
+
+    def wait_for(self, outlet: Any) -> None:
+        """Have `outlet.push` called when the socket is writable and nothing is queued."""
+        if not self.disconnected:
+            self.outlet = outlet
+            self._reactor.addWriter(self)
 
     def send_file(self, file: int, offset: int, length: int) -> None:
         """Send a part of an open file, behind what is queued, without a copy of it in memory.
@@ -315,12 +328,20 @@ class Connection:
     # Who is there.
 
     def getPeer(self) -> IAddress:
-        """The address at the other end."""
+        """The address at the other end, or the one that was announced."""
+        if self._announced is not None:
+            return self._announced[0]
         return _address(self.socket.family, self._peer)
 
     def getHost(self) -> IAddress:
-        """The address at our end."""
+        """The address at our end, or the one that was announced."""
+        if self._announced is not None:
+            return self._announced[1]
         return _address(self.socket.family, self.socket.getsockname())
+
+    def announce(self, peer: IAddress, host: IAddress) -> None:
+        """Say between whom this connection really is, as a proxy before us knows it."""
+        self._announced = (peer, host)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Whether small writes go out at once; a Unix socket has no such choice."""

@@ -123,8 +123,8 @@ MISTAKES = (
     (LISTENER, "trusted = ['x']", "listeners.web.trusted[0]", "expected an address or a network: "),
     (LISTENER, "trusted = ['10.0.0.1/8']", "listeners.web.trusted[0]", "10.0.0.1/8 has host bits"),
     (LISTENER, "tls = {}", "listeners.web.tls.certificates", "is missing"),
-    (LISTENER, "mode = 'tcp'", "listeners.web.mode", LATER),
-    (LISTENER, "pool = 'api'", "listeners.web.pool", LATER),
+    (LISTENER, "mode = 'udp'", "listeners.web.mode", "expected http or tcp, found"),
+    (LISTENER, "pool = 'api'", "listeners.web.pool", 'mode = "tcp"'),
     (LISTENER, "name = 'x'", "listeners.web.name", "unknown key; known are endpoint, limits"),
     (ROUTE, "static = '.'", "routes[0].static", "a route has pool or static, not both"),
     (
@@ -437,7 +437,7 @@ backends = [
             wanted = {
                 field.name for field in attrs.fields(cls) if field.default is not attrs.NOTHING
             }
-            self.assertEqual(wanted - written - {"pools", "stop"}, set())
+            self.assertEqual(wanted - written - {"pools", "routes", "stop"}, set())
 
 
 SECOND = 'pool = "api"\n[[routes]]\npath = "/api"'

@@ -18,7 +18,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import model
 from lbproxy.forward.retry import PROCESS_LIMIT
-from lbproxy.observe.accesslog import AccessLog, Record
+from lbproxy.observe.accesslog import AccessLog, Line
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstreams import Upstreams
@@ -81,7 +81,7 @@ class Log(AccessLog):
         super().__init__(timer, None)
         self.lines: list[dict[str, Any]] = []
 
-    def write(self, record: Record, ended: float) -> None:
+    def write(self, record: Line, ended: float) -> None:
         self.lines.append(json.loads(record.line(ended)))
 
 
