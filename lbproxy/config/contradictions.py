@@ -211,7 +211,8 @@ def _by_name(document: dict[str, Any], path: Path, route: dict[str, Any]) -> Ite
             yield Mistake((*path, key), "goes only with HTTP, and this route has sni")
     if "pool" not in route:
         yield Mistake((*path, "pool"), "is missing", wanted=((*path, "pool"),))
-    if "tcp" not in _modes(document, route.get("listener")):
+    modes = _modes(document, route.get("listener"))
+    if modes and "tcp" not in modes:
         yield Mistake((*path, "sni"), 'goes only with a listener with mode = "tcp"')
 
 

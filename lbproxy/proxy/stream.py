@@ -162,11 +162,13 @@ class Session(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client's connection is gone."""
         self._client_here = False
-        if not reason.check(ConnectionDone):
+        in_order = self._in_order(reason)
+        if not in_order:
             self._say("client_reset")
         if self._state is State.JOINED:
             self._stop_relays()
-            _close(self._upstream.transport, reason)
+            if self._upstream is not None:
+                _close(self._upstream.transport, in_order)
         elif self._state is not State.OVER:
             self._say("client_gone")
             self._give_up()
@@ -183,12 +185,13 @@ class Session(Protocol):
     def backend_lost(self, reason: Failure) -> None:
         """The backend's connection is gone."""
         self._upstream = None
-        if not reason.check(ConnectionDone):
+        in_order = self._in_order(reason)
+        if not in_order:
             self._say("backend_reset")
         self._stop_relays()
         self._release()
         if self._client_here:
-            _close(self._client, reason)
+            _close(self._client, in_order)
         self._over_if_both()
 
     # What the timer and the site ask for.
@@ -371,6 +374,14 @@ class Session(Protocol):
             self._client.loseConnection()
             self._upstream.transport.loseConnection()
 
+    def _in_order(self, reason: Failure) -> bool:
+        """Whether a connection has not been reset.
+
+        Once both sides have closed, and we too, a reactor cannot tell the one from the other.
+        """
+        both = self._client_ended and self._backend_ended
+        return both or reason.check(ConnectionDone) is not None
+
     def _abort(self) -> None:
         if self._state is not State.JOINED:
             self._give_up()
@@ -412,9 +423,9 @@ class Session(Protocol):
         self._site.left(self)
 
 
-def _close(transport: Any, reason: Failure) -> None:
+def _close(transport: Any, in_order: bool) -> None:
     """End one connection as the other one has ended: in order, or with a reset."""
-    if reason.check(ConnectionDone):
+    if in_order:
         transport.loseConnection()
     else:
         transport.abortConnection()

@@ -11,8 +11,9 @@ from zope.interface import implementer
 from lbproxy.transport.connection import READ_SIZE
 from lbproxy.transport.splice import PIPES, Splice, can_splice
 
-#: Full reads in a row after which bytes are spliced.
-BULK = 4
+#: Bytes that make a large read, and how many such in a row begin a splice. Where the other side
+#: sends as fast as we read, reads end where its segments do, and few are full.
+LARGE, BULK = 32768, 4
 
 #: Bytes below which a splice costs more than a copy, and how many such in a row end it.
 SMALL, FEW = 16384, 8
@@ -35,7 +36,7 @@ class Relay:
     __slots__ = (
         "_bulk",
         "_ended",
-        "_full",
+        "_large",
         "_moved",
         "_recv",
         "_send",
@@ -55,7 +56,7 @@ class Relay:
         self._sink = sink
         self._bulk: _Bulk | None = None
         self._ended = False
-        self._full = 0
+        self._large = 0
         self._moved = 0
         self.clogged = False
         sink.registerProducer(self, True)
@@ -94,12 +95,12 @@ class Relay:
                 sent = 0  # The sink hears of its loss in its own turn.
         if sent != size:
             self._sink.hold(memoryview(data)[sent:])
-        elif size == READ_SIZE:
-            self._full += 1
-            if self._full == BULK:
+        elif size >= LARGE:
+            self._large += 1
+            if self._large == BULK:
                 self._splice()
-        elif self._full:
-            self._full = 0
+        elif self._large:
+            self._large = 0
         return None
 
     def end(self) -> None:
@@ -137,7 +138,7 @@ class Relay:
         assert self._bulk is not None
         bulk, self._bulk = self._bulk, None
         self._moved += bulk.moved
-        self._full = 0
+        self._large = 0
         bulk.stop()
         if not self._source.disconnected:
             self._source.intake = self

@@ -129,6 +129,9 @@ class BalancerCase(SynchronousTestCase):
         )
         self.wires: list[Wire] = []
 
+    #: What an accepted connection is.
+    wire: type[Wire] = Wire
+
     def client(self, data: bytes = b"") -> Wire:
         """A client that connects, and what it sends first."""
         wire = Wire(self.reactor, Downstream(self.site, self.listener))
@@ -145,7 +148,7 @@ class BalancerCase(SynchronousTestCase):
     def accept(self) -> Wire:
         """The oldest connection that is being made stands; its backend's end."""
         factory: Any = self.reactor.tcpClients.pop(0)[2]
-        wire = Wire(self.reactor, factory.buildProtocol(None))
+        wire = self.wire(self.reactor, factory.buildProtocol(None))
         self.wires.append(wire)
         return wire
 
