@@ -118,7 +118,9 @@ def http_check(reactor: Any, trusts: Mapping[str, Trust] | None = None) -> Check
         began = clock.seconds()
         unix = backend.address.startswith("unix:")
         trust = fresh.get(backend.name)
-        authority = backend.sni or ("localhost" if unix else backend.address)
+        authority = "localhost" if unix else backend.address
+        if trust is not None and trust.name not in ("", backend.host):
+            authority = trust.name  # Who is asked for by this name is also called by it.
         url = f"{'http' if trust is None else 'https'}://{authority}{health.path}"
         endpoint = _AddressOf(reactor, backend.address, health.timeout, trust)
         agent = Agent.usingEndpointFactory(reactor, endpoint, pool=connections)

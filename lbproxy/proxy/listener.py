@@ -32,7 +32,7 @@ from lbproxy.transport.holder import holder_of
 from lbproxy.transport.identities import Identities
 
 #: Seconds from one look at the files of the certificates to the next.
-WATCH = 5.0
+WATCH = 2.0
 
 
 class DownstreamFactory(Factory):
