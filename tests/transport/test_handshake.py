@@ -22,7 +22,7 @@ from lbproxy.transport.tls import SecureConnection
 from lbproxy.transport.trust import Trust
 from tests.certificates import Authority
 from tests.config.folder import temporary_folder
-from tests.transport.turns import Turns
+from tests.transport.turning import TurningReactor
 
 #: A time at which the certificates of the tests are valid.
 NOW = 1_790_000_000.0
@@ -62,8 +62,9 @@ class DoorCase(SynchronousTestCase):
     """A door with a certificate for `shop.example` and 127.0.0.1."""
 
     def setUp(self) -> None:
-        self.turns = Turns()
-        self.turns.rightNow = NOW
+        self.turns = TurningReactor()
+        self.turns.now = NOW
+        self.addCleanup(self.turns.close)
         self.timer = CoarseTimer(self.turns)
         self.timer.startService()
         self.addCleanup(self.timer.stopService)
@@ -125,8 +126,7 @@ class DoorCase(SynchronousTestCase):
     def assert_empty(self) -> None:
         """Nobody is at the door, and nothing but the door is watched."""
         self.assertEqual(self.timer._timed, set())
-        self.assertEqual(self.turns.getReaders(), [self.acceptor])
-        self.assertEqual(self.turns.getWriters(), [])
+        self.assertEqual(self.turns.watched, [self.acceptor])
 
 
 class DoorTests(DoorCase):
@@ -285,7 +285,7 @@ class DialTests(DialCase):
             dialled.cancel()
             self.failureResultOf(dialled, CancelledError)
         self.turns.settle()
-        self.assertEqual(self.turns.getReaders(), [self.acceptor])
+        self.assertEqual(self.turns.watched, [self.acceptor])
 
     def test_nobody(self) -> None:
         """A port that refuses is told as it is without TLS."""
@@ -295,6 +295,7 @@ class DialTests(DialCase):
         self.turns.until(lambda: dialled.called)
         error = self.failureResultOf(dialled, ConnectFailed).value
         self.assertEqual((error.refused, type(error)), (True, ConnectFailed))
+        self.turns.settle()
 
     def test_session(self) -> None:
         """The next connection goes on with the session of an earlier one, open or closed."""

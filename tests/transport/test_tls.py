@@ -23,7 +23,7 @@ from lbproxy.transport.handshake import Handshake
 from lbproxy.transport.tls import RECORD, SecureConnection
 from tests.certificates import Authority
 from tests.config.folder import temporary_folder
-from tests.transport.turns import Turns
+from tests.transport.turning import TurningReactor
 
 #: More than the kernel holds for one connection, and no multiple of anything.
 LARGE = random.Random(1).randbytes(6_000_003)
@@ -91,7 +91,8 @@ class ConnectionCase(SynchronousTestCase):
     """Two ends of one connection."""
 
     def setUp(self) -> None:
-        self.turns = Turns()
+        self.turns = TurningReactor()
+        self.addCleanup(self.turns.close)
 
     def connections(self) -> tuple[Connection, Connection]:
         """Two connected ends, not yet started."""
@@ -198,7 +199,7 @@ class PlainTests(ConnectionCase):
         self.turns.until(lambda: here.lost and there.lost)
         self.assertEqual((here.lost, there.lost), (ConnectionDone, ConnectionDone))
         self.assertEqual(digest(there.data), digest(LARGE))
-        self.assertEqual((self.turns.getReaders(), self.turns.getWriters()), ([], []))
+        self.assertEqual(self.turns.watched, [])
 
     def test_close_with_nothing_queued(self) -> None:
         """The protocol hears of its own close in another turn."""
@@ -426,7 +427,7 @@ class SecureTests(PlainTests):
         connection._recv = read
         self.turns.until(lambda: here.size == 4)
         self.turns.settle()
-        self.assertEqual(self.turns.getWriters(), [])
+        self.assertNotIn(connection, self.turns.getWriters())
 
     def test_write_waits_for_read(self) -> None:
         """A write that has to read first does not spin, and goes on when something has come."""
@@ -436,15 +437,26 @@ class SecureTests(PlainTests):
         write, connection._send = connection._send, failing(ssl.SSLWantReadError())
         here.connection.write(b"data")
         self.turns.settle()
-        self.assertEqual((there.data, self.turns.getWriters()), (b"", []))
+        self.assertEqual((there.data, connection in self.turns.getWriters()), (b"", False))
         here.connection.pauseProducing()
         connection._send = write
         there.connection.write(b"news")
         self.turns.until(lambda: there.size == 4)
-        self.assertEqual(here.data, b"news")
-        there.connection.write(b"more")
         self.turns.settle()
-        self.assertEqual(here.data, b"news")  # It is paused again.
+        self.assertEqual((here.data, connection in self.turns.watched), (b"", False))
+        here.connection.resumeProducing()
+        self.turns.until(lambda: here.size == 4)
+
+    def test_lost_while_a_write_waits(self) -> None:
+        """A write that has to read first ends with the connection."""
+        here, there = self.join()
+        connection = cast(Any, here.connection)
+        connection._send = failing(ssl.SSLWantReadError())
+        here.connection.write(b"data")
+        self.turns.settle()
+        there.connection.abortConnection()
+        self.turns.until(lambda: here.lost)
+        self.assertEqual(self.turns.watched, [])
 
 
 class SecureOldTests(SecureTests):
