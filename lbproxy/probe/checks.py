@@ -121,7 +121,9 @@ def http_check(reactor: Any, trusts: Mapping[str, Trust] | None = None) -> Check
         began = clock.seconds()
         unix = backend.address.startswith("unix:")
         trust = fresh.get(backend.name)
-        authority = backend.sni or ("localhost" if unix else backend.address)
+        authority = "localhost" if unix else backend.address
+        if trust is not None and trust.name not in ("", backend.host):
+            authority = trust.name  # Who is asked for by this name is also called by it.
         path = health.path or DEFAULT_PATH
         url = f"{'http' if trust is None else 'https'}://{authority}{path}"
         endpoint = _AddressOf(reactor, backend.address, health.timeout, trust)

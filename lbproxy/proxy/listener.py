@@ -34,7 +34,7 @@ from lbproxy.transport.holder import holder_of
 from lbproxy.transport.identities import Identities
 
 #: Seconds from one look at the files of the certificates to the next.
-WATCH = 5.0
+WATCH = 2.0
 
 #: Before an endpoint: each client has a PROXY header. Twisted knows that kind of endpoint too, but
 #: drops a header of version 2 that comes in two reads.
