@@ -6,15 +6,15 @@ import os
 import socket
 from typing import Any
 
-from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.transport.connection import Connection
+from lbproxy.transport.reactor import LeanReactor
 
 
-class TurningReactor(EPollReactor):
+class TurningReactor(LeanReactor):
     """Watches descriptors as in production, one turn at a time.
 
     Attributes:
