@@ -5,7 +5,9 @@ opened relative to the one before, and links are read and walked here. So nothin
 or replaced meanwhile can lead outside.
 
 What a way met is its trail. As long as all of it is there as it was, the same way leads to the
-same files with the same contents, and one `lstat` for each thing met tells that.
+same files with the same contents, and one `lstat` for each thing met tells that. Only for this, and
+to open a file that is known, are whole paths used. A link may come into one in the very moment, so
+nothing at its end is believed, let alone read, that is not what the way had met.
 """
 
 from __future__ import annotations
