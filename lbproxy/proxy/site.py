@@ -19,11 +19,11 @@ from lbproxy.forward.retry import ReplayMemory
 from lbproxy.forward.routing import NameRouter, Router, behind_prefix, split_target
 from lbproxy.http1.message import Fields, Values
 from lbproxy.observe.accesslog import AccessLog, asked
-from lbproxy.proxy import local
+from lbproxy.proxy import local, static
 from lbproxy.proxy.exchange import Exchange
-from lbproxy.proxy.plan import Plan
-from lbproxy.proxy.static import StaticAnswer
+from lbproxy.proxy.plan import FolderPlan, Plan
 from lbproxy.proxy.upstreams import Upstreams
+from lbproxy.static.cache import FileCache
 from lbproxy.static.files import Folder
 from lbproxy.transport.timer import CoarseTimer, Timed
 
@@ -88,8 +88,9 @@ class Site:
         self.replay_memory = ReplayMemory()
         self.draining = False
         self._router = Router(config.routes)
+        files = FileCache()
         self._folders = {
-            route.static: Folder(route.static)
+            route.static: Folder(route.static, cache=files)
             for route in config.routes
             if route.static is not None
         }
@@ -177,7 +178,7 @@ class Site:
 
     def open(self, downstream: Downstream, now: float) -> None:
         """A request's head has been read: decide who answers it, or do as was decided before."""
-        plan: Plan | None = downstream.head.memo
+        plan: Plan | FolderPlan | None = downstream.head.memo
         if plan is None:
             try:
                 plan = self._open(downstream)
@@ -187,6 +188,9 @@ class Site:
                 return
         downstream.record.asked = plan.asked
         downstream.record.route = plan.route.path
+        if isinstance(plan, FolderPlan):
+            self._answer_from_folder(downstream, plan, now)
+            return
         downstream.record.pool = plan.route.pool
         exchange = Exchange(self, downstream, plan)
         downstream.begin_answerer(exchange)
@@ -220,8 +224,16 @@ class Site:
             f"-7{drawn >> 14:03x}-{0x8000 | drawn & 0x3FFF:04x}-"
         )
 
-    def _open(self, downstream: Downstream) -> Plan | None:
-        """Answer a request here, or plan how it is forwarded."""
+    def _answer_from_folder(self, downstream: Downstream, plan: FolderPlan, now: float) -> None:
+        try:
+            answer = plan.answer()
+        except ProxyError as error:
+            downstream.fail(error)
+            return
+        static.answer(self.clock, downstream, answer, self.http_date(now), now)
+
+    def _open(self, downstream: Downstream) -> Plan | FolderPlan | None:
+        """Answer a request here, or plan how that is done elsewhere."""
         head, record = downstream.head, downstream.record
         if head.method == b"CONNECT":
             raise ConnectRefused("This is a gateway: it opens no tunnels.")
@@ -244,12 +256,11 @@ class Site:
         route = self._router.route(downstream.listener_name, host, path, head)
         record.route = route.path
         if route.static is not None:
-            folder = self._folders[route.static]
-            answer = folder.answer(head.method, behind_prefix(route.path, path), head.values)
-            static = StaticAnswer(self.clock, downstream, answer)
-            downstream.begin_answerer(static)
-            static.start(self.http_date(self.clock.seconds()))
-            return None
+            below = behind_prefix(route.path, path)
+            head.memo = found = FolderPlan(
+                route, self._folders[route.static], head, below, record.asked
+            )
+            return found
         assert route.pool is not None
         plan = Plan(
             route,

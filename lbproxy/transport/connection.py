@@ -13,7 +13,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +33,10 @@ from zope.interface import implementer
 #: Bytes that are read at a time, and that may be queued before the protocol is told to pause.
 READ_SIZE = 65536
 HIGH_WATER = 65536
+
+#: Bytes from which on the kernel takes several pieces sooner than they are copied into one
+#: (64 KiB and a head: 15 us against 18).
+JOINED = 16384
 
 #: For `SO_LINGER`: a close is a reset, and what was queued in the kernel is dropped.
 _RESET = struct.pack("ii", 1, 0)
@@ -208,9 +212,27 @@ class Connection:
         else:
             self._enqueue(memoryview(data)[sent:] if sent else data, len(data) - sent)
 
-    def writeSequence(self, iovec: Any) -> None:
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Send several pieces as one."""
-        self.write(b"".join(iovec))
+        pieces = [*iovec]
+        if self._queue or self.outlet is not None or sum(map(len, pieces)) < JOINED:
+            self.write(b"".join(pieces))
+            return
+        if self._write_closed or self._closing or self.disconnected:
+            return
+        sent = 0
+        try:
+            sent = self.socket.sendmsg(pieces)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._broken = True
+        for piece in pieces:
+            if sent >= len(piece):
+                sent -= len(piece)
+            else:
+                self._enqueue(memoryview(piece)[sent:] if sent else piece, len(piece) - sent)
+                sent = 0
 
     def hold(self, rest: memoryview) -> None:
         """Queue what a send of our `socket` has left, and let the producer pause at once."""
@@ -223,7 +245,7 @@ class Connection:
             self.outlet = outlet
             self._reactor.addWriter(self)
 
-    def send_file(self, file: int, offset: int, length: int) -> None:
+    def send_file(self, file: int, offset: int, length: int, before: bytes = b"") -> None:
         """Send a part of an open file, behind what is queued, without a copy of it in memory.
 
         Args:
@@ -231,12 +253,16 @@ class Connection:
                 more or the connection is lost.
             offset: Of the first byte.
             length: How many bytes; a file that turns out to be shorter ends the connection.
+            before: What goes out in front of it, in the same packet where it fits.
         """
         if self._write_closed or self._closing or self.disconnected:
             return
+        at_once = not self._queue and self.outlet is None
+        if before:
+            self._queue.append(before)
         self._queue.append(FileSpan(file, offset, length))
-        self.queued += length
-        if len(self._queue) == 1 and self.outlet is None:
+        self.queued += len(before) + length
+        if at_once:
             self._broken = self._flush() is not None  # Is met again when the socket is writable.
         if self._queue:
             self._reactor.addWriter(self)
@@ -388,7 +414,10 @@ class Connection:
                     if len(queue) > 1:
                         first = self._joined()
                     size = len(first)
-                    sent = self._send(first)
+                    if len(queue) > 1:  # A file is next, and fills the packet up.
+                        sent = self.socket.send(first, socket.MSG_MORE)
+                    else:
+                        sent = self._send(first)
                     if sent < size:
                         queue[0] = memoryview(first)[sent:]
             except BlockingIOError:

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.transport.connection import Connection
+from lbproxy.transport.reactor import LeanReactor
 
 #: Seconds for which one turn waits for what must happen.
 MOMENT = 1.0
@@ -21,7 +21,7 @@ MOMENT = 1.0
 ENOUGH = 100_000
 
 
-class TurningReactor(EPollReactor):
+class TurningReactor(LeanReactor):
     """Watches descriptors as in production, one turn at a time.
 
     Attributes:
