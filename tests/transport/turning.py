@@ -79,9 +79,12 @@ class TurningReactor(LeanReactor):
         self.iterate(seconds)
         return self._moved > before
 
-    def _doReadOrWrite(self, selectable: Any, fd: int, event: int) -> None:
-        self._moved += 1
-        super()._doReadOrWrite(selectable, fd, event)
+    def doPoll(self, timeout: float | None) -> None:
+        poller: Any = self._poller
+        self._moved += len(poller.poll(-1 if timeout is None else timeout, 1))
+        super().doPoll(0.0)
+
+    doIteration = doPoll
 
     def close(self) -> None:
         """Give up its own descriptors."""
