@@ -4,7 +4,7 @@
 # make lint   ruff and mypy
 # make trial  the unit tests under Twisted's own runner
 # make lower  the unit tests with the oldest dependencies that setup.cfg admits
-# make bench  lbproxy beside its peers, in 20 minutes; RECORD=1 keeps the run and shows it in the docs
+# make bench  lbproxy beside its peers, in 12 minutes; RECORD=1 keeps the run and shows it in the docs
 # make bench-quick   a part of it, in 2 minutes
 # make bench-micro   single functions
 # make venv   only the virtual environment

@@ -13,7 +13,8 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
     │   ├── ClientGone
     │   ├── HeadTimeout             408
     │   ├── BodyTimeout             408
-    │   └── BodyTooLarge            413
+    │   ├── BodyTooLarge            413
+    │   └── BadPreface              no PROXY header where one must be, or no TLS
     ├── RefusedRequest              we will not forward it
     │   ├── NoRoute                 404
     │   ├── MisdirectedHost         400
@@ -139,6 +140,12 @@ class BodyTooLarge(DownstreamError):
 
     status = 413
     reason = "body_too_large"
+
+
+class BadPreface(DownstreamError):
+    """What stands before a connection's own bytes is malformed or missing; nothing is answered."""
+
+    reason = "bad_preface"
 
 
 class RefusedRequest(ProxyError):

@@ -12,14 +12,15 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from lbproxy.config.model import Config
+from lbproxy.config.model import Config, Pool
 from lbproxy.control.children import Children
 from lbproxy.control.link import Duty, WorkerEnd
 from lbproxy.control.parent import Parent
 from lbproxy.control.seat import Occupant
 from lbproxy.errors import ConfigError
 from lbproxy.options import Options
-from lbproxy.probe.checks import http_check
+from lbproxy.preface.proxy_protocol import LOCAL
+from lbproxy.probe.checks import Check, http_check, tcp_check
 from lbproxy.proxy.upstreams import trusts_of
 from lbproxy.static.files import Folder
 from lbproxy.worker.serve import Worker
@@ -80,6 +81,8 @@ class Balancer(MultiService):
             ConfigError: If a folder cannot be served, or a certificate not be used.
         """
         super().__init__()
+        self._reactor = reactor
+        self._config = config
         for route in config.routes:
             if route.static is not None:
                 Folder(route.static)
@@ -89,7 +92,7 @@ class Balancer(MultiService):
         self.control = Parent(
             reactor,
             config,
-            lambda pool: http_check(reactor, trusts_of(pool)),
+            self._check_of,
             chance,
             self._workers.spawn,
         )
@@ -126,6 +129,14 @@ class Balancer(MultiService):
             await self._admin.stopService()
         if self._backends is not None:
             await self._backends.stopService()
+
+    def _check_of(self, pool: Pool) -> Check:
+        """How a pool is probed: where only sessions go, by connecting, unless a path is given."""
+        asks = pool.health is not None and pool.health.path is not None
+        if asks or pool.name not in self._config.stream_pools:
+            return http_check(self._reactor, trusts_of(pool))
+        version = pool.send_proxy
+        return tcp_check(self._reactor, b"" if version is None else LOCAL[version])
 
     def end_now(self) -> None:
         """End what runs, whole or not."""

@@ -14,6 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "health": set(),
     "http1": {"errors"},
+    "preface": {"errors"},
     "transport": {"errors"},
     "config": {"errors", "http1", "transport"},
     "static": {"errors", "http1"},
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "forward",
         "http1",
         "observe",
+        "preface",
         "static",
         "transport",
     },
@@ -55,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "control",
         "errors",
         "options",
+        "preface",
         "probe",
         "proxy",
         "static",
@@ -64,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """For each room those it may import, each of which stands above it here."""
 
-PURE = ("http1", "forward", "balance", "health")
+PURE = ("http1", "preface", "forward", "balance", "health")
 """Rooms that are told the time and handed their bytes."""
 
 IMPURE = ("asyncio", "os", "socket", "time", "treq", "twisted")

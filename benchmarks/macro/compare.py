@@ -9,7 +9,7 @@ from benchmarks.macro.summary import Spread
 from benchmarks.macro.workloads import Workload
 
 #: Changes below this share are not told, however steady the rounds were.
-LEAST = 0.05
+LEAST = 0.10
 
 
 def moved(before: Run, after: Run, workloads: Iterable[Workload], peer: str) -> list[str]:

@@ -175,6 +175,12 @@ class Pool:
         if (failed or backend.ejection.troubled) and self.config.ejection:
             self._judge(backend, not failed, now)
 
+    def connected(self, backend: Backend, now: float) -> None:
+        """A connection stands, which is all that a session in TCP mode shows of a backend."""
+        backend.reached = True
+        if self.config.ejection:
+            self._judge(backend, True, now)
+
     def failed(self, backend: Backend, error: UpstreamError, now: float) -> None:
         """An attempt broke, through no fault of the client."""
         if isinstance(error, ReusedConnectionClosed):  # The keep-alive race, which is no fault.

@@ -10,12 +10,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
+import attrs
+
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
-from lbproxy.config.model import Health
+from lbproxy.config.model import Health, Route
 from lbproxy.config.pem import listener_mistakes, upstream_mistakes
 from lbproxy.http1.parser import HeadLimits
+
+#: What only HTTP knows: keys of a listener, of its `timeouts`, and of a pool's.
+_HTTP_LISTENER = ("limits", "tls", "trusted")
+_HTTP_TIMEOUTS = ("body", "idle")
+_HTTP_POOL_TIMEOUTS = ("first_byte", "read")
+_HTTP_BACKEND = ("server", "keep_alive")
+
+#: What a route with `sni` may say.
+_WITH_SNI = frozenset(("sni", "listener", "pool"))
 
 #: Keys of a route that say nothing about files.
 _ONLY_WITH_POOL = ("expose_backend", "retry_on", "max_body")
@@ -68,6 +79,11 @@ def _listeners(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     bound = [*listeners, (("admin",), _table(document.get("admin")))]
     yield from _repeated(((*path, "endpoint"), table.get("endpoint")) for path, table in bound)
     for path, listener in listeners:
+        if _mode(listener) == "tcp":
+            yield from _tcp_listener(document, path, listener)
+        elif "pool" in listener:
+            message = 'goes only with mode = "tcp"; in HTTP a route names the pool'
+            yield Mistake((*path, "pool"), message)
         limits = _table(listener.get("limits"))
         head = limits.get("head", HeadLimits().head)
         target = limits.get("target", HeadLimits().target)
@@ -77,9 +93,56 @@ def _listeners(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
         yield from listener_mistakes(path, listener, folder)
 
 
+def _mode(listener: dict[str, Any]) -> str:
+    mode = listener.get("mode", "http")
+    return mode if isinstance(mode, str) else ""
+
+
+def _modes(document: dict[str, Any], listener: object = None) -> set[str]:
+    """The modes of all listeners, or of the one that a route names."""
+    return {
+        _mode(each)
+        for path, each in _tables(("listeners",), document.get("listeners"))
+        if listener in (None, path[-1])
+    }
+
+
+def _tcp_listener(
+    document: dict[str, Any], path: Path, listener: dict[str, Any]
+) -> Iterator[Mistake]:
+    for key in _HTTP_LISTENER:
+        if key in listener:
+            yield Mistake((*path, key), 'goes only with mode = "http"')
+    for key in _HTTP_TIMEOUTS:
+        if key in _table(listener.get("timeouts")):
+            hint = "; a session's is timeouts.stream of its pool" if key == "idle" else ""
+            yield Mistake((*path, "timeouts", key), f'goes only with mode = "http"{hint}')
+    yield from _reference(document, (*path, "pool"), listener.get("pool"), "pools")
+    by_name = any(
+        "sni" in route and route.get("listener") in (None, path[-1])
+        for _, route in _tables(("routes",), document.get("routes"))
+    )
+    if "pool" not in listener and not by_name:
+        message = 'a listener with mode = "tcp" needs pool, or a route with sni'
+        yield Mistake(path, message, wanted=((*path, "pool"),))
+
+
+def _uses(document: dict[str, Any], pool: str | int) -> set[str]:
+    """The modes in which a pool is used."""
+    modes: set[str] = set()
+    for _, listener in _tables(("listeners",), document.get("listeners")):
+        if listener.get("pool") == pool:
+            modes.add(_mode(listener))
+    for _, route in _tables(("routes",), document.get("routes")):
+        if route.get("pool") == pool:
+            modes.add("tcp" if "sni" in route else "http")
+    return modes
+
+
 def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     workers = document.get("workers", 1)
     for path, pool in _tables(("pools",), document.get("pools")):
+        yield from _modes_of_pool(document, path, pool)
         health = _table(pool.get("health"))
         interval = health.get("interval", Health().interval)
         timeout = health.get("timeout", Health().timeout)
@@ -102,6 +165,24 @@ def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
             yield from upstream_mistakes(place, table, pool, folder)
 
 
+def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
+    """Keys of a pool that go with one mode only."""
+    uses = _uses(document, path[-1])
+    if "http" in uses and "send_proxy" in pool:
+        message = "goes only with TCP mode, and a route of HTTP has this pool"
+        yield Mistake((*path, "send_proxy"), message)
+    if uses != {"tcp"}:
+        return
+    message = 'goes only with HTTP, and only listeners with mode = "tcp" have this pool'
+    for key in _HTTP_POOL_TIMEOUTS:
+        if key in _table(pool.get("timeouts")):
+            yield Mistake((*path, "timeouts", key), message)
+    for each, backend in _tables((*path, "backends"), pool.get("backends")):
+        for key in _HTTP_BACKEND:
+            if key in backend:
+                yield Mistake((*each, key), message)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -112,8 +193,13 @@ def _routes(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
         return
     if document.get("routes") == []:
         yield Mistake(("routes",), "at least one is needed")
+    elif "routes" not in document and _modes(document) != {"tcp"}:
+        yield Mistake(("routes",), "is missing", wanted=(("routes",),))
     for index, (path, route) in enumerate(routes):
-        yield from _destination(path, route, folder)
+        if "sni" in route:
+            yield from _by_name(document, path, route)
+        else:
+            yield from _by_request(document, path, route, folder)
         for key, tables in (("pool", "pools"), ("listener", "listeners")):
             yield from _reference(document, (*path, key), route.get(key), tables)
         for earlier_path, earlier in routes[:index]:
@@ -121,6 +207,28 @@ def _routes(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
                 message = f"never reached: {key_path(earlier_path)} takes all that matches"
                 yield Mistake(path, message)
                 break
+
+
+def _by_name(document: dict[str, Any], path: Path, route: dict[str, Any]) -> Iterator[Mistake]:
+    for key in sorted(route.keys() - _WITH_SNI):
+        if key in attrs.fields_dict(Route):
+            yield Mistake((*path, key), "goes only with HTTP, and this route has sni")
+    if "pool" not in route:
+        yield Mistake((*path, "pool"), "is missing", wanted=((*path, "pool"),))
+    modes = _modes(document, route.get("listener"))
+    if modes and "tcp" not in modes:
+        yield Mistake((*path, "sni"), 'goes only with a listener with mode = "tcp"')
+
+
+def _by_request(
+    document: dict[str, Any], path: Path, route: dict[str, Any], folder: FilePath
+) -> Iterator[Mistake]:
+    if "path" not in route:
+        yield Mistake((*path, "path"), "is missing", wanted=((*path, "path"),))
+    if _modes(document, route.get("listener")) == {"tcp"}:
+        message = 'a route without sni goes only with a listener with mode = "http"'
+        yield Mistake(path, message, wanted=((*path, "sni"),))
+    yield from _destination(path, route, folder)
 
 
 def _destination(path: Path, route: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
@@ -156,6 +264,8 @@ def _reference(
 def _takes_all_of(earlier: dict[str, Any], later: dict[str, Any]) -> bool:
     """Whether no request can pass the earlier route and match the later one."""
     try:
+        if "sni" in earlier or "sni" in later:
+            return _takes_all_names_of(earlier, later)
         before, behind = earlier["path"].rstrip("/") + "/", later["path"].rstrip("/") + "/"
         methods, headers = set(earlier.get("methods", ())), earlier.get("headers", {}).items()
         return (
@@ -167,6 +277,18 @@ def _takes_all_of(earlier: dict[str, Any], later: dict[str, Any]) -> bool:
         )
     except (AttributeError, KeyError, TypeError):  # It is told elsewhere that a type is wrong.
         return False
+
+
+def _takes_all_names_of(earlier: dict[str, Any], later: dict[str, Any]) -> bool:
+    """The same for routes by SNI; one of another kind leaves them all."""
+    before, behind = earlier.get("sni"), later.get("sni")
+    if before is None or behind is None:
+        return False
+    before, behind = before.lower(), behind.lower()
+    return earlier.get("listener") in (None, later.get("listener")) and (
+        before == behind
+        or (before.startswith("*.") and behind.removeprefix("*").endswith(before[1:]))
+    )
 
 
 def _lower(host: str | None) -> str | None:

@@ -293,6 +293,14 @@ def ciphers(value: object) -> str:
     return words
 
 
+def server_names(value: object) -> str:
+    """A name that TLS clients ask for, or `*.` before one for all names below it."""
+    name = text(value)
+    if not _HOST.fullmatch(name.removeprefix("*.")) or name.endswith("."):
+        raise expected('a name such as "db.example" or "*.example"', name)
+    return name
+
+
 def method(value: object) -> str:
     """A request's method."""
     word = text(value)

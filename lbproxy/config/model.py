@@ -50,6 +50,8 @@ Network = Annotated[IPv4Network | IPv6Network, Kind(kinds.network)]
 Name = Annotated[str, Kind(kinds.server_name)]
 Verify = Annotated[bool | str, Kind(kinds.verify)]
 Server = Annotated[str, kinds.one_of(KEEP_ALIVE)]
+Mode = Annotated[str, kinds.one_of(("http", "tcp"))]
+ProxyVersion = Annotated[str, kinds.one_of(("v1", "v2"))]
 BalancerName = Annotated[str, kinds.one_of(("round_robin",), BALANCERS_TO_COME)]
 
 
@@ -58,7 +60,8 @@ class DownstreamTimeouts:
     """Seconds that a client gets.
 
     Attributes:
-        head: For the whole head of a request, and before it for the handshake of TLS.
+        head: For the whole head of a request, and before it for the handshake of TLS; for a PROXY
+            header, and for a ClientHello.
         body: Without a byte of the request's body.
         idle: Between requests.
     """
@@ -94,10 +97,12 @@ class Listener:
 
     Attributes:
         name: As in `[listeners.NAME]`.
-        endpoint: A Twisted server endpoint.
+        endpoint: A Twisted server endpoint; behind `haproxy:` each client has a PROXY header.
         limits: How large the head of a request may be.
         trusted: Peers whose `X-Forwarded-*` and `X-Request-Id` are believed.
         tls: `None` is plain.
+        mode: `http`, or `tcp` to pass bytes on as they are.
+        pool: Takes the clients of a listener in TCP mode that no route by SNI takes.
     """
 
     name: Text
@@ -106,11 +111,16 @@ class Listener:
     limits: HeadLimits = attrs.field(factory=HeadLimits)
     trusted: tuple[Network, ...] = ()
     tls: ListenerTLS | None = None
+    mode: Mode = "http"
+    pool: Text | None = None
 
 
 @attrs.frozen
 class Route:
     """The rule from a request to a pool or a folder; the first that matches wins.
+
+    One with `sni` is for listeners in TCP mode, and says only `listener` and `pool` besides; every
+    other one is for those in HTTP mode, and a file must give it a `path`.
 
     Attributes:
         path: A prefix that ends at a segment border.
@@ -123,9 +133,10 @@ class Route:
         expose_backend: Whether answers get `X-Served-By`.
         max_body: The largest body of a request, in bytes; `None` is no limit.
         retry_on: Statuses of 502, 503 and 504 that are tried again elsewhere.
+        sni: Only TLS clients that ask for this name, or for any name below it after `*.`.
     """
 
-    path: Annotated[str, Kind(kinds.prefix)]
+    path: Annotated[str, Kind(kinds.prefix)] = "/"
     pool: Text | None = None
     static: Text | None = None
     listener: Text | None = None
@@ -135,6 +146,7 @@ class Route:
     expose_backend: Flag = False
     max_body: Bytes | None = None
     retry_on: Annotated[frozenset[int], Kind(kinds.gateway_statuses)] = frozenset()
+    sni: Annotated[str, Kind(kinds.server_names)] | None = None
 
 
 @attrs.frozen
@@ -142,14 +154,15 @@ class Health:
     """How a pool's backends are probed.
 
     Attributes:
-        path: Asked with GET; 2xx is a pass.
+        path: Asked with GET; 2xx is a pass. `None` is `/health`, but for a pool that only
+            listeners in TCP mode use it is no question at all: to accept is to pass.
         interval: Seconds from one probe to the next.
         timeout: Seconds until a probe has failed.
         rise: Passes in a row that bring a backend up.
         fall: Failures in a row that take a backend down.
     """
 
-    path: Annotated[str, Kind(kinds.probe_path)] = "/health"
+    path: Annotated[str, Kind(kinds.probe_path)] | None = None
     interval: Seconds = 5.0
     timeout: Seconds = 1.0
     rise: Count = 2
@@ -164,7 +177,7 @@ class UpstreamTimeouts:
         connect: Until the connection stands.
         first_byte: From the request's end to the answer's head.
         read: Between two pieces of an answer.
-        stream: The same, for event streams and after an upgrade.
+        stream: Without a byte either way, in event streams, after an upgrade, and in TCP mode.
     """
 
     connect: Seconds = 2.0
@@ -262,13 +275,15 @@ class Pool:
         health: `None` turns the probes off.
         slow_start: Seconds in which a backend that came back gets its full share; 0 is at once.
         ejection: Whether failures of live traffic put a backend out for a while.
-        max_in_flight: Requests under way at each backend; each worker has an equal share.
+        max_in_flight: Requests under way at each backend, or sessions in TCP mode; each worker has
+            an equal share.
         queue: Where more than that wait.
         tls: Whether its backends speak TLS.
         verify: Whether they must show a certificate that the system trusts, or one of the
             authorities in a PEM file.
         sni: The name of that certificate, which is also asked for; by default the host of each
             backend's address.
+        send_proxy: The version of the PROXY header that begins each session, if one is wanted.
     """
 
     name: Text
@@ -291,6 +306,8 @@ class Pool:
             return None
         verify = self.verify if backend.verify is None else backend.verify
         return UpstreamTLS(verify, backend.sni or self.sni or backend.host)
+
+    send_proxy: ProxyVersion | None = None
 
 
 @attrs.frozen
@@ -329,12 +346,20 @@ class Config:
     """
 
     listeners: Annotated[tuple[Listener, ...], Named(Listener)]
-    routes: tuple[Route, ...]
+    routes: tuple[Route, ...] = ()
     pools: Annotated[tuple[Pool, ...], Named(Pool)] = ()
     stop: Stop = Stop()
     access_log: Annotated[str | None, Switched(Text)] = "-"
     workers: Annotated[int, Kind(kinds.workers)] = 1
     admin: Annotated[Admin | None, Switched(Admin)] = Admin()
+
+    @property
+    def stream_pools(self) -> frozenset[str]:
+        """The pools that only listeners in TCP mode use."""
+        requests = {route.pool for route in self.routes if route.sni is None}
+        sessions = {route.pool for route in self.routes if route.sni is not None}
+        sessions |= {listener.pool for listener in self.listeners}
+        return frozenset(name for name in sessions - requests if name is not None)
 
 
 def default_config() -> Config:

@@ -98,7 +98,7 @@ class Router:
     """The routes of a config."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._rules = [_Rule.of(route) for route in routes]
+        self._rules = [_Rule.of(route) for route in routes if route.sni is None]
 
     def route(self, listener: str, host: bytes, path: bytes, head: RequestHead) -> Route:
         """The first route that matches.
@@ -119,6 +119,34 @@ class Router:
             ):
                 return rule.route
         raise NoRoute("No route matches this request.")
+
+
+class NameRouter:
+    """The routes by SNI of one listener in TCP mode: from a name to a pool."""
+
+    def __init__(self, routes: Iterable[Route], listener: str) -> None:
+        """Take those routes that are for this listener."""
+        self._pools = [
+            (route.sni.lower(), route.pool)
+            for route in routes
+            if route.sni is not None and route.listener in (None, listener)
+        ]
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._pools)
+
+    def pool(self, name: str | None) -> str | None:
+        """The pool of the first route that matches, or `None`.
+
+        Args:
+            name: In lower case, without a dot at its end; `None` matches no route.
+        """
+        if name is not None:
+            for sni, pool in self._pools:
+                if sni == name or (sni.startswith("*.") and name.endswith(sni[1:])):
+                    return pool
+        return None
 
 
 def behind_prefix(prefix: str, path: bytes) -> bytes:

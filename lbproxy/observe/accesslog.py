@@ -10,6 +10,7 @@ from functools import lru_cache
 from io import FileIO
 from json.encoder import encode_basestring_ascii
 from stat import S_ISFIFO
+from typing import Protocol
 
 from twisted.application.service import Service
 from twisted.logger import Logger
@@ -168,6 +169,13 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.6f}" if seconds else "0"
 
 
+class Line(Protocol):
+    """A record of something that has ended."""
+
+    def line(self, ended: float) -> str:
+        """The record as a line of JSON."""
+
+
 class AccessLog(Service):
     """Writes records to a file or to standard output, in batches.
 
@@ -228,8 +236,8 @@ class AccessLog(Service):
             # More could end up within the lines of another process (`pipe(7)`).
             self._at_once = select.PIPE_BUF
 
-    def write(self, record: Record, ended: float) -> None:
-        """Take a record whose exchange has ended."""
+    def write(self, record: Line, ended: float) -> None:
+        """Take a record of what has ended."""
         if self._path is None:
             return
         self._lines.append(record.line(ended))

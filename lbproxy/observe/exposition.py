@@ -48,6 +48,9 @@ def counted(counts: Counts) -> list[Family]:
     requests = list(counts.family(metrics.REQUESTS))
     by_backend = _summed((labels[:3], numbers) for labels, numbers in requests)
     failures = list(counts.family(metrics.FAILURES))
+    session = ("listener", "pool", "backend")
+    sessions = list(counts.family(metrics.SESSIONS))
+    moved = _summed((labels[:3], numbers) for labels, numbers in sessions)
     return [
         Family(
             "lbproxy_requests_total",
@@ -118,6 +121,27 @@ def counted(counts: Counts) -> list[Family]:
             "Times that live traffic put a backend out.",
             attempt,
             {labels: numbers[0] for labels, numbers in counts.family(metrics.EJECTIONS)},
+        ),
+        Family(
+            "lbproxy_sessions_total",
+            "counter",
+            "Sessions of TCP mode that have ended, by why.",
+            (*session, "reason"),
+            _first(dict(sessions)),
+        ),
+        Family(
+            "lbproxy_session_bytes_in_total",
+            "counter",
+            "Bytes that clients sent in sessions.",
+            session,
+            {labels: numbers[1] for labels, numbers in moved.items()},
+        ),
+        Family(
+            "lbproxy_session_bytes_out_total",
+            "counter",
+            "Bytes that backends sent in sessions.",
+            session,
+            {labels: numbers[2] for labels, numbers in moved.items()},
         ),
     ]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import attrs
 
-from lbproxy.observe.accesslog import Record
+from lbproxy.observe.accesslog import Attempt, Record
+from lbproxy.observe.session import SessionRecord
 
 #: Upper bounds of a histogram's buckets, in seconds; behind them is one for all that is slower.
 BOUNDS = (
@@ -16,11 +17,12 @@ BOUNDS = (
 )
 
 #: What the numbers of each series are. A histogram is a sum, and then its buckets.
-REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS = range(5)
+REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS, SESSIONS = range(6)
 
 _HISTOGRAM = 1 + len(BOUNDS) + 1
 
-#: Before the histogram of a `REQUESTS` series: exchanges, bytes of their bodies in and out.
+#: How many there were, and their bytes in and out: all of a `SESSIONS` series, and what stands
+#: before the histogram of a `REQUESTS` series.
 TALLIES = 3
 
 _SIZES = {
@@ -29,6 +31,7 @@ _SIZES = {
     CONNECTS: _HISTOGRAM,
     FAILURES: 1,
     EJECTIONS: 1,
+    SESSIONS: TALLIES,
 }
 
 _SLOTS = TALLIES + 1
@@ -45,7 +48,8 @@ class Counts:
     `REQUESTS`: path of the route, pool, last backend, first digit of the status, reason;
     `FIRST_BYTES` and `CONNECTS`: pool, backend;
     `FAILURES`: pool, backend, outcome, decision;
-    `EJECTIONS`: pool, backend.
+    `EJECTIONS`: pool, backend;
+    `SESSIONS`: listener, pool, last backend, reason.
 
     Attributes:
         series: The numbers of each.
@@ -102,6 +106,25 @@ class Metrics:
         numbers[2] += record.bytes_out
         numbers[3] += seconds
         numbers[_SLOTS + bisect_left(BOUNDS, seconds)] += 1
+        if attempts:
+            self._try(pool, attempts)
+
+    def observe_session(self, record: SessionRecord) -> None:
+        """Take a session of TCP mode that has ended."""
+        attempts = record.attempts
+        backend = attempts[-1].backend if attempts else None
+        numbers = self._counts.of((SESSIONS, record.listener, record.pool, backend, record.reason))
+        numbers[0] += 1
+        numbers[1] += record.bytes_in
+        numbers[2] += record.bytes_out
+        self._try(record.pool, attempts)
+
+    def take(self) -> Counts:
+        """What has been counted since the last call."""
+        counts, self._counts = self._counts, Counts()
+        return counts
+
+    def _try(self, pool: str | None, attempts: list[Attempt]) -> None:
         for attempt in attempts:
             first = attempt.first_byte
             if first is not None:
@@ -111,11 +134,6 @@ class Metrics:
             if attempt.decision:
                 told = (FAILURES, pool, attempt.backend, attempt.outcome, attempt.decision)
                 self._counts.of(told)[0] += 1
-
-    def take(self) -> Counts:
-        """What has been counted since the last call."""
-        counts, self._counts = self._counts, Counts()
-        return counts
 
     def _time(self, family: int, pool: str | None, backend: str, seconds: float) -> None:
         key = (family, pool, backend)

@@ -36,6 +36,9 @@ from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.transport.connect import Dialled, connect
 from lbproxy.transport.trust import Trust
 
+#: What is asked for if the config does not say.
+DEFAULT_PATH = "/health"
+
 #: Probes a backend. Cancelling gives up; else it never fails.
 Check = Callable[[Backend, Health], Deferred[ProbeOutcome]]
 
@@ -118,8 +121,11 @@ def http_check(reactor: Any, trusts: Mapping[str, Trust] | None = None) -> Check
         began = clock.seconds()
         unix = backend.address.startswith("unix:")
         trust = fresh.get(backend.name)
-        authority = backend.sni or ("localhost" if unix else backend.address)
-        url = f"{'http' if trust is None else 'https'}://{authority}{health.path}"
+        authority = "localhost" if unix else backend.address
+        if trust is not None and trust.name not in ("", backend.host):
+            authority = trust.name  # Who is asked for by this name is also called by it.
+        path = health.path or DEFAULT_PATH
+        url = f"{'http' if trust is None else 'https'}://{authority}{path}"
         endpoint = _AddressOf(reactor, backend.address, health.timeout, trust)
         agent = Agent.usingEndpointFactory(reactor, endpoint, pool=connections)
         try:
@@ -141,6 +147,42 @@ def http_check(reactor: Any, trusts: Mapping[str, Trust] | None = None) -> Check
         now = clock.seconds()
         passed = 200 <= response.code < 300
         return ProbeOutcome(passed, now - began, f"answered {response.code}", True, now)
+
+    return lambda backend, health: Deferred.fromCoroutine(ask(backend, health))
+
+
+class _Knock(Dialled):
+    """A connection that says what it has to, and closes."""
+
+    def __init__(self, words: bytes) -> None:
+        self._words = words
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        if self._words:
+            transport.write(self._words)
+        transport.loseConnection()
+        super().connectionMade()
+
+
+def tcp_check(reactor: Any, words: bytes = b"") -> Check:
+    """A probe that only connects.
+
+    Args:
+        reactor: Network and time.
+        words: Sent before the connection closes: what the backend awaits from every client.
+    """
+    clock = IReactorTime(reactor)
+
+    async def ask(backend: Backend, health: Health) -> ProbeOutcome:
+        began = clock.seconds()
+        try:
+            await connect(reactor, backend.address, lambda: _Knock(words), health.timeout)
+        except ConnectFailed as error:
+            now = clock.seconds()
+            return ProbeOutcome(False, now - began, error.detail, False, now)
+        now = clock.seconds()
+        return ProbeOutcome(True, now - began, "accepted", True, now)
 
     return lambda backend, health: Deferred.fromCoroutine(ask(backend, health))
 

@@ -36,6 +36,7 @@ from lbproxy.http1.message import (
 from lbproxy.http1.parser import RequestParser
 from lbproxy.observe.accesslog import Record, caller
 from lbproxy.proxy.site import Site
+from lbproxy.transport.connection import JOINED
 from lbproxy.transport.timer import NEVER
 from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
 
@@ -143,6 +144,7 @@ class Downstream(protocol.Protocol):
         self._persist = True
         self._chunked = False
         self._clogged = False
+        self._behind = 0
         self._held = False
         self._advancing = False
         self._out: list[bytes] = []
@@ -192,6 +194,7 @@ class Downstream(protocol.Protocol):
     def pauseProducing(self) -> None:
         """The transport's queue to the client is full."""
         self._clogged = True
+        self._behind = self._waiting
         self.deadline = self._clock.seconds() + self._timeouts.idle
         if self._answerer is not None:
             self._answerer.pause_answer()
@@ -271,6 +274,23 @@ class Downstream(protocol.Protocol):
             begin += b"Connection: keep-alive\r\n"
         self._out.append(begin + b"\r\n")
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether `answer_file` may be used."""
+        return hasattr(self.transport, "send_file")
+
+    def answer_file(self, file: int, offset: int, length: int) -> None:
+        """Send a part of a file as a piece of the answer's body, behind what has been given.
+
+        Args:
+            file: Open until the client is not `clogged` any more, or the answer is abandoned.
+            offset: Of the first byte.
+            length: In bytes; a file that turns out to be shorter ends the connection.
+        """
+        self.record.bytes_out += length
+        out, self._out = self._out, []
+        self._socket.send_file(file, offset, length, b"".join(out))
+
     def answer_data(self, data: bytes) -> None:
         """Give a piece of the answer's body; it is sent at the next `flush`."""
         self.record.bytes_out += len(data)
@@ -293,7 +313,12 @@ class Downstream(protocol.Protocol):
         out = self._out
         if out:
             self._out = []
-            self._socket.write(out[0] if len(out) == 1 else b"".join(out))
+            if len(out) == 1:
+                self._socket.write(out[0])
+            elif len(out[1]) < JOINED:
+                self._socket.write(b"".join(out))
+            else:
+                self._socket.writeSequence(out)
 
     def cut(self, error: ProxyError) -> None:
         """Close, so that the client can see that the answer is not whole."""
@@ -363,8 +388,10 @@ class Downstream(protocol.Protocol):
 
     def expired(self, now: float) -> None:
         """The client was awaited for too long."""
-        if self._life is LINGERING or self._clogged:
+        if self._life is LINGERING:
             self.abort()
+        elif self._life is CLOSED or self._clogged:
+            self._judge_taking(now)
         elif self._answerer is None:
             if self._parser.mid_message:
                 limit = self._timeouts.head
@@ -470,6 +497,20 @@ class Downstream(protocol.Protocol):
         if self._answerer is not None:
             self._answerer.request_end(end.trailers)
 
+    @property
+    def _waiting(self) -> int:
+        """Bytes that wait for the client to take them, where the transport tells."""
+        waiting: int = getattr(self.transport, "queued", 0)
+        return waiting
+
+    def _judge_taking(self, now: float) -> None:
+        """Go on while the client takes what waits for it, however slowly."""
+        if self._waiting < self._behind:
+            self._behind = self._waiting
+            self.deadline = now + self._timeouts.idle
+        else:
+            self.abort()
+
     def _judge_body(self, now: float) -> None:
         """Go on, or give up a body that makes no progress or too little."""
         if self._held:  # We are the ones who do not read.
@@ -550,4 +591,6 @@ class Downstream(protocol.Protocol):
                 transport.resumeProducing()
             return
         self._life = CLOSED
+        self._behind = self._waiting
+        self.deadline = self._clock.seconds() + self._timeouts.idle
         transport.loseConnection()

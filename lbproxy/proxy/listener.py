@@ -10,7 +10,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Port
 from twisted.internet.unix import Port as UNIXPort
@@ -21,8 +21,10 @@ from lbproxy.config.model import Listener, ListenerTLS
 from lbproxy.errors import ConfigError, PlainHTTP
 from lbproxy.http1.cache import HeadCache
 from lbproxy.http1.message import RequestHead
+from lbproxy.proxy.announced import Announced
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
+from lbproxy.proxy.stream import Session
 from lbproxy.transport.accept import Acceptor
 from lbproxy.transport.certificates import BadCertificate, ServerSettings
 from lbproxy.transport.connection import Connection
@@ -31,11 +33,15 @@ from lbproxy.transport.identities import Identities
 from lbproxy.transport.listen import Inherited, cannot_listen, inherited
 
 #: Seconds from one look at the files of the certificates to the next.
-WATCH = 5.0
+WATCH = 2.0
+
+#: Before an endpoint: each client has a PROXY header. Twisted knows that kind of endpoint too, but
+#: drops a header of version 2 that comes in two reads.
+ANNOUNCED = "haproxy:"
 
 
-class DownstreamFactory(Factory):
-    """Makes a `Downstream` for each client."""
+class ClientFactory(Factory):
+    """Makes what speaks with each client of a listener."""
 
     noisy = False
 
@@ -44,25 +50,21 @@ class DownstreamFactory(Factory):
         self._listener = listener
         self._heads: HeadCache[RequestHead] = HeadCache()
 
-    def build(self) -> Downstream:
-        """What speaks with one client."""
-        return Downstream(self._site, self._listener, self._heads)
+        self.build: Callable[[], Protocol] = self._session if listener.mode == "tcp" else self._http
+        if listener.endpoint.startswith(ANNOUNCED):
+            self._inner, self.build = self.build, self._announced
 
-    def buildProtocol(self, addr: IAddress | None) -> Downstream:
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
         return self.build()
 
+    def _http(self) -> Downstream:
+        return Downstream(self._site, self._listener, self._heads)
 
-class _Around:
-    """A protocol that stands between a transport and a `Downstream`, as in `haproxy:`.
+    def _session(self) -> Session:
+        return Session(self._site, self._listener)
 
-    Twisted's wrappers pass on whatever they are asked for to the transport. Here a transport sees
-    of them only what it calls, and not its own methods again.
-    """
-
-    def __init__(self, protocol: Any) -> None:
-        self.makeConnection = protocol.makeConnection
-        self.dataReceived = protocol.dataReceived
-        self.connectionLost = protocol.connectionLost
+    def _announced(self) -> Announced:
+        return Announced(self._site, self._listener, self._inner())
 
 
 class ListenerService(Service):
@@ -109,11 +111,12 @@ class ListenerService(Service):
             ConfigError: If that is not possible, with the address, who holds it, and the knob.
         """
         super().privilegedStartService()
-        description = self._config.endpoint
-        endpoints = [inherited(each, description) for each in self._descriptors]
+        description = self._config.endpoint.removeprefix(ANNOUNCED)
+        factory = ClientFactory(self._site, self._config)
+        endpoints = [inherited(each) for each in self._descriptors]
         failures: list[Failure] = []
         for endpoint in endpoints or [serverFromString(self._reactor, description)]:
-            listening = endpoint.listen(DownstreamFactory(self._site, self._config))
+            listening = endpoint.listen(factory)
             listening.addCallbacks(self._bound, failures.append)
         for failure in failures:
             knob = f"listeners.{self._config.name}.endpoint"
@@ -146,8 +149,10 @@ class ListenerService(Service):
         name = getattr(host, "host", None)
         if name is None:
             return self._config.endpoint
-        scheme = "http" if self._config.tls is None else "https"
-        return f"{scheme}://{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}/"
+        where = f"{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}"
+        if self._config.mode == "tcp":
+            return f"tcp://{where}"
+        return f"{'http' if self._config.tls is None else 'https'}://{where}/"
 
     def stopService(self) -> Deferred[None]:
         """Refuse new clients. Fires when the port is closed."""
@@ -166,22 +171,18 @@ class ListenerService(Service):
     def _bound(self, port: Any) -> None:
         self._ports.append(port)
         factory: Any = getattr(port, "factory", None)
-        plain = isinstance(factory, DownstreamFactory)
-        if self._identities is not None and not plain:
+        own = isinstance(port, Port | UNIXPort | Inherited) and isinstance(factory, ClientFactory)
+        if hasattr(port, "stopReading"):
+            port.stopReading()
+        if own:
+            welcome = None if self._identities is None else self._secure(self._identities, factory)
+            self._acceptors.append(Acceptor(self._reactor, port.socket, factory.build, welcome))
+        elif self._identities is not None:
             raise ConfigError(
                 f"listeners.{self._config.name}.tls: does not go with {self._config.endpoint}"
             )
-        if isinstance(port, Inherited) and not plain:
-            build = lambda: _Around(factory.buildProtocol(None))  # noqa: E731
-            self._acceptors.append(Acceptor(self._reactor, port.socket, build))
-        elif isinstance(port, Port | UNIXPort | Inherited) and plain:
-            if not isinstance(port, Inherited):
-                port.stopReading()
-            welcome = None if self._identities is None else self._secure(self._identities, factory)
-            self._acceptors.append(Acceptor(self._reactor, port.socket, factory.build, welcome))
         elif hasattr(port, "stopReading"):
-            # A port's own way, where something stands between the socket and us, as in `haproxy:`.
-            port.stopReading()
+            # A port's own way, where something stands between the socket and us.
             self._acceptors.append(port)
 
     def _read(self, tls: ListenerTLS) -> Identities:
@@ -198,10 +199,10 @@ class ListenerService(Service):
             raise ConfigError(f"listeners.{self._config.name}.tls: {error}") from None
 
     def _secure(
-        self, identities: Identities, factory: DownstreamFactory
+        self, identities: Identities, factory: ClientFactory
     ) -> Callable[[socket.socket, Any], None]:
         def refuse_plain(skt: socket.socket, peer: Any) -> None:
-            downstream = factory.build()
+            downstream: Any = factory.build()  # Only HTTP goes with TLS.
             Connection(self._reactor, skt, peer).start(downstream)
             downstream.refuse(PlainHTTP("This port speaks TLS: ask by https."))
 

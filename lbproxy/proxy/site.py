@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,20 +16,32 @@ from lbproxy.config.model import Config, Listener
 from lbproxy.errors import ConnectRefused, MethodNotAllowed, ProxyError
 from lbproxy.forward.fields import Peer
 from lbproxy.forward.retry import ReplayMemory
-from lbproxy.forward.routing import Router, behind_prefix, split_target
+from lbproxy.forward.routing import NameRouter, Router, behind_prefix, split_target
 from lbproxy.http1.message import Fields, Values
 from lbproxy.observe.accesslog import AccessLog, Record, asked
 from lbproxy.observe.metrics import Metrics
-from lbproxy.proxy import local
+from lbproxy.observe.session import SessionRecord
+from lbproxy.proxy import local, static
 from lbproxy.proxy.exchange import Exchange
-from lbproxy.proxy.plan import Plan
-from lbproxy.proxy.static import StaticAnswer
+from lbproxy.proxy.plan import FolderPlan, Plan
 from lbproxy.proxy.upstreams import Upstreams
+from lbproxy.static.cache import FileCache
 from lbproxy.static.files import Folder
-from lbproxy.transport.timer import CoarseTimer
+from lbproxy.transport.timer import CoarseTimer, Timed
 
 if TYPE_CHECKING:
     from lbproxy.proxy.downstream import Downstream
+
+
+class Client(Timed, Protocol):
+    """A client's connection, in whatever mode."""
+
+    def drain(self) -> None:
+        """End as soon as that breaks nothing."""
+
+    def abort(self) -> None:
+        """End now."""
+
 
 #: What a request id of a trusted peer may look like.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -80,36 +92,43 @@ class Site:
         self.replay_memory = ReplayMemory()
         self.draining = False
         self._router = Router(config.routes)
+        files = FileCache()
         self._folders = {
-            route.static: Folder(route.static)
+            route.static: Folder(route.static, cache=files)
             for route in config.routes
             if route.static is not None
         }
+        self._names = {
+            listener.name: NameRouter(config.routes, listener.name)
+            for listener in config.listeners
+            if listener.mode == "tcp"
+        }
         self._upstreams = upstreams
         self._write = access_log.write
+        self._metrics = metrics
         self._observe = metrics.observe
         self._report = report
         self._chance = chance
         self._id_moment = 0
         self._id_begin = self._new_id_begin(0)
         self._id_count = chance.getrandbits(48)
-        self._downstreams: set[Downstream] = set()
+        self._clients: set[Client] = set()
         self._drained: Deferred[None] | None = None
         self._date_second = 0
         self._date = b""
 
     # What a connection tells and asks.
 
-    def joined(self, downstream: Downstream) -> None:
+    def joined(self, client: Client) -> None:
         """A client has connected."""
-        self._downstreams.add(downstream)
-        self.timer.add(downstream)
+        self._clients.add(client)
+        self.timer.add(client)
 
-    def left(self, downstream: Downstream) -> None:
+    def left(self, client: Client) -> None:
         """A client's connection has ended."""
-        self._downstreams.discard(downstream)
-        self.timer.discard(downstream)
-        if self._drained is not None and not self._downstreams:
+        self._clients.discard(client)
+        self.timer.discard(client)
+        if self._drained is not None and not self._clients:
             drained, self._drained = self._drained, None
             drained.callback(None)
 
@@ -125,6 +144,15 @@ class Site:
         if getattr(transport, "plain", True):
             return Peer(address, b"http", trusted)
         return Peer(address, b"https", trusted, transport.client_subject(), transport.cipher())
+
+    def goes_by_name(self, listener: Listener) -> bool:
+        """Whether a TCP listener has routes by SNI."""
+        return bool(self._names[listener.name])
+
+    def pool_of(self, listener: Listener, server_name: str | None) -> Upstreams | None:
+        """Who takes a client of a TCP listener, by the name that it asks for, if anyone."""
+        name = self._names[listener.name].pool(server_name) or listener.pool
+        return None if name is None else self._upstreams[name]
 
     def request_id(self, peer: Peer, values: Values, now: float) -> str:
         """What a trusted peer calls the request, else a new UUID (version 7, RFC 9562)."""
@@ -152,6 +180,11 @@ class Site:
         self._write(record, ended)
         self._observe(record, ended)
 
+    def log_session(self, record: SessionRecord, ended: float) -> None:
+        """A session of TCP mode has ended."""
+        self._write(record, ended)
+        self._metrics.observe_session(record)
+
     def local_answer(
         self, downstream: Downstream, status: int, fields: Fields, body: bytes
     ) -> None:
@@ -161,7 +194,7 @@ class Site:
 
     def open(self, downstream: Downstream, now: float) -> None:
         """A request's head has been read: decide who answers it, or do as was decided before."""
-        plan: Plan | None = downstream.head.memo
+        plan: Plan | FolderPlan | None = downstream.head.memo
         if plan is None:
             try:
                 plan = self._open(downstream)
@@ -171,6 +204,9 @@ class Site:
                 return
         downstream.record.asked = plan.asked
         downstream.record.route = plan.route.path
+        if isinstance(plan, FolderPlan):
+            self._answer_from_folder(downstream, plan, now)
+            return
         downstream.record.pool = plan.route.pool
         exchange = Exchange(self, downstream, plan)
         downstream.begin_answerer(exchange)
@@ -181,23 +217,23 @@ class Site:
     @property
     def clients(self) -> int:
         """Open connections."""
-        return len(self._downstreams)
+        return len(self._clients)
 
     def drain(self) -> Deferred[None]:
         """Finish what runs. Fires when the last connection has ended."""
         self.draining = True
         self._drained = drained = Deferred[None]()
-        for downstream in list(self._downstreams):
-            downstream.drain()
-        if not self._downstreams:
+        for client in list(self._clients):
+            client.drain()
+        if not self._clients:
             self._drained = None
             drained.callback(None)
         return drained
 
     def abort(self) -> None:
         """End all connections now."""
-        for downstream in list(self._downstreams):
-            downstream.abort()
+        for client in list(self._clients):
+            client.abort()
 
     # The rest is ours.
 
@@ -209,8 +245,16 @@ class Site:
             f"-7{drawn >> 14:03x}-{0x8000 | drawn & 0x3FFF:04x}-"
         )
 
-    def _open(self, downstream: Downstream) -> Plan | None:
-        """Answer a request here, or plan how it is forwarded."""
+    def _answer_from_folder(self, downstream: Downstream, plan: FolderPlan, now: float) -> None:
+        try:
+            answer = plan.answer()
+        except ProxyError as error:
+            downstream.fail(error)
+            return
+        static.answer(self.clock, downstream, answer, self.http_date(now), now)
+
+    def _open(self, downstream: Downstream) -> Plan | FolderPlan | None:
+        """Answer a request here, or plan how that is done elsewhere."""
         head, record = downstream.head, downstream.record
         if head.method == b"CONNECT":
             raise ConnectRefused("This is a gateway: it opens no tunnels.")
@@ -233,12 +277,11 @@ class Site:
         route = self._router.route(downstream.listener_name, host, path, head)
         record.route = route.path
         if route.static is not None:
-            folder = self._folders[route.static]
-            answer = folder.answer(head.method, behind_prefix(route.path, path), head.values)
-            static = StaticAnswer(self.clock, downstream, answer)
-            downstream.begin_answerer(static)
-            static.start(self.http_date(self.clock.seconds()))
-            return None
+            below = behind_prefix(route.path, path)
+            head.memo = found = FolderPlan(
+                route, self._folders[route.static], head, below, record.asked
+            )
+            return found
         assert route.pool is not None
         plan = Plan(
             route,

@@ -268,8 +268,9 @@ class Upstream(Dialled):
             self._socket.resumeProducing()
 
     def close(self) -> None:
-        """Close in order, what was written first."""
+        """Close in order, what was written first; a backend that does not take it is given up."""
         self._awaiting = None
+        self.deadline = self._clock.seconds() + self._timeouts.read
         if self._state is IDLE:
             self._keeper.forget(self)
         self._state = CLOSED
@@ -286,7 +287,9 @@ class Upstream(Dialled):
         """The backend kept silent for too long."""
         self.deadline = NEVER
         awaiting = self._awaiting
-        if self._state is WAITING:
+        if self._state is CLOSED:
+            self._drop()
+        elif self._state is WAITING:
             self._awaiting = None
             self._drop()
             if self._head is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.balance.pool import Backend, Pool
@@ -15,6 +16,7 @@ from lbproxy.forward.budget import RetryBudget
 from lbproxy.proxy.idle import Connections
 from lbproxy.proxy.queue import WaitingRoom
 from lbproxy.transport.certificates import BadCertificate, client_context
+from lbproxy.transport.connect import Dialled, connect
 from lbproxy.transport.timer import CoarseTimer
 from lbproxy.transport.trust import Trust
 
@@ -38,6 +40,9 @@ def trusts_of(config: model.Pool) -> dict[str, Trust]:
                 raise ConfigError(f"pools.{config.name}.verify: {error}") from None
         trusts[backend.name] = Trust(contexts[tls.verify], tls.name)
     return trusts
+
+
+P = TypeVar("P", bound=Dialled)
 
 
 class Upstreams:
@@ -71,6 +76,8 @@ class Upstreams:
         trusts = trusts or {}
         self.pool = pool
         pool.on_turn = self._turned
+        self._reactor = reactor
+        self._trusts = trusts
         self._clock = IReactorTime(reactor)
         self.waiting = WaitingRoom(self._clock, timer, config.name, config.queue)
         self.budget = RetryBudget(config.retry.budget, workers)
@@ -80,6 +87,12 @@ class Upstreams:
             )
             for backend in pool.backends
         }
+
+    def dial(self, backend: Backend, build: Callable[[], P]) -> Deferred[P]:
+        """A connection to a backend that is not kept for others, or `ConnectFailed`."""
+        timeout = self.pool.config.timeouts.connect
+        trust = self._trusts.get(backend.name)
+        return connect(self._reactor, backend.config.address, build, timeout, trust)
 
     def release(self, backend: Backend) -> None:
         """An exchange is done with a backend; the first that waits may have its place."""

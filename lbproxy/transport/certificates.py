@@ -123,7 +123,6 @@ def read_authorities(file: str) -> None:
     Raises:
         BadCertificate: If it has none, or cannot be read.
     """
-    _read(file)
     _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), file)
 
 
@@ -248,6 +247,7 @@ def _load_chain(context: ssl.SSLContext, file: str) -> None:
 
 
 def _load_authorities(context: ssl.SSLContext, file: str) -> None:
+    _read(file)
     try:
         context.load_verify_locations(file)
     except ssl.SSLError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, TimeoutError, UserError
 from twisted.internet.interfaces import (
     IAddress,
@@ -27,6 +27,7 @@ from lbproxy.errors import ConnectFailed, HandshakeFailed
 from lbproxy.transport.certificates import in_words
 from lbproxy.transport.connection import Connection
 from lbproxy.transport.handshake import Handshake
+from lbproxy.transport.names import LookUp
 from lbproxy.transport.tls import SecureConnection
 from lbproxy.transport.trust import Trust
 
@@ -234,7 +235,7 @@ def connect(
     if watches and isIPv6Address(host):
         return _dial(reactor, socket.AF_INET6, (host, int(port)), build, timeout, tls)
     if watches:
-        return _by_name(reactor, host, int(port), build, timeout, tls)
+        return Deferred.fromCoroutine(_by_name(reactor, host, int(port), build, timeout, tls))
     IReactorTCP(reactor).connectTCP(host, int(port), dial, timeout=timeout)
     return dial.connected
 
@@ -255,29 +256,29 @@ def _dial(
         return failed
 
 
-def _by_name(
+async def _by_name(
     reactor: Any,
     host: str,
     port: int,
     build: Callable[[], P],
     timeout: float,
     tls: Trust | None,
-) -> Deferred[P]:
-    """Look the name up first, in the same time."""
-    began = reactor.seconds()
+) -> P:
+    """Look the name up, and try its addresses one after the other, all in the same time.
 
-    def resolved(address: str) -> Deferred[P]:
-        left = max(timeout - (reactor.seconds() - began), 0.0)
-        return _dial(reactor, socket.AF_INET, (address, port), build, left, tls)
-
-    def unknown(failure: Failure) -> Failure:
-        if failure.check(ConnectFailed, CancelledError):
-            return failure
-        return Failure(ConnectFailed(f"{host}: {failure.getErrorMessage()}"))
-
-    found: Deferred[Any] = reactor.resolve(host, (timeout,))
-    return found.addCallback(resolved).addErrback(unknown)
+    Each gets its share of what is left.
+    """
+    until = reactor.seconds() + timeout
+    addresses = await LookUp(reactor, host, port, timeout).found
+    while True:
+        family, where = addresses.pop(0)
+        share = max(until - reactor.seconds(), 0.0) / (len(addresses) + 1)
+        try:
+            return await _dial(reactor, family, where, build, share, tls)
+        except ConnectFailed:
+            if not addresses:
+                raise
 
 
 def _too_late(timeout: float) -> str:
-    return f"no connection within {timeout} s"
+    return f"no connection within {round(timeout, 3)} s"

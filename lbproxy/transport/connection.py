@@ -13,7 +13,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +33,10 @@ from zope.interface import implementer
 #: Bytes that are read at a time, and that may be queued before the protocol is told to pause.
 READ_SIZE = 65536
 HIGH_WATER = 65536
+
+#: Bytes from which on the kernel takes several pieces sooner than they are copied into one
+#: (64 KiB and a head: 15 us against 18).
+JOINED = 16384
 
 #: For `SO_LINGER`: a close is a reset, and what was queued in the kernel is dropped.
 _RESET = struct.pack("ii", 1, 0)
@@ -77,6 +81,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
+        "_announced",
         "_broken",
         "_closing",
         "_paused",
@@ -111,6 +116,7 @@ class Connection:
         """
         self._reactor = reactor
         self._peer = peer
+        self._announced: tuple[IAddress, IAddress] | None = None
         self.socket = skt
         self.fileno = skt.fileno
         self._send = skt.send
@@ -206,11 +212,40 @@ class Connection:
         else:
             self._enqueue(memoryview(data)[sent:] if sent else data, len(data) - sent)
 
-    def writeSequence(self, iovec: Any) -> None:
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Send several pieces as one."""
-        self.write(b"".join(iovec))
+        pieces = [*iovec]
+        if self._queue or self.outlet is not None or sum(map(len, pieces)) < JOINED:
+            self.write(b"".join(pieces))
+            return
+        if self._write_closed or self._closing or self.disconnected:
+            return
+        sent = 0
+        try:
+            sent = self.socket.sendmsg(pieces)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._broken = True
+        for piece in pieces:
+            if sent >= len(piece):
+                sent -= len(piece)
+            else:
+                self._enqueue(memoryview(piece)[sent:] if sent else piece, len(piece) - sent)
+                sent = 0
 
-    def send_file(self, file: int, offset: int, length: int) -> None:
+    def hold(self, rest: memoryview) -> None:
+        """Queue what a send of our `socket` has left, and let the producer pause at once."""
+        self._enqueue(rest, len(rest))
+        self._pause()
+
+    def wait_for(self, outlet: Any) -> None:
+        """Have `outlet.push` called when the socket is writable and nothing is queued."""
+        if not self.disconnected:
+            self.outlet = outlet
+            self._reactor.addWriter(self)
+
+    def send_file(self, file: int, offset: int, length: int, before: bytes = b"") -> None:
         """Send a part of an open file, behind what is queued, without a copy of it in memory.
 
         Args:
@@ -218,12 +253,16 @@ class Connection:
                 more or the connection is lost.
             offset: Of the first byte.
             length: How many bytes; a file that turns out to be shorter ends the connection.
+            before: What goes out in front of it, in the same packet where it fits.
         """
         if self._write_closed or self._closing or self.disconnected:
             return
+        at_once = not self._queue and self.outlet is None
+        if before:
+            self._queue.append(before)
         self._queue.append(FileSpan(file, offset, length))
-        self.queued += length
-        if len(self._queue) == 1 and self.outlet is None:
+        self.queued += len(before) + length
+        if at_once:
             self._broken = self._flush() is not None  # Is met again when the socket is writable.
         if self._queue:
             self._reactor.addWriter(self)
@@ -315,12 +354,20 @@ class Connection:
     # Who is there.
 
     def getPeer(self) -> IAddress:
-        """The address at the other end."""
+        """The address at the other end, or the one that was announced."""
+        if self._announced is not None:
+            return self._announced[0]
         return _address(self.socket.family, self._peer)
 
     def getHost(self) -> IAddress:
-        """The address at our end."""
+        """The address at our end, or the one that was announced."""
+        if self._announced is not None:
+            return self._announced[1]
         return _address(self.socket.family, self.socket.getsockname())
+
+    def announce(self, peer: IAddress, host: IAddress) -> None:
+        """Say between whom this connection really is, as a proxy before us knows it."""
+        self._announced = (peer, host)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Whether small writes go out at once; a Unix socket has no such choice."""
@@ -367,7 +414,10 @@ class Connection:
                     if len(queue) > 1:
                         first = self._joined()
                     size = len(first)
-                    sent = self._send(first)
+                    if len(queue) > 1:  # A file is next, and fills the packet up.
+                        sent = self.socket.send(first, socket.MSG_MORE)
+                    else:
+                        sent = self._send(first)
                     if sent < size:
                         queue[0] = memoryview(first)[sent:]
             except BlockingIOError:

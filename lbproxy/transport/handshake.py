@@ -151,7 +151,12 @@ class Doorway:
 
     def enter(self, skt: ssl.SSLSocket, peer: Any) -> None:
         """Its handshake is done."""
-        SecureConnection(self._reactor, skt, peer).start(self._build())
+        connection = SecureConnection(self._reactor, skt, peer)
+        try:
+            connection.start(self._build())
+        except Exception:
+            self.log.failure("cannot serve a client")
+            connection.abortConnection()
 
     def failed(self, detail: str, peer: Any) -> float:
         """Its handshake failed; until when it may look at why.
@@ -215,7 +220,8 @@ class _Guest:
         if self._handshake is not None:
             self._handshake.cancel()
         self._leave()
-        self._socket.close()
+        # An event of this turn may still name the descriptor: nobody else may have it before.
+        self._reactor.callLater(0, self._socket.close)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw the connection's end first."""

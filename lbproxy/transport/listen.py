@@ -14,7 +14,6 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
-from twisted.protocols.haproxy import proxyEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -145,15 +144,13 @@ class _InheritedEndpoint:
         return succeed(Inherited(self.descriptor, protocolFactory))
 
 
-def inherited(descriptor: int, description: str) -> Any:
+def inherited(descriptor: int) -> Any:
     """An endpoint that listens on a socket which another process has bound.
 
     Args:
         descriptor: The socket, which becomes the endpoint's.
-        description: What it was bound as: with `haproxy:` the PROXY protocol is spoken on it.
     """
-    endpoint = _InheritedEndpoint(descriptor)
-    return proxyEndpoint(endpoint) if description.startswith("haproxy:") else endpoint
+    return _InheritedEndpoint(descriptor)
 
 
 def cannot_listen(knob: str, endpoint: str, failure: Failure) -> str:

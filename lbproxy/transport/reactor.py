@@ -84,7 +84,10 @@ class LeanReactor(EPollReactor):
                 why = sys.exc_info()[1]
                 self.log.failure("a descriptor failed, and is closed")
             if why:
-                base._disconnectSelectable(selectable, why, event == _READ)
+                try:
+                    base._disconnectSelectable(selectable, why, event == _READ)
+                except Exception:
+                    self.log.failure("a descriptor failed when it was closed")
 
     doIteration = doPoll
 

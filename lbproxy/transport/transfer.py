@@ -1,8 +1,8 @@
 """Bodies of known length, moved past the protocols of both sides.
 
 What is only to be counted need not become a `bytes` object, an event of a parser and five calls. A
-`Transfer` takes over the reading of a connection (`Connection.intake`), and gives the kernel's bytes
-back to the kernel from one buffer that all transfers of a process share.
+`Transfer` takes over the reading of a connection (`Connection.intake`), and gives the kernel's
+bytes back to the kernel from one buffer that all transfers of a process share.
 """
 
 from __future__ import annotations

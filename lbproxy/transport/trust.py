@@ -11,6 +11,9 @@ class Trust:
 
     A session of an earlier connection spares the next one most of its handshake, and with it the
     look at the certificate.
+
+    Attributes:
+        name: The name or address that the certificate is for; a name is also asked for (SNI).
     """
 
     def __init__(self, context: ssl.SSLContext, name: str, resumes: bool = True) -> None:
@@ -18,18 +21,18 @@ class Trust:
 
         Args:
             context: As `client_context` makes it; backends may share it.
-            name: The name or address that the certificate is for; a name is also asked for (SNI).
+            name: As the attribute; empty for none.
             resumes: Whether earlier sessions are gone on with.
         """
         self._resumes = resumes
         self._context = context
-        self._name = name
+        self.name = name
         self._newest: ssl.SSLSocket | None = None
         self._session: ssl.SSLSession | None = None
 
     def afresh(self) -> Trust:
         """The same without sessions: each connection looks at the certificate."""
-        return Trust(self._context, self._name, resumes=False)
+        return Trust(self._context, self.name, resumes=False)
 
     def wrap(self, skt: socket.socket) -> ssl.SSLSocket:
         """A connected socket under TLS, its handshake to be done."""
@@ -37,7 +40,7 @@ class Trust:
             skt,
             do_handshake_on_connect=False,
             suppress_ragged_eofs=False,
-            server_hostname=self._name or None,
+            server_hostname=self.name or None,
             session=self._last_session(),
         )
 

@@ -52,6 +52,7 @@ def _begin_log() -> None:
     os.set_blocking(STDERR, False)
     levels = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
     levels.setLogLevelForNamespace("lbproxy", LogLevel.info)
+    levels.setLogLevelForNamespace("lbproxy.transport.reactor", LogLevel.warn)
     observer = FilteringLogObserver(_log, [levels])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
 

@@ -134,8 +134,8 @@ MISTAKES = (
     (LISTENER, "trusted = ['x']", "listeners.web.trusted[0]", "expected an address or a network: "),
     (LISTENER, "trusted = ['10.0.0.1/8']", "listeners.web.trusted[0]", "10.0.0.1/8 has host bits"),
     (LISTENER, "tls = {}", "listeners.web.tls.certificates", "is missing"),
-    (LISTENER, "mode = 'tcp'", "listeners.web.mode", LATER),
-    (LISTENER, "pool = 'api'", "listeners.web.pool", LATER),
+    (LISTENER, "mode = 'udp'", "listeners.web.mode", "expected http or tcp, found"),
+    (LISTENER, "pool = 'api'", "listeners.web.pool", 'mode = "tcp"'),
     (LISTENER, "name = 'x'", "listeners.web.name", "unknown key; known are endpoint, limits"),
     (ROUTE, "static = '.'", "routes[0].static", "a route has pool or static, not both"),
     (
@@ -248,8 +248,9 @@ REPLACED = (
     ("tcp:3000", "tpc:80", "listeners.web.endpoint", "did you mean tcp?"),
     ("tcp:3000", "3000", "listeners.web.endpoint", "expected an endpoint such as"),
     ("tcp:3000", "unix:", "listeners.web.endpoint", "expected an endpoint such as"),
-    ("tcp:3000", "ssl:443", "listeners.web.endpoint", f"ssl: {LATER}"),
-    ("tcp:3000", "haproxy:tls:443", "listeners.web.endpoint", f"tls: {LATER}"),
+    ("tcp:3000", "ssl:443", "listeners.web.endpoint", "a tcp: endpoint, and tls = { ... }"),
+    ("tcp:3000", "haproxy:haproxy:tcp:1", "listeners.web.endpoint", "haproxy: stands before an"),
+    ("tcp:3000", "haproxy:tls:443", "listeners.web.endpoint", "a tcp: endpoint, and tls = { ... }"),
     ('"/"', '"api"', "routes[0].path", 'expected a path that begins with "/", found "api"'),
     ('"/"', '"/a%20b"', "routes[0].path", "a path is compared decoded"),
     ('"/"', '"/a?b"', "routes[0].path", "a path is compared decoded"),
@@ -409,6 +410,27 @@ backends = [
         self.assertIsNone(config.access_log)
         self.assertIsNone(config.pools[0].health)
 
+    def test_tcp(self) -> None:
+        """TCP mode needs no routes, or some by SNI; its pools are those that HTTP has not."""
+        config = self.load(TCP_BASE)
+        self.assertEqual((config.listeners[0].mode, config.listeners[0].pool), ("tcp", "db"))
+        self.assertEqual((config.routes[0].sni, config.routes[0].pool), ("db.example", "named"))
+        self.assertEqual(config.pools[0].send_proxy, "v2")
+        self.assertEqual(config.stream_pools, {"db", "named"})
+        routes = TCP_BASE[TCP_BASE.index("[[routes]]") : TCP_BASE.index("[pools.db]")]
+        self.assertEqual(self.load(TCP_BASE.replace(routes, "")).routes, ())
+        both = TCP_BASE.replace('send_proxy = "v2"\n', "") + (
+            "[listeners.web]\nendpoint = 'tcp:80'\n[[routes]]\npath = '/'\npool = 'db'\n"
+        )
+        self.assertEqual(self.load(both).stream_pools, {"named"})
+
+    def test_names_reached(self) -> None:
+        """A name behind one that is not its own, or behind those below another, is reached."""
+        for first, later in (("a.x", "b.x"), ("*.a.x", "a.x"), ("*.a.x", "*.x"), ("a.x", "*.x")):
+            route = f"[[routes]]\nsni = '{later}'\npool = 'db'\n[pools.db]"
+            text = TCP_BASE.replace("[pools.db]", route).replace('listener = "db"\n', "")
+            self.load(text.replace("db.example", first))
+
     def test_reachable(self) -> None:
         """A route that some request still reaches is accepted."""
         for earlier in ("/apis", "/api/v1"):
@@ -448,8 +470,93 @@ backends = [
             wanted = {
                 field.name for field in attrs.fields(cls) if field.default is not attrs.NOTHING
             }
-            self.assertEqual(wanted - written - {"admin", "pools", "stop"}, set())
+            self.assertEqual(wanted - written - {"admin", "pools", "routes", "stop"}, set())
 
+
+#: A whole config of TCP mode.
+TCP_BASE = """\
+[listeners.db]
+endpoint = "tcp:15432"
+mode = "tcp"
+pool = "db"
+timeouts.head = 3.0
+[[routes]]
+sni = "db.example"
+listener = "db"
+pool = "named"
+[pools.db]
+send_proxy = "v2"
+timeouts.connect = 1.0
+[[pools.db.backends]]
+name = "one"
+address = "127.0.0.1:5432"
+[pools.named]
+[[pools.named.backends]]
+name = "one"
+address = "127.0.0.1:5433"
+"""
+
+ONLY_TCP = 'and only listeners with mode = "tcp" have this pool'
+
+#: A value in `TCP_BASE`, another one in its place, and what is told of which key.
+TCP_REPLACED = (
+    (
+        'pool = "db"\n',
+        'pool = "bd"\n',
+        "listeners.db.pool",
+        "there is no pools.bd",
+    ),
+    ("timeouts.head", "timeouts.idle", "listeners.db.timeouts.idle", "its pool"),
+    ("timeouts.head", "timeouts.body", "listeners.db.timeouts.body", 'only with mode = "http"'),
+    (
+        "timeouts.head = 3.0",
+        "limits.head = 9999",
+        "listeners.db.limits",
+        'goes only with mode = "http"',
+    ),
+    ("timeouts.head = 3.0", "trusted = []", "listeners.db.trusted", 'goes only with mode = "http"'),
+    ('"db.example"', '"*"', "routes[0].sni", 'expected a name such as "db.example"'),
+    ('"db.example"', '"*.*.example"', "routes[0].sni", 'expected a name such as "db.example"'),
+    ('"db.example"', '"db.example."', "routes[0].sni", 'expected a name such as "db.example"'),
+    ('listener = "db"', 'listener = "bd"', "routes[0].listener", "there is no listeners.bd"),
+    (
+        'listener = "db"',
+        'host = "x"',
+        "routes[0].host",
+        "goes only with HTTP, and this route has sni",
+    ),
+    (
+        'listener = "db"',
+        'path = "/"',
+        "routes[0].path",
+        "goes only with HTTP, and this route has sni",
+    ),
+    ('pool = "named"', "", "routes[0].pool", "is missing"),
+    ('sni = "db.example"', 'path = "/"', "routes[0]", 'only with a listener with mode = "http"'),
+    ('"v2"', '"v3"', "pools.db.send_proxy", "expected v1 or v2"),
+    ("timeouts.connect", "timeouts.read", "pools.db.timeouts.read", ONLY_TCP),
+    ("timeouts.connect", "timeouts.first_byte", "pools.db.timeouts.first_byte", ONLY_TCP),
+    ("[pools.named]", "server = 'klein'\n[pools.named]", "pools.db.backends[0].server", ONLY_TCP),
+    (
+        "[pools.db]",
+        "[[routes]]\nsni = 'DB.example'\npool = 'db'\nlistener = 'db'\n[pools.db]",
+        "routes[1]",
+        "never reached: routes[0] takes all that matches",
+    ),
+    (
+        "[pools.db]",
+        "[listeners.web]\nendpoint = 'tcp:80'\n[[routes]]\npath = '/'\npool = 'db'\n[pools.db]",
+        "pools.db.send_proxy",
+        "goes only with TCP mode, and a route of HTTP has this pool",
+    ),
+    (
+        "[pools.db]",
+        "[listeners.web]\nendpoint = 'tcp:80'\n"
+        "[[routes]]\nlistener = 'web'\nsni = 'a'\npool = 'db'\n[pools.db]",
+        "routes[1].sni",
+        'goes only with a listener with mode = "tcp"',
+    ),
+)
 
 SECOND = 'pool = "api"\n[[routes]]\npath = "/api"'
 
@@ -472,6 +579,24 @@ class MistakeTests(LoadTestCase):
                 last = end + 1 + line.count("\n")
                 if key != "pools.api.backends":  # All of them, where the first one stands.
                     self.assertTrue(end < number <= last, told)
+
+    def test_tcp(self) -> None:
+        """A wrong value of TCP mode gives one line, which names its key."""
+        self.load(TCP_BASE)
+        for old, new, key, message in TCP_REPLACED:
+            with self.subTest(new=new):
+                self.assertIn(old, TCP_BASE)
+                told = self.mistakes(TCP_BASE.replace(old, new, 1))
+                self.assertEqual(len(told), 1, told)
+                self.assertIn(f" {key}: ", told[0])
+                self.assertIn(message, told[0])
+
+    def test_tcp_nowhere(self) -> None:
+        """A listener in TCP mode needs somewhere to go."""
+        routes = TCP_BASE[TCP_BASE.index("[[routes]]") : TCP_BASE.index("[pools.db]")]
+        told = self.mistakes(TCP_BASE.replace('pool = "db"\n', "").replace(routes, ""))
+        self.assertEqual(len(told), 1, told)
+        self.assertIn('listeners.db: a listener with mode = "tcp" needs pool', told[0])
 
     def test_replaced(self) -> None:
         """A wrong value gives one line, which names its key."""
@@ -618,6 +743,7 @@ NAMES = st.sampled_from(
         *("endpoint", "timeouts", "limits", "trusted", "path", "pool", "static", "listener"),
         *("host", "methods", "headers", "retry_on", "max_body", "backends", "address", "weight"),
         *("health", "interval", "timeout", "head", "target", "server", "queue", "x y", "drain"),
+        *("tls", "certificates", "client_ca", "client_auth", "ciphers", "verify", "sni"),
     )
 )
 DOCUMENTS = st.recursive(

@@ -12,6 +12,7 @@ from lbproxy.http1.message import Fields, RequestHead, ResponseHead, split_block
 from tests.forward.heads import request, response
 
 STRANGER = Peer(b"192.0.2.7", b"http", trusted=False)
+SECURE = Peer(b"192.0.2.7", b"https", False, subject=b"CN=alice", tls="TLSv1.3/X")
 FRIEND = Peer(b"192.0.2.7", b"http", trusted=True)
 
 
@@ -235,6 +236,22 @@ class ForwardedTests(SynchronousTestCase):
     def test_silent_friend(self) -> None:
         """A trusted peer that says nothing is told of as a stranger is."""
         self.assertEqual(sent(peer=FRIEND), sent())
+
+    def test_secure(self) -> None:
+        """Who came by TLS is told of so, and so is the subject of its certificate."""
+        kept = sent(peer=SECURE)
+        self.assertEqual(kept[b"x-forwarded-proto"], [b"https"])
+        self.assertEqual(kept[b"x-client-cert-subject"], [b"CN=alice"])
+
+    def test_subject_is_ours(self) -> None:
+        """Nobody brings the subject of a certificate along, not even a friend, nor takes ours."""
+        lines = (
+            b"X-Client-Cert-Subject: evil\r\nx_client_cert_subject: evil\r\n"
+            b"X-Client_Cert-Subject: evil\r\nConnection: x-client-cert-subject\r\n"
+        )
+        for peer in (STRANGER, FRIEND, SECURE):
+            self.assertEqual(sent(lines, peer=peer), sent(peer=peer))
+        self.assertEqual(fields.trailer_fields([(b"X-Client-Cert-Subject", b"evil")]), [])
 
     def test_request_id(self) -> None:
         """There is one request id, and it is the one that we decided on."""

@@ -422,6 +422,8 @@ address = "127.0.0.1:{origin.port}"
         assert process.stop() == 0, process.output
     assert not path.exists()
     assert len(origin.heads) == 8
+    if "haproxy" in prefix:
+        assert {b"\r\nX-Forwarded-For: 192.0.2.7\r\n" in head for head in origin.heads} == {True}
 
 
 NOBODY = 65534

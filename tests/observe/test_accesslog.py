@@ -53,6 +53,12 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(line["seconds"]["answer"], 0.5)
         self.assertEqual(line["seconds"]["total"], 0.75)
 
+    def test_tls(self) -> None:
+        """The version and cipher of the client's connection; nothing if that is plain."""
+        self.assertNotIn("tls", json.loads(record().line(2.0)))
+        line = json.loads(record(tls="TLSv1.3/TLS_AES_128_GCM_SHA256").line(2.0))
+        self.assertEqual(line["tls"], "TLSv1.3/TLS_AES_128_GCM_SHA256")
+
     def test_hostile(self) -> None:
         """Whatever a client sends stays one line of valid JSON in ASCII."""
         target = bytes(range(256)).decode("latin-1")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.observe.accesslog import Attempt, Record, caller
-from lbproxy.observe.metrics import BOUNDS, CONNECTS, FAILURES, FIRST_BYTES, REQUESTS, Metrics
+from lbproxy.observe.metrics import (
+    BOUNDS,
+    CONNECTS,
+    FAILURES,
+    FIRST_BYTES,
+    REQUESTS,
+    SESSIONS,
+    Metrics,
+)
+from lbproxy.observe.session import SessionRecord
 
 
 def record(*attempts: Attempt, status: int = 200, reason: str = "answered") -> Record:
@@ -66,6 +75,18 @@ class MetricsTests(SynchronousTestCase):
         self.metrics.observe(record(status=0, reason="client_gone"), 100.1)
         key = (REQUESTS, "/", "api", None, 0, "client_gone")
         self.assertEqual(list(self.metrics.take().series), [key])
+
+    def test_session(self) -> None:
+        """A session is counted with its bytes, by why it ended."""
+        made = SessionRecord(100.0, "192.0.2.1", "db")
+        made.pool, made.bytes_in, made.bytes_out = "api", 3, 5
+        broken = attempt("a", outcome="connect_failed", decision="retry")
+        made.attempts = [broken, attempt("b", connected=0.002)]
+        self.metrics.observe_session(made)
+        counts = self.metrics.take()
+        self.assertEqual(counts.series[SESSIONS, "db", "api", "b", "ended"], [1, 3, 5])
+        self.assertEqual(len(list(counts.family(FAILURES))), 1)
+        self.assertEqual(sum(counts.series[CONNECTS, "api", "b"][1:]), 1)
 
     def test_take(self) -> None:
         """What was taken is not counted again."""

@@ -410,6 +410,23 @@ class StreamTests(BalancerCase):
             self.assertEqual(self.log.lines[0]["status"], 101)
             self.assert_nothing_left()
 
+    def test_tunnel_is_not_read(self) -> None:
+        """A side that does not take what the other sent before it closed is given up in time."""
+        for closing in ("client", "backend"):
+            self.start("a")
+            shake = b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+            client = self.client(b"GET / HTTP/1.1\r\n" + HOST + shake)
+            backend = self.accept()
+            backend.give(b"HTTP/1.1 101 Switching Protocols\r\n" + shake)
+            closed, other = (client, backend) if closing == "client" else (backend, client)
+            other.loseConnection = lambda: None  # type: ignore[method-assign]
+            closed.close()
+            self.pass_time(55.0)
+            self.assertTrue(other.open)
+            self.pass_time(21.0)
+            self.assertFalse(other.open)
+            self.assert_nothing_left()
+
 
 class LastResortTests(BalancerCase):
     def test_degraded(self) -> None:

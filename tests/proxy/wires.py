@@ -18,7 +18,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import model
 from lbproxy.forward.retry import PROCESS_LIMIT
-from lbproxy.observe.accesslog import AccessLog, Record
+from lbproxy.observe.accesslog import AccessLog, Line
 from lbproxy.observe.metrics import Metrics
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
@@ -34,7 +34,13 @@ class Reactor(MemoryReactorClock):
 
 
 class Wire(StringTransport):
-    """One end of a connection; the test is the other end."""
+    """One end of a connection; the test is the other end.
+
+    Attributes:
+        queued: Bytes that the other end has not taken, as the test says.
+    """
+
+    queued = 0
 
     def __init__(self, reactor: Reactor, protocol: Protocol) -> None:
         super().__init__()
@@ -82,7 +88,7 @@ class Log(AccessLog):
         super().__init__(timer, None)
         self.lines: list[dict[str, Any]] = []
 
-    def write(self, record: Record, ended: float) -> None:
+    def write(self, record: Line, ended: float) -> None:
         self.lines.append(json.loads(record.line(ended)))
 
 
@@ -131,6 +137,9 @@ class BalancerCase(SynchronousTestCase):
         )
         self.wires: list[Wire] = []
 
+    #: What an accepted connection is.
+    wire: type[Wire] = Wire
+
     def client(self, data: bytes = b"") -> Wire:
         """A client that connects, and what it sends first."""
         wire = Wire(self.reactor, Downstream(self.site, self.listener))
@@ -147,7 +156,7 @@ class BalancerCase(SynchronousTestCase):
     def accept(self) -> Wire:
         """The oldest connection that is being made stands; its backend's end."""
         factory: Any = self.reactor.tcpClients.pop(0)[2]
-        wire = Wire(self.reactor, factory.buildProtocol(None))
+        wire = self.wire(self.reactor, factory.buildProtocol(None))
         self.wires.append(wire)
         return wire
 

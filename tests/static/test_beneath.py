@@ -142,6 +142,16 @@ class OpenFileTests(FolderCase):
             self.addCleanup(os.close, file.fd)
             self.assertEqual(os.read(file.fd, 10), b"abc")
 
+    def test_links_to_a_folder(self) -> None:
+        """A link whose target ends with a slash or a dot leads to a folder, or nowhere."""
+        self.write("a.txt", b"abc")
+        self.write("a/b.txt", b"abc")
+        for number, ending in enumerate(("/", "/.", "//")):
+            self.root.joinpath(f"file{number}").symlink_to(f"a.txt{ending}")
+            self.assertEqual(self.refused(f"file{number}"), errno.ENOTDIR)
+            self.root.joinpath(f"folder{number}").symlink_to(f"a{ending}")
+            self.assertEqual(self.content(f"folder{number}", "b.txt"), b"abc")
+
     def test_loop(self) -> None:
         """Links that never end are given up, and long chains with them."""
         self.root.joinpath("a").symlink_to("b")

@@ -6,14 +6,17 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import (
-    ConnectionRefusedError,
-    DNSLookupError,
-    TimeoutError,
-    UserError,
+from twisted.internet.error import ConnectionRefusedError, TimeoutError, UserError
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IReactorTCP,
+    IReactorUNIX,
+    IResolutionReceiver,
 )
-from twisted.internet.interfaces import IReactorTCP, IReactorUNIX, IResolverSimple
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -79,22 +82,49 @@ class ConnectTests(SynchronousTestCase):
         factory.clientConnectionFailed(connector, Failure(UserError()))  # As Twisted then does.
 
 
-@implementer(IResolverSimple)
+@implementer(IHostResolution)
+class Resolution:
+    """A question that is being answered."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def cancel(self) -> None:
+        """It cannot be."""
+
+
+@implementer(IHostnameResolver)
 class Names:
     """A name service that answers when it is told to.
 
     Attributes:
-        asked: What was asked and is not answered, in order.
+        asked: Which names were asked for, and what is told of each, in order.
     """
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, Sequence[int], Deferred[str]]] = []
+        self.asked: list[tuple[str, int, IResolutionReceiver]] = []
 
-    def getHostByName(self, name: str, timeout: Sequence[int] = ()) -> Deferred[str]:
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
         """Remember the question."""
-        answer: Deferred[str] = Deferred()
-        self.asked.append((name, timeout, answer))
-        return answer
+        resolution = Resolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        self.asked.append((hostName, portNumber, resolutionReceiver))
+        return resolution
+
+    def answer(self, *hosts: str) -> None:
+        """Answer the oldest question."""
+        _, port, receiver = self.asked.pop(0)
+        for host in hosts:
+            kind = IPv6Address if ":" in host else IPv4Address
+            receiver.addressResolved(kind("TCP", host, port))
+        receiver.resolutionComplete()
 
 
 class SocketTests(TransportCase):
@@ -103,7 +133,7 @@ class SocketTests(TransportCase):
     def setUp(self) -> None:
         super().setUp()
         self.names = Names()
-        self.reactor.installResolver(self.names)
+        self.reactor.installNameResolver(self.names)
 
     def dial(self, address: str) -> Deferred[Dialled]:
         """Begin to connect."""
@@ -229,27 +259,70 @@ class SocketTests(TransportCase):
         """A name is looked up, in the time of the attempt."""
         listening = self.listening()
         dialled = self.dial(f"shop.example:{listening.getsockname()[1]}")
-        ((name, timeout, answer),) = self.names.asked
-        self.assertEqual((name, sum(timeout)), ("shop.example", 2.0))
+        self.assertEqual([asked[0] for asked in self.names.asked], ["shop.example"])
         self.reactor.advance(1.5)
-        answer.callback("127.0.0.1")
+        self.names.answer("127.0.0.1")
         self.assert_connected(dialled, listening)
+
+    def test_name_of_ipv6(self) -> None:
+        """A name may have an address of IPv6 only."""
+        listening = self.listening(socket.AF_INET6)
+        dialled = self.dial(f"shop.example:{listening.getsockname()[1]}")
+        self.names.answer("::1")
+        self.assert_connected(dialled, listening)
+
+    def test_name_of_both(self) -> None:
+        """Of several addresses those of IPv4 come first, and one that fails is not the last."""
+        for family in (socket.AF_INET, socket.AF_INET6):
+            listening = self.listening(family)
+            dialled = self.dial(f"localhost:{listening.getsockname()[1]}")
+            self.names.answer("::1", "127.0.0.1")
+            self.reactor.turn()
+            self.assert_connected(dialled, listening)
+
+    def test_name_of_nobody(self) -> None:
+        """Where all addresses refuse, the name does."""
+        with self.listening() as listening:
+            port = listening.getsockname()[1]
+        dialled = self.dial(f"shop.example:{port}")
+        self.names.answer("127.0.0.1", "127.0.0.2", "127.0.0.3")
+        self.reactor.turn(3)
+        self.assert_failed(dialled, "refused", True)
 
     def test_slow_name(self) -> None:
         """What the look-up takes is missing from the time to connect."""
         port = self.full().rpartition(":")[2]
         dialled = self.dial(f"shop.example:{port}")
         self.reactor.advance(1.5)
-        self.names.asked[0][2].callback("127.0.0.1")
+        self.names.answer("127.0.0.1")
         self.reactor.advance(0.4)
         self.assertNoResult(dialled)
         self.reactor.advance(0.2)
         self.assert_failed(dialled, "no connection within", False)
 
+    def test_silent_address(self) -> None:
+        """An address that does not answer leaves the others their share of the time."""
+        port = int(self.full().rpartition(":")[2])
+        listening = socket.create_server(("::1", port), family=socket.AF_INET6)
+        self.addCleanup(listening.close)
+        dialled = self.dial(f"shop.example:{port}")
+        self.names.answer("127.0.0.1", "::1")
+        self.reactor.advance(0.9)
+        self.assertNoResult(dialled)
+        self.reactor.advance(0.2)
+        self.assert_connected(dialled, listening)
+
+    def test_no_answer(self) -> None:
+        """A name service that does not answer is given up in time, and not listened to later."""
+        dialled = self.dial("shop.example:80")
+        self.reactor.advance(2.0)
+        self.assert_failed(dialled, "within 2.0 s", False)
+        self.names.answer("127.0.0.1")
+
     def test_unknown_name(self) -> None:
         """A name that nobody knows is named."""
         dialled = self.dial("shop.example:80")
-        self.names.asked[0][2].errback(DNSLookupError("no such name"))
+        self.names.answer()
         self.assert_failed(dialled, "shop.example: ", False)
 
     def test_cancelled_name(self) -> None:
@@ -257,8 +330,9 @@ class SocketTests(TransportCase):
         dialled = self.dial("shop.example:80")
         dialled.cancel()
         self.failureResultOf(dialled, CancelledError)
+        self.names.answer("127.0.0.1")
         dialled = self.dial(f"shop.example:{self.full().rpartition(':')[2]}")
-        self.names.asked[1][2].callback("127.0.0.1")
+        self.names.answer("127.0.0.1")
         dialled.cancel()
         self.failureResultOf(dialled, CancelledError)
         self.reactor.turn()

@@ -222,6 +222,27 @@ class WriteTests(ConnectionCase):
         self.assertEqual(self.drain(self.theirs), written + LONG[:HIGH_WATER] + b"x")
         self.assertEqual(self.protocol.told, ["pause", "resume"])
 
+    def test_pieces(self) -> None:
+        """Large pieces go out as they are, in order, wherever the kernel stops taking them."""
+        for sizes in ((100, 20_000), (20_000, 100), (0, 40_000, 0, 40_000), (300_000, 300_000)):
+            cuts = [LONG[:size] for size in sizes]
+            self.connection.writeSequence(cuts)
+            self.connection.writeSequence(iter(cuts))
+            self.assertTrue(self.drain(self.theirs) == b"".join(cuts + cuts), sizes)
+            self.assertEqual(self.connection.queued, 0)
+        self.connection.loseConnection()
+        self.connection.writeSequence([LONG, LONG])
+        self.assertEqual(self.connection.queued, 0)
+
+    def test_pieces_fail(self) -> None:
+        """What fails with several pieces is told in another turn too."""
+        self.reset()
+        for _ in range(2):
+            self.connection.writeSequence([LONG, LONG])
+        self.assertNotIn("lost", self.protocol.told)
+        self.reactor.turn()
+        self.assert_lost(ConnectionLost)
+
     def test_unregistered(self) -> None:
         """A producer that is no more is not told; one that comes later is."""
         self.connection.write(LONG)
@@ -331,6 +352,18 @@ class FileTests(ConnectionCase):
             expected += b"before!" + LONG[start:end]
         self.connection.write(b"end")
         self.assertEqual(self.drain(self.theirs), expected + b"end")
+        self.assertEqual(self.connection.queued, 0)
+
+    def test_before(self) -> None:
+        """What goes out before a file does so in the same packet, and is queued like the rest."""
+        file = self.file(LONG)
+        self.connection.send_file(file, 0, 10, b"head")
+        self.assertEqual(self.theirs.recv(100), b"head" + LONG[:10])
+        expected = b""
+        for _ in range(3):
+            self.connection.send_file(file, 0, 200_000, LONG[:50_000])
+            expected += LONG[:50_000] + LONG[:200_000]
+        self.assertTrue(self.drain(self.theirs) == expected)
         self.assertEqual(self.connection.queued, 0)
 
     def test_pressure(self) -> None:

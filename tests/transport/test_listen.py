@@ -70,10 +70,10 @@ class SocketsTests(SynchronousTestCase):
 
 
 class InheritedTests(SynchronousTestCase):
-    def endpoint(self, listening: socket.socket, description: str) -> Inherited:
+    def endpoint(self, listening: socket.socket) -> Inherited:
         """What listens on an inherited socket."""
         descriptor = os.dup(listening.fileno())
-        port = self.successResultOf(inherited(descriptor, description).listen(Factory()))
+        port = self.successResultOf(inherited(descriptor).listen(Factory()))
         assert isinstance(port, Inherited)
         self.addCleanup(port.stopListening)
         return port
@@ -81,19 +81,13 @@ class InheritedTests(SynchronousTestCase):
     def test_addresses(self) -> None:
         """It knows where it listens."""
         with socket.create_server(("127.0.0.1", 0)) as tcp:
-            host: Any = self.endpoint(tcp, TCP).getHost()
+            host: Any = self.endpoint(tcp).getHost()
             self.assertEqual((host.host, host.port), tcp.getsockname())
         path = Path(self.mktemp())
         with socket.socket(socket.AF_UNIX) as unix:
             unix.bind(str(path))
-            port = self.endpoint(unix, f"unix:{path}")
+            port = self.endpoint(unix)
             host = port.getHost()
             self.assertEqual(host.name, os.fsencode(path))
             port.stopListening()
         self.assertTrue(path.exists())
-
-    def test_proxied(self) -> None:
-        """Where the PROXY protocol is spoken there is something around the factory."""
-        with socket.create_server(("127.0.0.1", 0)) as tcp:
-            self.assertIs(type(self.endpoint(tcp, TCP).factory), Factory)
-            self.assertIsNot(type(self.endpoint(tcp, f"haproxy:{TCP}").factory), Factory)

@@ -70,6 +70,22 @@ class LeanReactorTests(SynchronousTestCase):
         self.assertEqual(end.lost, [ZeroDivisionError])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_failure_when_closed(self) -> None:
+        """So is the failure of one who hears of its end; the others have their turn."""
+
+        class Faulty(End):
+            def connectionLost(self, reason: Any) -> None:
+                raise ZeroDivisionError
+
+        faulty = [socket.socketpair() for _ in range(3)]
+        for ours, theirs in faulty:
+            self.addCleanup(ours.close)
+            self.addCleanup(theirs.close)
+            theirs.send(b"x")
+            Faulty(self.reactor, ours, ConnectionDone)
+        self.reactor.doPoll(0.0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
+
     def test_closed_by_a_neighbour(self) -> None:
         """A descriptor that is removed in a turn is not called later in that turn."""
         others = socket.socketpair()

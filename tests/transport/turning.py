@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.transport.connection import Connection
+from lbproxy.transport.reactor import LeanReactor
+
+#: Seconds for which one turn waits for what must happen.
+MOMENT = 1.0
+
+#: Turns after which things go round in circles.
+ENOUGH = 100_000
 
 
-class TurningReactor(EPollReactor):
+class TurningReactor(LeanReactor):
     """Watches descriptors as in production, one turn at a time.
 
     Attributes:
@@ -23,6 +30,7 @@ class TurningReactor(EPollReactor):
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self._moved = 0
         super().__init__()
 
     def seconds(self) -> float:
@@ -38,6 +46,45 @@ class TurningReactor(EPollReactor):
         """Let time pass, and call what is due then."""
         self.now += seconds
         self.turn()
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Turn until something has happened.
+
+        Raises:
+            AssertionError: If nothing moves any more, and it has not.
+        """
+        while not happened():
+            if not self._moves(MOMENT) and not happened():
+                raise AssertionError("it did not happen")
+
+    def settle(self) -> None:
+        """Turn until nothing moves."""
+        turns = 0
+        while self._moves(0.01):
+            turns += 1
+            assert turns < ENOUGH, "it does not settle"
+
+    @property
+    def watched(self) -> list[Any]:
+        """What is watched but for the reactor's own, a reader that is a writer too twice."""
+        return [
+            one
+            for one in (*self.getReaders(), *self.getWriters())
+            if one not in self._internalReaders
+        ]
+
+    def _moves(self, seconds: float) -> bool:
+        """Turn once, with some patience; whether anything was ready."""
+        before = self._moved
+        self.iterate(seconds)
+        return self._moved > before
+
+    def doPoll(self, timeout: float | None) -> None:
+        poller: Any = self._poller
+        self._moved += len(poller.poll(-1 if timeout is None else timeout, 1))
+        super().doPoll(0.0)
+
+    doIteration = doPoll
 
     def close(self) -> None:
         """Give up its own descriptors."""
