@@ -89,7 +89,7 @@ class Metrics:
     def observe(self, record: Record, ended: float) -> None:
         """Take an exchange that has ended.
 
-        This runs for each request, so it looks up as little as it can (micro/test_metrics.py).
+        This runs for each request, so it looks up as little as it can (`benchmarks/micro`).
 
         Args:
             record: What is known of it.
