@@ -19,9 +19,11 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
     │   ├── NoRoute                 404
     │   ├── MisdirectedHost         400
     │   ├── MethodNotAllowed        405
+    │   ├── PlainHTTP               400, on a port that speaks TLS
     │   └── ConnectRefused          501
     ├── UpstreamError               a backend broke the attempt; its health hears of it
     │   ├── ConnectFailed           nothing was sent
+    │   │   └── HandshakeFailed     no TLS with it
     │   ├── ReusedConnectionClosed  the keep-alive race
     │   ├── UpstreamClosed          after sending, before the answer's head
     │   ├── FirstByteTimeout        504
@@ -185,6 +187,13 @@ class ConnectRefused(RefusedRequest):
     reason = "connect_refused"
 
 
+class PlainHTTP(RefusedRequest):
+    """HTTP without TLS, on a port that speaks TLS."""
+
+    status = 400
+    reason = "plain_http"
+
+
 class UpstreamError(ProxyError):
     """A backend broke the attempt; its health hears of it."""
 
@@ -206,6 +215,12 @@ class ConnectFailed(UpstreamError):
     def __init__(self, detail: str = "", *, refused: bool = False) -> None:
         super().__init__(detail)
         self.refused = refused
+
+
+class HandshakeFailed(ConnectFailed):
+    """The backend is there, but TLS with it failed, or its certificate is not to be trusted."""
+
+    reason = "tls_failed"
 
 
 class ReusedConnectionClosed(UpstreamError):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import signal
 import sys
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, gatherResults
@@ -16,7 +18,6 @@ from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Pool
 from lbproxy.config.model import Config
 from lbproxy.control import report
-from lbproxy.control.backends import Backends
 from lbproxy.errors import ConfigError
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.options import Options
@@ -25,8 +26,12 @@ from lbproxy.probe.checks import Check, http_check, tcp_check
 from lbproxy.probe.prober import Prober
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
-from lbproxy.proxy.upstreams import Upstreams
+from lbproxy.proxy.upstreams import Upstreams, trusts_of
 from lbproxy.transport.timer import CoarseTimer
+from lbproxy.transport.trust import Trust
+
+if TYPE_CHECKING:
+    from lbproxy.control.backends import Backends
 
 __all__ = ["Balancer", "Options", "makeService"]
 
@@ -57,10 +62,15 @@ class Balancer(MultiService):
             Pool(pool, balancer_named(pool.balancer)(chance), self._started)
             for pool in config.pools
         ]
+        trusts = {pool.name: trusts_of(pool) for pool in config.pools}
         self._probers = [
-            Prober(reactor, pool, self._check_of(pool), chance) for pool in self._pools
+            Prober(reactor, pool, self._check_of(pool, trusts[pool.name]), chance)
+            for pool in self._pools
         ]
-        self._upstreams = {pool.name: Upstreams(reactor, self._timer, pool) for pool in self._pools}
+        self._upstreams = {
+            pool.name: Upstreams(reactor, self._timer, pool, trusts[pool.name])
+            for pool in self._pools
+        }
         self._site = Site(
             reactor, self._timer, config, self._upstreams, self._access_log, self._health, chance
         )
@@ -109,12 +119,12 @@ class Balancer(MultiService):
         if self._backends is not None:
             await self._backends.stopService()
 
-    def _check_of(self, pool: Pool) -> Check:
+    def _check_of(self, pool: Pool, trusts: Mapping[str, Trust]) -> Check:
         """How a pool is probed: where only sessions go, by connecting, unless a path is given."""
         config = pool.config
         asks = config.health is not None and config.health.path is not None
         if asks or config.name not in self._config.stream_pools:
-            return http_check(self._reactor)
+            return http_check(self._reactor, trusts)
         version = config.send_proxy
         return tcp_check(self._reactor, b"" if version is None else LOCAL[version])
 
@@ -160,10 +170,16 @@ def makeService(options: Options) -> Balancer:
     Raises:
         SystemExit: With what only building it shows to be wrong, and status 1.
     """
+    with suppress(ImportError):  # There is a platform without epoll.
+        from lbproxy.transport.reactor import prefer
+
+        prefer()
     from twisted.internet import reactor
 
     backends = None
     if options["with-backends"]:
+        from lbproxy.control.backends import Backends  # It imports the reactor.
+
         terminal = sys.__stdout__
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)

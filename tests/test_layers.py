@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http1": {"errors"},
     "preface": {"errors"},
     "transport": {"errors"},
-    "config": {"errors", "http1"},
+    "config": {"errors", "http1", "transport"},
     "static": {"errors", "http1"},
     "observe": {"transport"},
     "forward": {"config", "errors", "http1"},

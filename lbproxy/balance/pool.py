@@ -103,6 +103,9 @@ class Pool:
             for backend in self.backends:
                 backend.state = State.UP
         self.degraded = False
+        self._available = [backend for backend in self.backends if backend.available]
+        self._unsettled = False
+        self._full = 0
         self.on_suspect: Callable[[Backend], None] | None = None
         self.on_turn: Callable[[Backend, str], None] | None = None
         self._balancer = balancer
@@ -123,16 +126,15 @@ class Pool:
             tried: Those that this request is not to be sent to again.
             now: The present time, in the clock's seconds.
         """
-        limit = self.config.max_in_flight
+        if self._unsettled:
+            self._settle(now)
         self.degraded = False
-        room = []
-        for backend in self.backends:
-            if backend.state is State.EJECTED and now >= backend.ejection.until:
-                self._turn(backend, State.UP, "its time out is over", now)
-            if backend.starting:
-                self._grow(backend, now)
-            if backend.available and backend not in tried and backend.in_flight < limit:
-                room.append(backend)
+        room = self._available
+        if tried or self._full:
+            limit = self.config.max_in_flight
+            room = [
+                backend for backend in room if backend not in tried and backend.in_flight < limit
+            ]
         if not room:
             room = self._last_resort(tried)
         return self._balancer.choose(room) if room else None
@@ -140,9 +142,13 @@ class Pool:
     def acquire(self, backend: Backend) -> None:
         """An attempt begins."""
         backend.in_flight += 1
+        if backend.in_flight == self.config.max_in_flight:
+            self._full += 1
 
     def release(self, backend: Backend) -> None:
         """An attempt is over."""
+        if backend.in_flight == self.config.max_in_flight:
+            self._full -= 1
         backend.in_flight -= 1
 
     def saturated(self, tried: Set[Backend]) -> bool:
@@ -170,8 +176,9 @@ class Pool:
     def answered(self, backend: Backend, status: int, now: float) -> None:
         """An attempt ended in the head of an answer."""
         backend.reached = True
-        if self.config.ejection:
-            self._judge(backend, status not in GATEWAY_STATUSES, now)
+        failed = status in GATEWAY_STATUSES
+        if (failed or backend.ejection.troubled) and self.config.ejection:
+            self._judge(backend, not failed, now)
 
     def connected(self, backend: Backend, now: float) -> None:
         """A connection stands, which is all that a session in TCP mode shows of a backend."""
@@ -211,6 +218,17 @@ class Pool:
 
     # The rest is ours.
 
+    def _settle(self, now: float) -> None:
+        """Let those back whose time out is over, and give their share to those that start."""
+        for backend in self.backends:
+            if backend.state is State.EJECTED and now >= backend.ejection.until:
+                self._turn(backend, State.UP, "its time out is over", now)
+            if backend.starting:
+                self._grow(backend, now)
+        self._unsettled = any(
+            backend.starting or backend.state is State.EJECTED for backend in self.backends
+        )
+
     def _last_resort(self, tried: Set[Backend]) -> list[Backend]:
         if tried or any(backend.available for backend in self.backends):
             return []
@@ -235,6 +253,8 @@ class Pool:
         if state is State.UP and before is not State.UNKNOWN:
             backend.starting = self._is_late(backend, now)
         self._grow(backend, now)
+        self._available = [each for each in self.backends if each.available]
+        self._unsettled = True
         if self.on_turn is not None:
             self.on_turn(backend, detail)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from lbproxy.config.load import load
+from lbproxy.config.pem import doubts
 from lbproxy.errors import ConfigError
 
 
@@ -33,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
+    for doubt in doubts(config, datetime.now(UTC).timestamp()):
+        print(f"{arguments.file}: warning: {doubt}", file=sys.stderr)
     backends = sum(len(pool.backends) for pool in config.pools)
     parts = (
         _counted(len(config.listeners), "listener"),

@@ -16,10 +16,11 @@ from lbproxy.config.kinds import LEAST_HEAD, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
 from lbproxy.config.model import Health, Route
+from lbproxy.config.pem import listener_mistakes, upstream_mistakes
 from lbproxy.http1.parser import HeadLimits
 
 #: What only HTTP knows: keys of a listener, of its `timeouts`, and of a pool's.
-_HTTP_LISTENER = ("limits", "trusted")
+_HTTP_LISTENER = ("limits", "tls", "trusted")
 _HTTP_TIMEOUTS = ("body", "idle")
 _HTTP_POOL_TIMEOUTS = ("first_byte", "read")
 _HTTP_BACKEND = ("server", "keep_alive")
@@ -38,8 +39,8 @@ def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mista
         document: What `tomllib` gave.
         folder: Where relative paths start.
     """
-    yield from _listeners(document)
-    yield from _pools(document)
+    yield from _listeners(document, folder)
+    yield from _pools(document, folder)
     yield from _routes(document, folder)
 
 
@@ -71,7 +72,7 @@ def _repeated(places: Iterable[tuple[Path, object]]) -> Iterator[Mistake]:
             first[value] = path
 
 
-def _listeners(document: dict[str, Any]) -> Iterator[Mistake]:
+def _listeners(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     listeners = list(_tables(("listeners",), document.get("listeners")))
     if document.get("listeners") == {}:
         yield Mistake(("listeners",), "at least one is needed")
@@ -90,6 +91,7 @@ def _listeners(document: dict[str, Any]) -> Iterator[Mistake]:
         if _is_number(head) and _is_number(target) and LEAST_HEAD <= head <= target:
             message = f"{shown(target)} bytes leave no room in a head of {shown(head)} bytes"
             yield Mistake((*path, "limits", "target"), message)
+        yield from listener_mistakes(path, listener, folder)
 
 
 def _mode(listener: dict[str, Any]) -> str:
@@ -138,7 +140,7 @@ def _uses(document: dict[str, Any], pool: str | int) -> set[str]:
     return modes
 
 
-def _pools(document: dict[str, Any]) -> Iterator[Mistake]:
+def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     for path, pool in _tables(("pools",), document.get("pools")):
         yield from _modes_of_pool(document, path, pool)
         health = _table(pool.get("health"))
@@ -155,6 +157,8 @@ def _pools(document: dict[str, Any]) -> Iterator[Mistake]:
         weights = [backend.get("weight", 1) for _, backend in backends]
         if weights and all(weight == 0 and weight is not False for weight in weights):
             yield Mistake((*path, "backends"), "every weight is 0, so none would be chosen")
+        for place, table in ((path, pool), *backends):
+            yield from upstream_mistakes(place, table, pool, folder)
 
 
 def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:

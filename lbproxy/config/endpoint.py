@@ -17,15 +17,15 @@ _server_from_string: Any = serverFromString  # Untyped in Twisted.
 _PORT = re.compile(r"tcp6?:(?:.*:port=|port=)?(-?[0-9]+)(?::|\Z)")
 
 #: They would serve, but the backends would be told that the client came without TLS.
-_NOT_YET = ("ssl", "tls")
+_PAST_US = ("ssl", "tls")
 
 
 def endpoint(value: object) -> str:
     """A Twisted server endpoint, such as `tcp:3000`."""
     description = text(value)
     kind, _, rest = description.partition(":")
-    if kind in _NOT_YET:
-        raise Wrong(f"{kind}: is not available in this version")
+    if kind in _PAST_US:
+        raise Wrong(f"{kind}: is not for a listener; give it a tcp: endpoint, and tls = {{ ... }}")
     if kind not in _PARSED or not rest:
         near = question(guessed(kind, _PARSED))
         raise Wrong(f'expected an endpoint such as "tcp:3000", found {shown(description)}{near}')

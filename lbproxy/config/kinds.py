@@ -12,6 +12,8 @@ from typing import Any
 
 import attrs
 
+from lbproxy.transport.certificates import check_ciphers
+
 #: The longest time, in seconds: a year. Beyond it a value is a slip, and timers overflow.
 YEAR = 31_536_000.0
 
@@ -263,6 +265,31 @@ def host(value: object) -> str:
 
 
 def server_name(value: object) -> str:
+    """A name that a certificate is for."""
+    name = text(value)
+    if not _HOST.fullmatch(name) or re.fullmatch(r"[0-9.]+", name):
+        raise expected("a host name without scheme, port or wildcard", name)
+    return name
+
+
+def verify(value: object) -> bool | str:
+    """Whether a certificate is verified, or by which authorities."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise expected("true, false or a PEM file", value)
+    return text(value)
+
+
+def ciphers(value: object) -> str:
+    """Ciphers of TLS 1.2."""
+    words = text(value)
+    if not check_ciphers(words):
+        raise expected("ciphers of TLS 1.2 as OpenSSL writes them", words)
+    return words
+
+
+def server_names(value: object) -> str:
     """A name that TLS clients ask for, or `*.` before one for all names below it."""
     name = text(value)
     if not _HOST.fullmatch(name.removeprefix("*.")) or name.endswith("."):

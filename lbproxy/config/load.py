@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cattrs.errors import BaseValidationError
 from lbproxy.config.contradictions import contradictions
 from lbproxy.config.lines import locate
 from lbproxy.config.mistakes import Mistake, line_of, without_echoes
-from lbproxy.config.model import Config
+from lbproxy.config.model import Config, ListenerTLS
 from lbproxy.config.structure import mistakes_of, structure
 from lbproxy.errors import ConfigError
 
@@ -78,11 +79,35 @@ def _document(file: str, text: str) -> dict[str, Any]:
 
 def _placed(config: Config, folder: Path) -> Config:
     """The config with paths that do not depend on the working directory."""
-    routes = tuple(
-        route if route.static is None else attrs.evolve(route, static=str(folder / route.static))
-        for route in config.routes
+
+    def placed(path: Any) -> Any:
+        return str(folder / path) if isinstance(path, str) else path
+
+    listeners = tuple(
+        attrs.evolve(listener, tls=_tls_placed(listener.tls, placed))
+        for listener in config.listeners
+    )
+    routes = tuple(attrs.evolve(route, static=placed(route.static)) for route in config.routes)
+    pools = tuple(
+        attrs.evolve(
+            pool,
+            verify=placed(pool.verify),
+            backends=tuple(
+                attrs.evolve(backend, verify=placed(backend.verify)) for backend in pool.backends
+            ),
+        )
+        for pool in config.pools
     )
     access_log = config.access_log
-    if access_log not in (None, "-"):
-        access_log = str(folder / access_log)
-    return attrs.evolve(config, routes=routes, access_log=access_log)
+    if access_log != "-":
+        access_log = placed(access_log)
+    return attrs.evolve(
+        config, listeners=listeners, routes=routes, pools=pools, access_log=access_log
+    )
+
+
+def _tls_placed(tls: ListenerTLS | None, placed: Callable[[Any], Any]) -> ListenerTLS | None:
+    if tls is None:
+        return None
+    certificates = tuple(placed(file) for file in tls.certificates)
+    return attrs.evolve(tls, certificates=certificates, client_ca=placed(tls.client_ca))

@@ -16,6 +16,7 @@ import attrs
 from lbproxy.config import kinds
 from lbproxy.config.kinds import YEAR, Kind, Named, Switched
 from lbproxy.http1.parser import HeadLimits
+from lbproxy.transport.certificates import CIPHERS
 
 #: Seconds for which each server keeps an idle connection unless it is told otherwise; 0 is never.
 KEEP_ALIVE = {
@@ -46,6 +47,8 @@ Share = Annotated[float, kinds.number("a ratio", 0.0, 1.0)]
 Text = Annotated[str, Kind(kinds.text)]
 Flag = Annotated[bool, Kind(kinds.flag)]
 Network = Annotated[IPv4Network | IPv6Network, Kind(kinds.network)]
+Name = Annotated[str, Kind(kinds.server_name)]
+Verify = Annotated[bool | str, Kind(kinds.verify)]
 Server = Annotated[str, kinds.one_of(KEEP_ALIVE)]
 Mode = Annotated[str, kinds.one_of(("http", "tcp"))]
 ProxyVersion = Annotated[str, kinds.one_of(("v1", "v2"))]
@@ -57,7 +60,8 @@ class DownstreamTimeouts:
     """Seconds that a client gets.
 
     Attributes:
-        head: For the whole head of a request; for a PROXY header, and for a ClientHello.
+        head: For the whole head of a request, and before it for the handshake of TLS; for a PROXY
+            header, and for a ClientHello.
         body: Without a byte of the request's body.
         idle: Between requests.
     """
@@ -65,6 +69,26 @@ class DownstreamTimeouts:
     head: Seconds = 10.0
     body: Seconds = 30.0
     idle: Seconds = 75.0
+
+
+@attrs.frozen
+class ListenerTLS:
+    """How a listener speaks TLS.
+
+    Attributes:
+        certificates: PEM files with key and chain, chosen by the name that a client asks for; the
+            first is for all others.
+        client_ca: A PEM file with the authorities of the clients' certificates.
+        client_auth: Whether each client needs such a certificate, or may have one.
+        min_version: The oldest version that is spoken.
+        ciphers: Those of TLS 1.2, as OpenSSL writes them; those of 1.3 are fixed.
+    """
+
+    certificates: tuple[Text, ...]
+    client_ca: Text | None = None
+    client_auth: Annotated[str, kinds.one_of(("required", "optional"))] = "required"
+    min_version: Annotated[str, kinds.one_of(("1.2", "1.3"))] = "1.2"
+    ciphers: Annotated[str, Kind(kinds.ciphers)] = CIPHERS
 
 
 @attrs.frozen
@@ -76,6 +100,7 @@ class Listener:
         endpoint: A Twisted server endpoint; behind `haproxy:` each client has a PROXY header.
         limits: How large the head of a request may be.
         trusted: Peers whose `X-Forwarded-*` and `X-Request-Id` are believed.
+        tls: `None` is plain.
         mode: `http`, or `tcp` to pass bytes on as they are.
         pool: Takes the clients of a listener in TCP mode that no route by SNI takes.
     """
@@ -85,6 +110,7 @@ class Listener:
     timeouts: DownstreamTimeouts = DownstreamTimeouts()
     limits: HeadLimits = attrs.field(factory=HeadLimits)
     trusted: tuple[Network, ...] = ()
+    tls: ListenerTLS | None = None
     mode: Mode = "http"
     pool: Text | None = None
 
@@ -120,7 +146,7 @@ class Route:
     expose_backend: Flag = False
     max_body: Bytes | None = None
     retry_on: Annotated[frozenset[int], Kind(kinds.gateway_statuses)] = frozenset()
-    sni: Annotated[str, Kind(kinds.server_name)] | None = None
+    sni: Annotated[str, Kind(kinds.server_names)] | None = None
 
 
 @attrs.frozen
@@ -196,6 +222,7 @@ class Backend:
         weight: Its share of the requests; 0 is none.
         server: A key of `KEEP_ALIVE`, if it is known what runs there.
         keep_alive: Seconds for which it keeps an idle connection, if not as usual for `server`.
+        tls: Whether it speaks TLS, if not as its pool; and so are `verify` and `sni`.
     """
 
     name: Annotated[str, Kind(kinds.backend_name)]
@@ -203,6 +230,16 @@ class Backend:
     weight: Weight = 1
     server: Server | None = None
     keep_alive: SecondsOrZero | None = None
+    tls: Flag | None = None
+    verify: Verify | None = None
+    sni: Name | None = None
+
+    @property
+    def host(self) -> str:
+        """The name or IP address in its address; empty for a Unix socket."""
+        if self.address.startswith("unix:"):
+            return ""
+        return self.address.rpartition(":")[0].strip("[]")
 
     @property
     def idle_limit(self) -> float:
@@ -213,6 +250,19 @@ class Backend:
                 return UNKNOWN_IDLE_LIMIT
             keep_alive = KEEP_ALIVE[self.server]
         return KEEP_ALIVE_USED * keep_alive
+
+
+@attrs.frozen
+class UpstreamTLS:
+    """How a backend speaks TLS.
+
+    Attributes:
+        verify: As in the config.
+        name: The name or address that its certificate must have; empty for a Unix socket.
+    """
+
+    verify: bool | str
+    name: str
 
 
 @attrs.frozen
@@ -227,6 +277,11 @@ class Pool:
         ejection: Whether failures of live traffic put a backend out for a while.
         max_in_flight: Requests under way at each backend, or sessions in TCP mode.
         queue: Where more than that wait.
+        tls: Whether its backends speak TLS.
+        verify: Whether they must show a certificate that the system trusts, or one of the
+            authorities in a PEM file.
+        sni: The name of that certificate, which is also asked for; by default the host of each
+            backend's address.
         send_proxy: The version of the PROXY header that begins each session, if one is wanted.
     """
 
@@ -240,6 +295,17 @@ class Pool:
     ejection: Flag = True
     max_in_flight: Count = 256
     queue: Queue = Queue()
+    tls: Flag = False
+    verify: Verify = True
+    sni: Name | None = None
+
+    def tls_of(self, backend: Backend) -> UpstreamTLS | None:
+        """How one of the backends speaks TLS; `None` if it does not."""
+        if not (self.tls if backend.tls is None else backend.tls):
+            return None
+        verify = self.verify if backend.verify is None else backend.verify
+        return UpstreamTLS(verify, backend.sni or self.sni or backend.host)
+
     send_proxy: ProxyVersion | None = None
 
 

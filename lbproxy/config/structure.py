@@ -36,9 +36,6 @@ from lbproxy.http1.parser import HeadLimits
 
 Hook = Callable[[Any, Any], Any]
 
-#: Keys that a later version will know.
-_NOT_YET: dict[type, frozenset[str]] = {Listener: frozenset(("tls",))}
-
 
 def structure(document: dict[str, Any]) -> Config:
     """Make a config of a document.
@@ -81,8 +78,6 @@ def _step(error: BaseException) -> Path:
 
 
 def _unknown_key(cls: type, path: Path, key: str) -> Mistake:
-    if key in _NOT_YET.get(cls, ()):
-        return Mistake((*path, key), "is not available in this version")
     known = set(attrs.fields_dict(cls))
     if _is_named(cls):
         known.discard("name")

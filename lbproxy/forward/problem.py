@@ -6,8 +6,7 @@ import json
 from html import escape
 
 from lbproxy.errors import MethodNotAllowed, ProxyError, Unavailable
-from lbproxy.forward.fields import Values, members
-from lbproxy.http1.message import Fields
+from lbproxy.http1.message import Fields, Values, members
 from lbproxy.http1.serialize import reason_phrase
 
 _PAGE = """<!doctype html>

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 
 from lbproxy.errors import Stage
+from lbproxy.http1.grammar import field_named
+from lbproxy.http1.message import RequestHead
 
 #: Bytes of a body that are kept for a retry, for one request and for all together.
 REQUEST_LIMIT, PROCESS_LIMIT = 65536, 16 * 1024 * 1024
@@ -55,17 +57,16 @@ _VERDICTS = {
 }
 
 
-def method_class(method: bytes, has_key: bool) -> MethodClass:
-    """The class of a method; an unknown one counts as POST.
+_KEY = field_named(b"idempotency-key")
 
-    Args:
-        method: As it came.
-        has_key: Whether the request has an `Idempotency-Key`.
-    """
-    known = _METHODS.get(method)
+
+def method_class(head: RequestHead) -> MethodClass:
+    """The class of a request's method; an unknown one counts as POST."""
+    known = _METHODS.get(head.method)
     if known is not None:
         return known
-    return MethodClass.UNSAFE_WITH_KEY if has_key else MethodClass.UNSAFE
+    keyed = _KEY.search(head.kept) is not None
+    return MethodClass.UNSAFE_WITH_KEY if keyed else MethodClass.UNSAFE
 
 
 def may_retry(stage: Stage, method_class: MethodClass) -> Verdict:
@@ -119,3 +120,15 @@ class Tee:
         self._kept = 0
         self.pieces = []
         self.whole = False
+
+
+class NoBody(Tee):
+    """For the requests without a body, all of which can share it."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(ReplayMemory(0))
+
+    def release(self) -> None:
+        """There is nothing to forget, and always nothing to be sent again."""

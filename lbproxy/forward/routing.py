@@ -13,6 +13,7 @@ import attrs
 
 from lbproxy.config.model import Route
 from lbproxy.errors import NoRoute
+from lbproxy.http1.message import RequestHead
 
 _ABSOLUTE = re.compile(rb"(?i)https?://([^/?#]*)(.*)", re.DOTALL)
 
@@ -63,38 +64,34 @@ class _Rule:
 
     route: Route
     folder: bytes
+    beneath: bytes
     host: bytes | None
     methods: frozenset[bytes]
     headers: tuple[tuple[bytes, bytes], ...]
+    by_path_alone: bool
 
     @classmethod
     def of(cls, route: Route) -> _Rule:
+        folder = route.path.rstrip("/").encode()
         return cls(
             route=route,
-            folder=route.path.rstrip("/").encode(),
+            folder=folder,
+            beneath=folder + b"/",
             host=None if route.host is None else route.host.lower().encode(),
             methods=frozenset(method.encode() for method in route.methods),
             headers=tuple((name.lower().encode(), value.encode()) for name, value in route.headers),
+            by_path_alone=not (route.listener or route.host or route.methods or route.headers),
         )
 
-    def matches(
-        self,
-        listener: str,
-        host: bytes,
-        method: bytes,
-        path: bytes,
-        values: dict[bytes, list[bytes]],
-    ) -> bool:
-        folder = self.folder
-        if not path.startswith(folder) or path[len(folder) : len(folder) + 1] not in (b"/", b""):
-            return False
+    def matches(self, listener: str, host: bytes, head: RequestHead) -> bool:
+        """Whether all but the path matches."""
         if self.route.listener is not None and self.route.listener != listener:
             return False
         if self.host is not None and self.host != host_name(host):
             return False
-        if self.methods and method not in self.methods:
+        if self.methods and head.method not in self.methods:
             return False
-        return all(value in values.get(name, ()) for name, value in self.headers)
+        return all(value in head.values.get(name, ()) for name, value in self.headers)
 
 
 class Router:
@@ -103,29 +100,23 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._rules = [_Rule.of(route) for route in routes if route.sni is None]
 
-    def route(
-        self,
-        listener: str,
-        host: bytes,
-        method: bytes,
-        path: bytes,
-        values: dict[bytes, list[bytes]],
-    ) -> Route:
+    def route(self, listener: str, host: bytes, path: bytes, head: RequestHead) -> Route:
         """The first route that matches.
 
         Args:
             listener: The listener's name.
             host: The request's `Host`, perhaps with a port.
-            method: The request's method.
             path: The path as it came, without the query.
-            values: The request's fields by lower-case name.
+            head: The request.
 
         Raises:
             NoRoute: If none does.
         """
         compared = normalised(path)
         for rule in self._rules:
-            if rule.matches(listener, host, method, compared, values):
+            if (compared.startswith(rule.beneath) or compared == rule.folder) and (
+                rule.by_path_alone or rule.matches(listener, host, head)
+            ):
                 return rule.route
         raise NoRoute("No route matches this request.")
 

@@ -35,6 +35,11 @@ class Ejection:
     )
     _failures: int = attrs.field(default=0, init=False)
 
+    @property
+    def troubled(self) -> bool:
+        """Whether a success would change anything."""
+        return self._streak > 0 or self._failures > 0
+
     def observe(self, passed: bool, now: float) -> bool:
         """Take the outcome of one attempt; true if the backend should be ejected.
 

@@ -7,14 +7,14 @@ section 11.2): the next reader may be one that takes the last of two lengths, or
 from __future__ import annotations
 
 from lbproxy.errors import MalformedMessage, UnsupportedCoding
-from lbproxy.http1.grammar import LENGTH
-from lbproxy.http1.message import Framing
+from lbproxy.http1 import grammar
+from lbproxy.http1.message import CHUNKED, LENGTH, NONE, UNTIL_CLOSE, Framing, Values
 
 #: Lengths that fit a signed integer of 64 bits, as most readers have it.
 LONGEST = 2**63 - 1
 
 
-def request_framing(minor: int, values: dict[bytes, list[bytes]]) -> tuple[Framing, int]:
+def request_framing(minor: int, values: Values) -> tuple[Framing, int]:
     """Decide how a request's body ends.
 
     Args:
@@ -31,15 +31,13 @@ def request_framing(minor: int, values: dict[bytes, list[bytes]]) -> tuple[Frami
     codings, lengths = values.get(b"transfer-encoding"), values.get(b"content-length")
     if codings is not None:
         _check_codings(codings, lengths, minor)
-        return Framing.CHUNKED, 0
+        return CHUNKED, 0
     if lengths is not None:
-        return Framing.LENGTH, _length(lengths)
-    return Framing.NONE, 0
+        return LENGTH, _length(lengths)
+    return NONE, 0
 
 
-def response_framing(
-    method: bytes, status: int, minor: int, values: dict[bytes, list[bytes]]
-) -> tuple[Framing, int]:
+def response_framing(method: bytes, status: int, minor: int, values: Values) -> tuple[Framing, int]:
     """Decide how an answer's body ends.
 
     Args:
@@ -64,14 +62,14 @@ def response_framing(
     if status < 200 or status == 204:
         if codings is not None or length:
             raise MalformedMessage(f"An answer of {status} announces a body.")
-        return Framing.NONE, 0
+        return NONE, 0
     if method == b"HEAD" or status == 304 or (method == b"CONNECT" and status < 300):
-        return Framing.NONE, 0
+        return NONE, 0
     if codings is not None:
-        return Framing.CHUNKED, 0
+        return CHUNKED, 0
     if lengths is not None:
-        return Framing.LENGTH, length
-    return Framing.UNTIL_CLOSE, 0
+        return LENGTH, length
+    return UNTIL_CLOSE, 0
 
 
 def _check_codings(codings: list[bytes], lengths: list[bytes] | None, minor: int) -> None:
@@ -90,6 +88,6 @@ def _check_codings(codings: list[bytes], lengths: list[bytes] | None, minor: int
 def _length(lengths: list[bytes]) -> int:
     if len(lengths) != 1:
         raise MalformedMessage("More than one Content-Length.")
-    if LENGTH.fullmatch(lengths[0]) is None or (length := int(lengths[0])) > LONGEST:
+    if grammar.LENGTH.fullmatch(lengths[0]) is None or (length := int(lengths[0])) > LONGEST:
         raise MalformedMessage("Content-Length is not one decimal number.")
     return length

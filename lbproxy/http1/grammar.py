@@ -15,16 +15,79 @@ TEXT = rb"[\t\x20-\x7e\x80-\xff]*+"
 
 _FIELD_LINES = rb"(?:" + TOKEN + rb":" + TEXT + rb"\r\n)*+"
 
-#: A whole head but for its last empty line: method, target, major and minor version, field lines.
+#: A whole head: method, target, major and minor version, and the block of field lines, which begins
+#: with the LF of the line before it: so each line has one in front.
 REQUEST_HEAD = re.compile(
-    rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])\r\n(" + _FIELD_LINES + rb")"
+    rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])\r(\n" + _FIELD_LINES + rb")\r\n"
 )
 
-#: Major and minor version, status, reason, field lines. Servers that leave out the reason often
-#: leave out the space before it too.
+#: Major and minor version, status, reason, block. Servers that leave out the reason often leave out
+#: the space before it too.
 RESPONSE_HEAD = re.compile(
-    rb"HTTP/([0-9])\.([0-9]) ([1-5][0-9]{2})(?: (" + TEXT + rb"))?\r\n(" + _FIELD_LINES + rb")"
+    rb"HTTP/([0-9])\.([0-9]) ([1-5][0-9]{2})(?: (" + TEXT + rb"))?\r(\n" + _FIELD_LINES + rb")\r\n"
 )
+
+
+def _in_any_case(name: bytes) -> bytes:
+    """A name as a pattern. With a class for each letter the engine need not enter an alternative
+    to see that its first letter is another one, as it must under `re.IGNORECASE`."""
+    letters = (
+        b"[%c%c]" % (letter - 32, letter) if chr(letter).isalpha() else b"%c" % letter
+        for letter in name
+    )
+    return b"".join(letters)
+
+
+def control_fields(*names: bytes) -> re.Pattern[bytes]:
+    """For `split` over a block: the lines of these names, and of all that have an underscore.
+
+    What is split off is the name and the value, with the space behind it; what is left is a block
+    again when it is joined.
+
+    Args:
+        names: In lower case.
+    """
+    named = b"|".join(_in_any_case(name) for name in names)
+    underscored = rb"[!#$%&'*+\-.^`|~0-9A-Za-z]*+_[^:\n]*+"
+    return re.compile(rb"\n(" + named + rb"|" + underscored + rb"):[ \t]*+([^\r]*+)\r")
+
+
+def field_named(name: bytes) -> re.Pattern[bytes]:
+    """For `search` over a block: whether it has a line of this name, which is in lower case."""
+    return re.compile(rb"\n" + _in_any_case(name) + rb":")
+
+
+#: What an intermediary has to read, to replace or to keep to itself.
+CONNECTION_FIELDS = (
+    b"connection",
+    b"content-length",
+    b"http2-settings",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"transfer-encoding",
+    b"upgrade",
+    b"x-request-id",
+)
+REQUEST_CONTROL = control_fields(
+    *CONNECTION_FIELDS,
+    b"client-cert",
+    b"client-cert-chain",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"max-forwards",
+    b"x-client-cert-subject",
+    b"x-forwarded-by",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-forwarded-proto",
+    b"x-forwarded-server",
+    b"x-real-ip",
+)
+RESPONSE_CONTROL = control_fields(*CONNECTION_FIELDS)
 
 #: For `sub`: a name and the space behind it, which a proxy has to remove from an answer (RFC 9112
 #: section 5.1); but not from what says where the answer ends, which readers could read differently.
@@ -32,10 +95,10 @@ SPACE_BEFORE_COLON = re.compile(
     rb"(?<=\n)(?!(?i:content-length|transfer-encoding)[ \t])(" + TOKEN + rb")[ \t]++(?=:)"
 )
 
-TRAILERS = re.compile(_FIELD_LINES)
+TRAILERS = re.compile(_FIELD_LINES + rb"\r\n")
 
-#: For `findall` over lines that have matched: names, and values without the space before them.
-FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+#: For `findall` over a block: names, and values without the space before them.
+FIELD = re.compile(rb"\n([^:]++):[ \t]*+([^\r]*+)\r")
 
 #: For `search`: what no head may have, so that a head need not be whole to be refused.
 NEVER_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from lbproxy.errors import MalformedMessage, TargetTooLong, UnsupportedVersion
 from lbproxy.http1 import grammar
+from lbproxy.http1.cache import LONGEST, HeadCache
 from lbproxy.http1.framing import request_framing, response_framing
-from lbproxy.http1.message import End, Fields, RequestHead, ResponseHead
-from lbproxy.http1.stream import HeadLimits, MessageStream, State
+from lbproxy.http1.message import End, RequestHead, ResponseHead
+from lbproxy.http1.stream import FAILED, HEAD, IDLE, TUNNEL, HeadLimits, MessageStream
 
 __all__ = ["HeadLimits", "RequestParser", "ResponseParser"]
 
@@ -25,8 +26,17 @@ RESPONSE_LIMITS = HeadLimits(head=65536, fields=200)
 class RequestParser(MessageStream):
     """Parses the requests of one connection, one after another."""
 
-    def __init__(self, limits: HeadLimits) -> None:
-        super().__init__(limits, State.HEAD)
+    __slots__ = ("_cache", "_empty_lines")
+
+    def __init__(self, limits: HeadLimits, cache: HeadCache[RequestHead] | None = None) -> None:
+        """Begin before the first request.
+
+        Args:
+            limits: What a head may have.
+            cache: Heads that were read before, within the same limits.
+        """
+        super().__init__(limits, HEAD)
+        self._cache = HeadCache() if cache is None else cache
         self._empty_lines = 0
 
     def next_event(self) -> RequestHead | bytes | End | None:
@@ -36,61 +46,104 @@ class RequestParser(MessageStream):
             MalformedMessage: If no message can be read from the bytes, now or later.
         """
         try:
-            return self._take_head() if self._state is State.HEAD else self._body_event()
+            return self._take_head() if self._state is HEAD else self._body_event()
         except MalformedMessage:
-            self._state = State.FAILED
+            self._state = FAILED
             raise
 
     def _take_head(self) -> RequestHead | None:
-        while self._buffer[self._at : self._at + 2] == b"\r\n":
+        buffer = self._buffer
+        if not self._at and len(buffer) <= LONGEST and isinstance(buffer, bytes):
+            head = self._cache.heads.get(buffer)
+            if head is not None:  # Mostly a head comes alone and in one read.
+                self._buffer = b""
+                self._begin_body(head)
+                return head
+        while self._buffer.startswith(b"\r\n", self._at):
             self._empty_lines += 1
             if self._empty_lines > EMPTY_LINES:
                 raise MalformedMessage("Empty lines where a request was awaited.")
             self._at += 2
         if self._at == len(self._buffer):
             return None
-        lines = self._take_lines()
-        if lines is None:
+        data = self._take_lines()
+        if data is None:
             self._check_eof()
             return None
         self._empty_lines = 0
-        match = grammar.REQUEST_HEAD.fullmatch(lines)
+        head = self._cache.heads.get(data)
+        if head is None:
+            head = self._parse(data)
+            self._cache.put(data, head)
+        self._begin_body(head)
+        return head
+
+    def _parse(self, data: bytes) -> RequestHead:
+        match = grammar.REQUEST_HEAD.fullmatch(data)
         if match is None:
             raise MalformedMessage("The request line or a field is malformed.")
         method, target, major, minor_digit, block = match.groups()
         if major != b"1":
             raise UnsupportedVersion("Only HTTP/1.0 and HTTP/1.1 are spoken here.")
         if len(target) > self._limits.target:
-            raise self._too_large(lines)
-        fields = self._fields(lines, block)
-        values = _by_name(fields)
+            raise self._too_large(data)
         minor = 0 if minor_digit == b"0" else 1
-        _check_target(method, target, minor, values.get(b"host"))
-        framing, length = request_framing(minor, values)
-        self._begin_body(framing, length)
-        return RequestHead(method, target, minor, fields, values, framing, length)
+        control, kept = self._split(block, grammar.REQUEST_CONTROL)
+        _check_target(method, target, minor, control.get(b"host"))
+        framing, length = request_framing(minor, control)
+        return RequestHead(minor, block, control, kept, framing, length, method, target)
 
     def _too_large(self, begin: bytes) -> MalformedMessage:
         target = begin.partition(b"\r\n")[0].partition(b" ")[2].partition(b" ")[0]
         limit = self._limits.target
-        if self._state is State.HEAD and len(target) > limit:
+        if self._state is HEAD and len(target) > limit:
             return TargetTooLong(f"The target is longer than {limit} bytes.", knob="limits.target")
         return super()._too_large(begin)
+
+
+class ResponseHeads:
+    """Heads of answers that were read before.
+
+    The answer to HEAD is framed otherwise than that to GET with the same bytes.
+
+    Attributes:
+        to_head: The answers to HEAD.
+        to_others: Those to other methods, but for CONNECT, which would be a third kind.
+    """
+
+    __slots__ = ("to_head", "to_others")
+
+    def __init__(self) -> None:
+        self.to_head: HeadCache[ResponseHead] = HeadCache()
+        self.to_others: HeadCache[ResponseHead] = HeadCache()
 
 
 class ResponseParser(MessageStream):
     """Parses the answers of one connection; `expect` comes before each."""
 
-    _after_end = State.IDLE
+    __slots__ = ("_cache", "_heads", "_method")
 
-    def __init__(self) -> None:
-        super().__init__(RESPONSE_LIMITS, State.IDLE)
+    _after_end = IDLE
+
+    def __init__(self, heads: ResponseHeads | None = None) -> None:
+        """Begin with no answer expected.
+
+        Args:
+            heads: Those that were read before.
+        """
+        super().__init__(RESPONSE_LIMITS, IDLE)
+        self._heads = ResponseHeads() if heads is None else heads
+        self._cache = self._heads.to_others
         self._method = b""
 
     def expect(self, method: bytes) -> None:
         """Say which request the next answer is for, since the answer to HEAD has no body."""
         self._method = method
-        self._state = State.HEAD
+        heads = self._heads
+        self._cache = heads.to_head if method == b"HEAD" else heads.to_others
+        if method == b"CONNECT":
+            self._cache = HeadCache()
+        self._state = HEAD
         self._scanned = self._at
 
     def next_event(self) -> ResponseHead | bytes | End | None:
@@ -103,49 +156,44 @@ class ResponseParser(MessageStream):
             MalformedMessage: If no message can be read from the bytes, now or later.
         """
         try:
-            return self._take_head() if self._state is State.HEAD else self._body_event()
+            return self._take_head() if self._state is HEAD else self._body_event()
         except MalformedMessage:
-            self._state = State.FAILED
+            self._state = FAILED
             raise
 
     def _take_head(self) -> ResponseHead | None:
-        lines = self._take_lines()
-        if lines is None:
+        data = self._take_lines()
+        if data is None:
             self._check_eof()
             return None
-        match = grammar.RESPONSE_HEAD.fullmatch(lines)
+        cache = self._cache
+        head = cache.heads.get(data)
+        if head is None:
+            head = self._parse(data)
+            cache.put(data, head)
+        if head.status >= 200:
+            self._begin_body(head)
+        elif head.status == 101:
+            self._state = TUNNEL
+        else:
+            self._scanned = self._at
+        return head
+
+    def _parse(self, data: bytes) -> ResponseHead:
+        match = grammar.RESPONSE_HEAD.fullmatch(data)
         if match is None:
-            lines = grammar.SPACE_BEFORE_COLON.sub(rb"\1", lines)
-            match = grammar.RESPONSE_HEAD.fullmatch(lines)
+            data = grammar.SPACE_BEFORE_COLON.sub(rb"\1", data)
+            match = grammar.RESPONSE_HEAD.fullmatch(data)
         if match is None:
             raise MalformedMessage("The status line or a field is malformed.")
         major, minor_digit, digits, reason, block = match.groups()
         if major != b"1":
             raise UnsupportedVersion("The answer is not of HTTP/1.0 or HTTP/1.1.")
-        fields = self._fields(lines, block)
-        values = _by_name(fields)
+        control, kept = self._split(block, grammar.RESPONSE_CONTROL)
         status = int(digits)
         minor = 0 if minor_digit == b"0" else 1
-        framing, length = response_framing(self._method, status, minor, values)
-        head = ResponseHead(status, reason or b"", minor, fields, values, framing, length)
-        if status == 101:
-            self._state = State.TUNNEL
-        elif head.informational:
-            self._scanned = self._at
-        else:
-            self._begin_body(framing, length)
-        return head
-
-
-def _by_name(fields: Fields) -> dict[bytes, list[bytes]]:
-    values: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        name = name.lower()
-        if name in values:
-            values[name].append(value)
-        else:
-            values[name] = [value]
-    return values
+        framing, length = response_framing(self._method, status, minor, control)
+        return ResponseHead(minor, block, control, kept, framing, length, status, reason or b"")
 
 
 def _check_target(method: bytes, target: bytes, minor: int, hosts: list[bytes] | None) -> None:

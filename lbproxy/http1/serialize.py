@@ -20,14 +20,19 @@ def reason_phrase(status: int) -> bytes:
     return _REASONS.get(status, b"")
 
 
-def request(method: bytes, target: bytes, fields: Fields) -> bytes:
-    """A request's head, of HTTP/1.1 as all that we send (RFC 9112 section 2.3)."""
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, _lines(fields))
+def lines(fields: Fields) -> bytes:
+    """Field lines, each with its end."""
+    return b"".join([b"%b: %b\r\n" % line for line in fields])
 
 
-def response(status: int, reason: bytes, fields: Fields) -> bytes:
-    """An answer's head; the space before the reason stays if that is empty."""
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, _lines(fields))
+def request(method: bytes, target: bytes, lines: bytes) -> bytes:
+    """A request's head but for its empty line, of HTTP/1.1 as all that we send (RFC 9112, 2.3)."""
+    return b"%b %b HTTP/1.1\r\n%b" % (method, target, lines)
+
+
+def response(status: int, reason: bytes, lines: bytes) -> bytes:
+    """An answer's head but for its empty line; the space stays if the reason is empty."""
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, reason, lines)
 
 
 def chunk(data: bytes) -> bytes:
@@ -37,8 +42,4 @@ def chunk(data: bytes) -> bytes:
 
 def last_chunk(trailers: Fields) -> bytes:
     """The end of a chunked body."""
-    return b"0\r\n%b\r\n" % _lines(trailers)
-
-
-def _lines(fields: Fields) -> bytes:
-    return b"".join([b"%b: %b\r\n" % line for line in fields])
+    return b"0\r\n%b\r\n" % lines(trailers)

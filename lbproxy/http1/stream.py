@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 import attrs
@@ -9,10 +10,10 @@ import attrs
 from lbproxy.errors import HeadTooLarge, MalformedMessage
 from lbproxy.http1 import grammar
 from lbproxy.http1.framing import LONGEST
-from lbproxy.http1.message import End, Fields, Framing
+from lbproxy.http1.message import END, NONE, End, Fields, Framing, Head, Values, split_block
 
 #: Bytes of a chunk's first line, and of all extensions in one body.
-CHUNK_LINE, EXTENSIONS = 512, 16384
+LINE_LIMIT, EXTENSIONS_LIMIT = 512, 16384
 
 
 @attrs.frozen
@@ -46,17 +47,45 @@ class State(Enum):
     FAILED = "failed"
 
 
+# Python 3.11 takes six times as long to find a member through its class.
+(
+    IDLE,
+    HEAD,
+    NO_BODY,
+    LENGTH,
+    UNTIL_CLOSE,
+    CHUNK_LINE,
+    CHUNK_DATA,
+    CHUNK_END,
+    TRAILERS,
+    TUNNEL,
+    FAILED,
+) = State
+
+KNOWN_LENGTH = Framing.LENGTH
+
 _BODY_STATES = {
-    Framing.LENGTH: State.LENGTH,
-    Framing.CHUNKED: State.CHUNK_LINE,
-    Framing.UNTIL_CLOSE: State.UNTIL_CLOSE,
+    Framing.LENGTH: LENGTH,
+    Framing.CHUNKED: CHUNK_LINE,
+    Framing.UNTIL_CLOSE: UNTIL_CLOSE,
 }
 
 
 class MessageStream:
     """A stream of messages of either kind; the subclasses read the heads."""
 
-    _after_end = State.HEAD
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_eof",
+        "_extensions",
+        "_left",
+        "_limits",
+        "_scanned",
+        "_state",
+    )
+
+    _after_end = HEAD
 
     def __init__(self, limits: HeadLimits, state: State) -> None:
         self._limits = limits
@@ -76,9 +105,9 @@ class MessageStream:
     @property
     def mid_message(self) -> bool:
         """Whether a message has begun and is not whole."""
-        if self._state is State.HEAD:
+        if self._state is HEAD:
             return len(self._buffer) > self._at
-        return self._state not in (State.IDLE, State.TUNNEL, State.FAILED)
+        return self._state not in (IDLE, TUNNEL, FAILED)
 
     def feed(self, data: bytes) -> None:
         """Take what came."""
@@ -103,52 +132,85 @@ class MessageStream:
         """What was fed behind the last head; from here on it is not HTTP."""
         rest = bytes(memoryview(self._buffer)[self._at :])
         self._buffer, self._at = b"", 0
-        self._state = State.TUNNEL
+        self._state = TUNNEL
         return rest
 
     def _body_event(self) -> bytes | End | None:
         """Go on in a body."""
         while True:
             state = self._state
-            if state is State.NONE:
-                return self._end([])
-            if state is State.LENGTH or state is State.CHUNK_DATA:
+            if state is NO_BODY:
+                return self._end()
+            if state is LENGTH or state is CHUNK_DATA:
                 if self._left:
                     return self._cut(self._left)
-                if state is State.LENGTH:
-                    return self._end([])
-                self._state = State.CHUNK_END
-            elif state is State.CHUNK_END:
+                if state is LENGTH:
+                    return self._end()
+                self._state = CHUNK_END
+            elif state is CHUNK_END:
                 if self.buffered < 2:
                     self._check_eof()
                     return None
                 if self._buffer[self._at : self._at + 2] != b"\r\n":
                     raise MalformedMessage("A chunk is longer than its size.")
                 self._at += 2
-                self._state = State.CHUNK_LINE
-            elif state is State.CHUNK_LINE:
+                self._state = CHUNK_LINE
+            elif state is CHUNK_LINE:
                 if not self._take_chunk_line():
                     self._check_eof()
                     return None
-            elif state is State.TRAILERS:
+            elif state is TRAILERS:
                 return self._take_trailers()
-            elif state is State.UNTIL_CLOSE:
+            elif state is UNTIL_CLOSE:
                 if self._eof and not self.buffered:
-                    return self._end([])
+                    return self._end()
                 return self._cut(self.buffered)
             else:  # Idle, a tunnel, or failed.
                 return None
 
-    def _begin_body(self, framing: Framing, length: int) -> None:
-        # Most requests have no body, and an Enum is slow to hash.
-        self._state = State.NONE if framing is Framing.NONE else _BODY_STATES[framing]
-        self._left = length
-        self._extensions = 0
+    @property
+    def rest(self) -> int:
+        """Bytes that are still to come of a body of known length; else 0."""
+        return self._left if self._state is LENGTH and self._at == len(self._buffer) else 0
 
-    def _end(self, trailers: Fields) -> End:
+    def skip(self, count: int) -> None:
+        """So many bytes of `rest` have gone another way."""
+        assert 0 < count <= self.rest, (count, self.rest)
+        self._left -= count
+
+    def skip_end(self) -> None:
+        """Instead of asking for the end of a message that has no body."""
+        assert self._state is NO_BODY, self._state
         self._state = self._after_end
         self._scanned = self._at
-        return End(trailers)
+
+    def take_whole_body(self) -> bytes | None:
+        """All of a body, if its length is known and it is here with nothing behind it.
+
+        With it the message has ended. Else nothing is taken.
+        """
+        buffer, at = self._buffer, self._at
+        if self._state is not LENGTH or len(buffer) - at != self._left:
+            return None
+        self._buffer, self._at, self._scanned = b"", 0, 0
+        self._state = self._after_end
+        return buffer[at:] if isinstance(buffer, bytes) else bytes(memoryview(buffer)[at:])
+
+    def _begin_body(self, head: Head) -> None:
+        framing = head.framing
+        if framing is NONE:
+            self._state = NO_BODY
+        elif framing is KNOWN_LENGTH:
+            self._state = LENGTH
+        else:  # An Enum is slow to hash.
+            self._state = _BODY_STATES[framing]
+        self._left = head.length
+        self._extensions = 0
+
+    def _end(self, trailers: Fields | None = None) -> End:
+        self._state = self._after_end
+        self._scanned = self._at
+        return END if trailers is None else End(trailers)
 
     def _check_eof(self) -> None:
         if self._eof:
@@ -166,15 +228,15 @@ class MessageStream:
         else:
             piece = bytes(memoryview(buffer)[at : at + size])
             self._at = at + size
-        if self._state is not State.UNTIL_CLOSE:
+        if self._state is not UNTIL_CLOSE:
             self._left -= size
         return piece
 
     def _take_chunk_line(self) -> bool:
         buffer, at = self._buffer, self._at
-        end = buffer.find(b"\r\n", at, at + CHUNK_LINE)
+        end = buffer.find(b"\r\n", at, at + LINE_LIMIT)
         if end < 0:
-            if len(buffer) - at >= CHUNK_LINE or buffer.find(b"\n", at) >= 0:
+            if len(buffer) - at >= LINE_LIMIT or buffer.find(b"\n", at) >= 0:
                 raise MalformedMessage("A chunk's first line is malformed or too long.")
             return False
         line = grammar.CHUNK_LINE.fullmatch(buffer, at, end)
@@ -183,29 +245,31 @@ class MessageStream:
         digits, extensions = line.groups()
         size = int(digits, 16)
         self._extensions += len(extensions)
-        if size > LONGEST or self._extensions > EXTENSIONS:
+        if size > LONGEST or self._extensions > EXTENSIONS_LIMIT:
             raise MalformedMessage("A chunk's size or its extensions are too long.")
         self._at = end + 2
         self._left = size
-        self._state = State.CHUNK_DATA if size else State.TRAILERS
+        self._state = CHUNK_DATA if size else TRAILERS
         self._scanned = self._at
         return True
 
     def _take_trailers(self) -> End | None:
         at = self._at
-        if self._buffer[at : at + 2] == b"\r\n":
+        if self._buffer.startswith(b"\r\n", at):
             self._at = at + 2
-            return self._end([])
+            return self._end()
         lines = self._take_lines()
         if lines is None:
             self._check_eof()
             return None
         if grammar.TRAILERS.fullmatch(lines) is None:
             raise MalformedMessage("A trailer field is malformed.")
-        return self._end(self._fields(lines, lines))
+        block = b"\n" + lines[:-2]
+        self._check_count(block)
+        return self._end(split_block(block))
 
     def _take_lines(self) -> bytes | None:
-        """The bytes before the next empty line, with the end of the last line."""
+        """The bytes to the next empty line, and that line."""
         buffer, at = self._buffer, self._at
         end = buffer.find(b"\r\n\r\n", max(at, self._scanned - 3))
         size = (len(buffer) if end < 0 else end + 4) - at
@@ -217,23 +281,23 @@ class MessageStream:
             self._scanned = len(buffer)
             return None
         self._at = end + 4
-        return bytes(buffer[at : end + 2])
+        lines = buffer[at : end + 4]
+        return lines if isinstance(lines, bytes) else bytes(lines)
 
     def _too_large(self, begin: bytes) -> MalformedMessage:
         limit = self._limits.head
         return HeadTooLarge(f"The head is longer than {limit} bytes.", knob="limits.head")
 
-    def _fields(self, lines: bytes, block: bytes) -> Fields:
-        """The field lines of a block that follows the grammar.
-
-        Args:
-            lines: All lines.
-            block: The field lines among them.
-        """
-        fields: Fields = grammar.FIELD.findall(block)
+    def _check_count(self, block: bytes) -> None:
         limit = self._limits.fields
-        if len(fields) > limit:
+        if block.count(b"\n") > limit + 1:
             raise HeadTooLarge(f"The head has more than {limit} fields.", knob="limits.fields")
-        if b" \r\n" in lines or b"\t\r\n" in lines:
-            return [(name, value.rstrip(b" \t")) for name, value in fields]
-        return fields
+
+    def _split(self, block: bytes, pattern: re.Pattern[bytes]) -> tuple[Values, bytes]:
+        """What of a block has to be looked at, by lower-case name, and the block without it."""
+        self._check_count(block)
+        parts = pattern.split(block)
+        control: Values = {}
+        for index in range(1, len(parts), 3):
+            control.setdefault(parts[index].lower(), []).append(parts[index + 1].rstrip(b" \t"))
+        return control, b"".join(parts[::3])

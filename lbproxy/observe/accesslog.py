@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from io import FileIO
 from json.encoder import encode_basestring_ascii
 from typing import Protocol
 
-import attrs
 from twisted.application.service import Service
 from twisted.logger import Logger
 
@@ -17,7 +17,19 @@ from lbproxy.transport.timer import NEVER, RESOLUTION, CoarseTimer
 BATCH = 512
 
 
-@attrs.define
+_text = encode_basestring_ascii
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    """A second as RFC 3339 writes it, without its zone."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+# Records and attempts are made for each request, and most of what they could say is never said: so
+# what is usual stands in the class.
+
+
 class Attempt:
     """One try of an exchange at one backend.
 
@@ -29,56 +41,75 @@ class Attempt:
         outcome: `answered`, or the reason code of what broke it; `None` while it runs.
         stage: How far it got, if it broke.
         decision: What was done about it: `retry`, `retry_free`, or why not; empty if it answered.
+        detail: What broke it, in words.
         connected: Seconds until the connection stood; 0.0 for a kept-alive one.
         first_byte: Seconds until the answer's head, if one came.
     """
 
-    backend: str
-    started: float
-    reused: bool = False
-    degraded: bool = False
+    reused = False
     outcome: str | None = None
     stage: str | None = None
-    decision: str = ""
-    detail: str = ""
+    decision = ""
+    detail = ""
     connected: float | None = None
     first_byte: float | None = None
 
+    def __init__(self, backend: str, started: float, degraded: bool = False) -> None:
+        self.backend = backend
+        self.started = started
+        self.degraded = degraded
+
     def json(self) -> str:
         """The attempt as a JSON object."""
-        parts = [f'"backend":{_text(self.backend)}', f'"outcome":{_text(self.outcome or "open")}']
+        said = ""
         if self.stage is not None:
-            parts.append(f'"stage":"{self.stage}"')
+            said = f',"stage":"{self.stage}"'
         if self.decision:
-            parts.append(f'"decision":"{self.decision}"')
+            said += f',"decision":"{self.decision}"'
         if self.detail:
-            parts.append(f'"detail":{_text(self.detail)}')
-        if self.reused:
-            parts.append('"reused":true')
+            said += f',"detail":{_text(self.detail)}'
         if self.degraded:
-            parts.append('"degraded":true')
+            said += ',"degraded":true'
+        if self.reused:
+            said += ',"reused":true'
         if self.connected is not None:
-            parts.append(f'"connect":{self.connected:.6f}')
+            said += f',"connect":{self.connected:.6f}' if self.connected else ',"connect":0'
         if self.first_byte is not None:
-            parts.append(f'"first_byte":{self.first_byte:.6f}')
-        return "{" + ",".join(parts) + "}"
+            said += f',"first_byte":{self.first_byte:.6f}'
+        return f'{{"backend":{_text(self.backend)},"outcome":"{self.outcome or "open"}"{said}}}'
 
 
-@attrs.define
+def caller(client: str, listener: str, tls: str = "") -> str:
+    """Who asks, as members of a line.
+
+    Args:
+        client: The peer's address.
+        listener: The listener's name.
+        tls: The version and cipher of the client's connection; empty if that is plain.
+    """
+    said = f'"client":{_text(client)},"listener":{_text(listener)}'
+    return f'{said},"tls":{_text(tls)}' if tls else said
+
+
+def asked(method: str, host: str, target: str, minor: int) -> str:
+    """What is asked for, as members of a line: all as it came, and the minor version."""
+    return (
+        f'"method":{_text(method)},"host":{_text(host)},"target":{_text(target)}'
+        f',"version":"1.{minor}"'
+    )
+
+
 class Record:
     """What is known of an exchange; a line of the log when it ends.
 
     Attributes:
         started: When its first bytes were read, in the clock's seconds.
         request_id: As in `X-Request-Id`.
-        client: The peer's address.
-        listener: The listener's name.
-        method: As it came; empty if no head could be read.
-        target: As it came.
-        version: The minor version.
-        host: The authority that was asked for.
+        caller: What `caller` gave.
+        asked: What `asked` gave; empty strings if no head could be read.
         status: What the client was told; 499 if it was gone before, 0 if nothing could be said.
         reason: Why it ended as it did: `answered`, or a reason code.
+        detail: The reason in words, for what is not told by its code.
         route: The path of the route that matched.
         pool: The pool that served it, if one did.
         bytes_in: Bytes of the request's body.
@@ -87,28 +118,25 @@ class Record:
         queued: Seconds for which it waited for a backend with room.
         headed: Seconds until the request's head was whole.
         answered: Seconds until the answer's head was written.
-        detail: The reason in words, for what is not told by its code.
     """
 
-    started: float
-    request_id: str
-    client: str
-    listener: str
-    method: str = ""
-    target: str = ""
-    version: int = 1
-    host: str = ""
-    status: int = 0
-    reason: str = "answered"
-    detail: str = ""
+    asked = asked("", "", "", 1)
+    status = 0
+    reason = "answered"
+    detail = ""
     route: str | None = None
     pool: str | None = None
-    bytes_in: int = 0
-    bytes_out: int = 0
-    attempts: list[Attempt] = attrs.Factory(list)
-    queued: float = 0.0
-    headed: float = 0.0
+    bytes_in = 0
+    bytes_out = 0
+    queued = 0.0
+    headed = 0.0
     answered: float | None = None
+
+    def __init__(self, started: float, request_id: str, caller: str) -> None:
+        self.started = started
+        self.request_id = request_id
+        self.caller = caller
+        self.attempts: list[Attempt] = []
 
     def line(self, ended: float) -> str:
         """The record as a line of JSON.
@@ -116,37 +144,25 @@ class Record:
         Args:
             ended: When the exchange ended, in the clock's seconds.
         """
-        time = datetime.fromtimestamp(self.started, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-        parts = [
-            f'{{"time":"{time}Z"',
-            f'"id":"{self.request_id}"',
-            f'"client":{_text(self.client)}',
-            f'"listener":{_text(self.listener)}',
-            f'"method":{_text(self.method)}',
-            f'"host":{_text(self.host)}',
-            f'"target":{_text(self.target)}',
-            f'"version":"1.{self.version}"',
-            f'"status":{self.status}',
-            f'"reason":"{self.reason}"',
-        ]
-        if self.detail:
-            parts.append(f'"detail":{_text(self.detail)}')
+        second, micro = divmod(int(self.started * 1e6), 1_000_000)
+        said = f',"detail":{_text(self.detail)}' if self.detail else ""
         if self.route is not None:
-            parts.append(f'"route":{_text(self.route)}')
+            said += f',"route":{_text(self.route)}'
         if self.pool is not None:
             tried = ",".join([attempt.json() for attempt in self.attempts])
-            parts.append(f'"pool":{_text(self.pool)},"attempts":[{tried}]')
-        timings = f'"head":{self.headed:.6f},"queue":{self.queued:.6f}'
-        if self.answered is not None:
-            timings += f',"answer":{self.answered:.6f}'
-        parts.append(
-            f'"bytes_in":{self.bytes_in},"bytes_out":{self.bytes_out},'
-            f'"seconds":{{{timings},"total":{ended - self.started:.6f}}}}}\n'
+            said += f',"pool":{_text(self.pool)},"attempts":[{tried}]'
+        answered = "" if self.answered is None else f',"answer":{self.answered:.6f}'
+        return (
+            f'{{"time":"{_second(second)}.{micro:06d}Z","id":"{self.request_id}",{self.caller}'
+            f',{self.asked},"status":{self.status},"reason":"{self.reason}"{said}'
+            f',"bytes_in":{self.bytes_in},"bytes_out":{self.bytes_out}'
+            f',"seconds":{{"head":{_seconds(self.headed)},"queue":{_seconds(self.queued)}'
+            f'{answered},"total":{ended - self.started:.6f}}}}}\n'
         )
-        return ",".join(parts)
 
 
-_text = encode_basestring_ascii
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.6f}" if seconds else "0"
 
 
 class Line(Protocol):

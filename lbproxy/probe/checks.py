@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import attrs
 import treq
@@ -11,7 +11,12 @@ from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 from twisted.python.failure import Failure
 from twisted.web.client import (
     URI,
@@ -29,6 +34,7 @@ from lbproxy.config.model import Backend, Health
 from lbproxy.errors import ConnectFailed
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.transport.connect import Dialled, connect
+from lbproxy.transport.trust import Trust
 
 #: What is asked for if the config does not say.
 DEFAULT_PATH = "/health"
@@ -52,20 +58,61 @@ class _AddressOf:
 
     reactor: Any
     address: str
+    timeout: float
+    trust: Trust | None
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        if self.trust is not None:
+            return _SecureEndpoint(self.reactor, self.address, self.timeout, self.trust)
         if self.address.startswith("unix:"):
             return UNIXClientEndpoint(self.reactor, self.address[len("unix:") :])
         host, _, port = self.address.rpartition(":")
         return TCP4ClientEndpoint(self.reactor, host.strip("[]"), int(port))
 
 
-def http_check(reactor: Any) -> Check:
+class _Standing(Dialled):
+    """Hands its connection on to the protocol of a factory."""
+
+    def __init__(self, factory: IProtocolFactory) -> None:
+        self._factory = factory
+        self.protocol: Any = None
+
+    def connectionMade(self) -> None:
+        connection: Any = self.transport
+        self.protocol = connection.protocol = self._factory.buildProtocol(connection.getPeer())
+        self.protocol.makeConnection(connection)
+        super().connectionMade()
+
+
+@implementer(IStreamClientEndpoint)
+@attrs.frozen
+class _SecureEndpoint:
+    """Connects as the exchanges do, with the same trust."""
+
+    reactor: Any
+    address: str
+    timeout: float
+    trust: Trust
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        def build() -> _Standing:
+            return _Standing(protocolFactory)
+
+        def hand_over(standing: _Standing) -> IProtocol:
+            return cast(IProtocol, standing.protocol)
+
+        standing = connect(self.reactor, self.address, build, self.timeout, self.trust)
+        return standing.addCallback(hand_over)
+
+
+def http_check(reactor: Any, trusts: Mapping[str, Trust] | None = None) -> Check:
     """A probe with GET: 2xx is a pass, and redirects are not followed.
 
     Args:
         reactor: Network and time.
+        trusts: Backends that speak TLS, by name; each probe looks at the certificate anew.
     """
+    fresh = {name: trust.afresh() for name, trust in (trusts or {}).items()}
     clock = IReactorTime(reactor)
     # Each probe makes a connection, as a new client would.
     connections = _QuietPool(reactor, persistent=False)
@@ -73,9 +120,13 @@ def http_check(reactor: Any) -> Check:
     async def ask(backend: Backend, health: Health) -> ProbeOutcome:
         began = clock.seconds()
         unix = backend.address.startswith("unix:")
-        where = "localhost" if unix else backend.address
-        url = f"http://{where}{health.path or DEFAULT_PATH}"
-        endpoint = _AddressOf(reactor, backend.address)
+        trust = fresh.get(backend.name)
+        authority = "localhost" if unix else backend.address
+        if trust is not None and trust.name not in ("", backend.host):
+            authority = trust.name  # Who is asked for by this name is also called by it.
+        path = health.path or DEFAULT_PATH
+        url = f"{'http' if trust is None else 'https'}://{authority}{path}"
+        endpoint = _AddressOf(reactor, backend.address, health.timeout, trust)
         agent = Agent.usingEndpointFactory(reactor, endpoint, pool=connections)
         try:
             response = await HTTPClient(agent).get(
@@ -91,7 +142,7 @@ def http_check(reactor: Any) -> Check:
             if _gave_up(error):
                 raise CancelledError from error
             now = clock.seconds()
-            reached = not isinstance(error, ConnectError)
+            reached = not isinstance(error, ConnectError | ConnectFailed)
             return ProbeOutcome(False, now - began, _in_words(error), reached, now)
         now = clock.seconds()
         passed = 200 <= response.code < 300

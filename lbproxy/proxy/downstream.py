@@ -19,13 +19,26 @@ from lbproxy.errors import (
     ProxyError,
 )
 from lbproxy.forward import problem
-from lbproxy.forward.fields import Peer, Values, framing_fields, wants_close
+from lbproxy.forward.fields import Peer, informational_lines
 from lbproxy.http1 import serialize
-from lbproxy.http1.message import End, Fields, Framing, RequestHead
+from lbproxy.http1.cache import HeadCache
+from lbproxy.http1.message import (
+    CHUNKED,
+    NONE,
+    UNTIL_CLOSE,
+    End,
+    Fields,
+    Framing,
+    RequestHead,
+    ResponseHead,
+    Values,
+)
 from lbproxy.http1.parser import RequestParser
-from lbproxy.observe.accesslog import Record
+from lbproxy.observe.accesslog import Record, caller
 from lbproxy.proxy.site import Site
+from lbproxy.transport.connection import JOINED
 from lbproxy.transport.timer import NEVER
+from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
 
 #: Bytes of pipelined requests that are held while an answer is under way.
 PIPELINE_LIMIT = 65536
@@ -42,6 +55,12 @@ class Answerer(Protocol):
 
     def request_data(self, data: bytes) -> None:
         """A piece of the request's body, its framing removed."""
+
+    def request_sink(self) -> Any:
+        """The connection that pieces of the body may be written to as they come, or `None`."""
+
+    def request_relayed(self) -> None:
+        """A piece of the body has been written there."""
 
     def request_end(self, trailers: Fields) -> None:
         """The request is whole."""
@@ -81,6 +100,12 @@ class Life(Enum):
     CLOSED = "closed"
 
 
+# Python 3.11 takes six times as long to find a member through its class.
+HEAD, BODY, ALL_READ = Request
+UNANSWERED, BEGUN, ALL_GIVEN = Answer
+OPEN, TUNNEL, LINGERING, CLOSED = Life
+
+
 @implementer(IPushProducer)
 class Downstream(protocol.Protocol):
     """Speaks HTTP/1.1 with a client (RFC 9112).
@@ -95,20 +120,31 @@ class Downstream(protocol.Protocol):
     head: RequestHead
     record: Record
     peer: Peer
+    _caller: str
 
-    def __init__(self, site: Site, listener: Listener) -> None:
+    def __init__(
+        self, site: Site, listener: Listener, heads: HeadCache[RequestHead] | None = None
+    ) -> None:
+        """Prepare for a client.
+
+        Args:
+            site: Who answers.
+            listener: Which one accepted the client.
+            heads: Those that this listener has read before.
+        """
         self._site = site
         self._clock = site.clock
         self._listener = listener
         self._timeouts = listener.timeouts
-        self._parser = RequestParser(listener.limits)
+        self._parser = RequestParser(listener.limits, heads)
         self._answerer: Answerer | None = None
-        self._life = Life.OPEN
-        self._request = Request.HEAD
-        self._answer = Answer.NONE
+        self._life = OPEN
+        self._request = HEAD
+        self._answer = UNANSWERED
         self._persist = True
         self._chunked = False
         self._clogged = False
+        self._behind = 0
         self._held = False
         self._advancing = False
         self._out: list[bytes] = []
@@ -129,32 +165,36 @@ class Downstream(protocol.Protocol):
         # With this the transport says when the client does not keep up.
         transport.registerProducer(self, True)
         self.peer = self._site.peer_of(self._listener, transport)
+        address, tls = self.peer.address.decode("ascii"), self.peer.tls
+        self._caller = caller(address, self._listener.name, tls)
         self._site.joined(self)
         self.deadline = self._clock.seconds() + self._timeouts.head
 
     def dataReceived(self, data: bytes) -> None:
         """Read a part of a request."""
-        if self._life is Life.OPEN:
+        if self._life is OPEN:
             self._parser.feed(data)
-            self._advance()
-        elif self._life is Life.TUNNEL and self._answerer is not None:
+            if not self._advancing and not self._clogged:
+                self._advance()
+        elif self._life is TUNNEL and self._answerer is not None:
             self.record.bytes_in += len(data)
             self._answerer.request_data(data)
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         """The client closed, or we did."""
-        tunnel = self._life is Life.TUNNEL
-        self._life = Life.CLOSED
+        tunnel = self._life is TUNNEL
+        self._life = CLOSED
         self._site.left(self)
         answerer, self._answerer = self._answerer, None
         if answerer is not None:
             gone = ClientGone("the client closed its connection")
             answerer.abandon(gone)
-            self._log_end(None if tunnel else gone)
+            self._log_end(None if tunnel else gone, self._clock.seconds())
 
     def pauseProducing(self) -> None:
         """The transport's queue to the client is full."""
         self._clogged = True
+        self._behind = self._waiting
         self.deadline = self._clock.seconds() + self._timeouts.idle
         if self._answerer is not None:
             self._answerer.pause_answer()
@@ -166,8 +206,9 @@ class Downstream(protocol.Protocol):
         if self._answerer is not None:
             self._answerer.resume_answer()
         else:
-            self._await_request()
-            self._advance()
+            self.deadline = self._clock.seconds() + self._timeouts.idle
+            if not self._advancing:
+                self._advance()
 
     def stopProducing(self) -> None:
         """The transport is gone; `connectionLost` follows."""
@@ -195,75 +236,99 @@ class Downstream(protocol.Protocol):
         """Say who answers the present request."""
         self._answerer = answerer
 
-    def informational(self, status: int, reason: bytes, fields: Fields) -> None:
+    def informational(self, head: ResponseHead) -> None:
         """Give a 1xx answer, which HTTP/1.0 does not know (RFC 9110 section 15.2)."""
-        if self.head.minor and self._answer is Answer.NONE:
-            self._out.append(serialize.response(status, reason, fields))
+        if self.head.minor and self._answer is UNANSWERED:
+            lines = informational_lines(head)
+            self._out.append(serialize.response(head.status, head.reason, lines) + b"\r\n")
             self.flush()
 
-    def answer(
-        self, status: int, reason: bytes, fields: Fields, framing: Framing, length: int
-    ) -> None:
+    def answer(self, status: int, begin: bytes, framing: Framing, now: float) -> None:
         """Begin the answer.
 
         Args:
             status: 101, or 200 to 599.
-            reason: The reason phrase.
-            fields: All fields but those of the connection and the framing.
+            begin: The status line and all field lines but `Connection` and `Transfer-Encoding`.
             framing: How the body ends where it comes from; the client's version decides how it
                 ends there.
-            length: Bytes of the body, if the framing is `LENGTH`.
+            now: The present time, in the clock's seconds.
         """
-        self._answer = Answer.BEGUN
-        self.record.status = status
-        self.record.answered = self._clock.seconds() - self.record.started
-        if framing is Framing.CHUNKED or framing is Framing.UNTIL_CLOSE:
-            if self.head.minor:
-                framing = Framing.CHUNKED
+        self._answer = BEGUN
+        record = self.record
+        record.status = status
+        record.answered = now - record.started
+        minor = self.head.minor
+        if framing is CHUNKED or framing is UNTIL_CLOSE:
+            if minor:
+                begin += b"Transfer-Encoding: chunked\r\n"
                 self._chunked = True
             else:
-                framing = Framing.UNTIL_CLOSE
                 self._persist = False
-        if self._request is not Request.WHOLE or self._site.draining:
+        if self._request is not ALL_READ or self._site.draining:
             self._persist = False
-        fields += framing_fields(framing, length)
         if status == 101:
-            fields += [(b"Connection", b"upgrade"), (b"Upgrade", b"websocket")]
+            begin += b"Connection: upgrade\r\nUpgrade: websocket\r\n"
         elif not self._persist:
-            fields.append((b"Connection", b"close"))
-        elif not self.head.minor:
-            fields.append((b"Connection", b"keep-alive"))
-        self._out.append(serialize.response(status, reason, fields))
+            begin += b"Connection: close\r\n"
+        elif not minor:
+            begin += b"Connection: keep-alive\r\n"
+        self._out.append(begin + b"\r\n")
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether `answer_file` may be used."""
+        return hasattr(self.transport, "send_file")
+
+    def answer_file(self, file: int, offset: int, length: int) -> None:
+        """Send a part of a file as a piece of the answer's body, behind what has been given.
+
+        Args:
+            file: Open until the client is not `clogged` any more, or the answer is abandoned.
+            offset: Of the first byte.
+            length: In bytes; a file that turns out to be shorter ends the connection.
+        """
+        self.record.bytes_out += length
+        out, self._out = self._out, []
+        self._socket.send_file(file, offset, length, b"".join(out))
 
     def answer_data(self, data: bytes) -> None:
         """Give a piece of the answer's body; it is sent at the next `flush`."""
         self.record.bytes_out += len(data)
         self._out.append(serialize.chunk(data) if self._chunked else data)
 
-    def answer_end(self, trailers: Fields) -> None:
+    def answer_sink(self) -> Any:
+        """The transport, if the body goes there as it comes and nothing waits before it."""
+        return None if self._chunked or self._out else self.transport
+
+    def answer_end(self, trailers: Fields, now: float) -> None:
         """End the answer, and go on with the next request."""
         if self._chunked:
             self._out.append(serialize.last_chunk(trailers))
-        self._answer = Answer.WHOLE
+        self._answer = ALL_GIVEN
         self.flush()
-        self._finish(None)
+        self._finish(None, now)
 
     def flush(self) -> None:
         """Send what has been given, in one write."""
         out = self._out
         if out:
             self._out = []
-            self._socket.write(out[0] if len(out) == 1 else b"".join(out))
+            if len(out) == 1:
+                self._socket.write(out[0])
+            elif len(out[1]) < JOINED:
+                self._socket.write(b"".join(out))
+            else:
+                self._socket.writeSequence(out)
 
     def cut(self, error: ProxyError) -> None:
         """Close, so that the client can see that the answer is not whole."""
         self.flush()
         self._persist = False
-        self._finish(error)
+        self._finish(error, self._clock.seconds())
 
     def fail(self, error: ProxyError) -> None:
         """Answer with an error of ours, if nothing has been answered yet."""
-        if self._answer is not Answer.NONE:
+        if self._answer is not UNANSWERED:
             self.cut(error)
             return
         self.record.reason, self.record.detail = error.reason, error.detail
@@ -278,12 +343,13 @@ class Downstream(protocol.Protocol):
 
     def resume_request(self) -> None:
         """Read on."""
-        if self._held and self._life is not Life.CLOSED:
+        if self._held and self._life is not CLOSED:
             self._held = False
             self._body_began = self._clock.seconds()
             self._body_seen = self.record.bytes_in
             self._socket.resumeProducing()
-            self._advance()
+            if not self._advancing and not self._clogged:
+                self._advance()
 
     def begin_tunnel(self, tunnel: Answerer) -> bytes:
         """After a 101: bytes go through as they are, to `tunnel`.
@@ -292,16 +358,16 @@ class Downstream(protocol.Protocol):
             Those that came behind the request.
         """
         self.flush()
-        self._life = Life.TUNNEL
+        self._life = TUNNEL
         self._answerer = tunnel
         self.deadline = NEVER
         return self._parser.take_rest()
 
     def end_tunnel(self) -> None:
         """The backend has closed: close behind what it sent."""
-        self._answer = Answer.WHOLE
+        self._answer = ALL_GIVEN
         self._persist = False
-        self._finish(None)
+        self._finish(None, self._clock.seconds())
 
     # What the site asks for.
 
@@ -316,10 +382,16 @@ class Downstream(protocol.Protocol):
         """End now."""
         cast(Any, self.transport).abortConnection()
 
+    def refuse(self, error: ProxyError) -> None:
+        """Say what is wrong with the connection itself, and close it."""
+        self._refuse(error)
+
     def expired(self, now: float) -> None:
         """The client was awaited for too long."""
-        if self._life is Life.LINGERING or self._clogged:
+        if self._life is LINGERING:
             self.abort()
+        elif self._life is CLOSED or self._clogged:
+            self._judge_taking(now)
         elif self._answerer is None:
             if self._parser.mid_message:
                 limit = self._timeouts.head
@@ -327,7 +399,7 @@ class Downstream(protocol.Protocol):
                 self._refuse(HeadTimeout(detail, knob=self._knob("timeouts.head")))
             else:
                 self._close()
-        elif self._request is Request.BODY:
+        elif self._request is BODY:
             self._judge_body(now)
         else:
             self.deadline = NEVER
@@ -339,70 +411,80 @@ class Downstream(protocol.Protocol):
 
     def _advance(self) -> None:
         """Take what has been read, until the present exchange has to end first."""
-        if self._advancing or self._clogged:
-            return
         self._advancing = True
         try:
-            while self._life is Life.OPEN and self._request is not Request.WHOLE:
-                if self._held and self._request is Request.BODY:
+            while self._life is OPEN and self._request is not ALL_READ:
+                if self._held and self._request is BODY:
                     break
                 event = self._parser.next_event()
                 if event is None:
                     break
-                if isinstance(event, bytes):
-                    self._take_data(event)
-                elif isinstance(event, End):
-                    self._take_end(event)
-                else:
+                if isinstance(event, RequestHead):
                     self._begin(event)
+                elif isinstance(event, bytes):
+                    self._take_data(event)
+                else:
+                    self._take_end(event)
         except MalformedMessage as error:
             if error.knob is not None:
                 error.knob = self._knob(error.knob)
             self._refuse(error)
         finally:
             self._advancing = False
-        self._after_reading()
+        if self._life is not OPEN:
+            return
+        if self._parser.buffered:
+            self._after_reading()
+        elif self._request is BODY and self._parser.rest >= WORTH and can_transfer(self.transport):
+            self._relay(self._parser.rest)
 
     def _after_reading(self) -> None:
-        if self._life is not Life.OPEN:
-            return
-        if self._request is Request.HEAD and self._head_began == NEVER:
-            if self._parser.mid_message:
-                self._head_began = self._clock.seconds()
-                self.deadline = self._head_began + self._timeouts.head
-        elif self._request is Request.WHOLE and self._parser.buffered > PIPELINE_LIMIT:
+        """Bytes are left that make no event yet, or whose turn has not come."""
+        if self._request is HEAD and self._head_began == NEVER:
+            self._head_began = self._clock.seconds()
+            self.deadline = self._head_began + self._timeouts.head
+        elif self._request is ALL_READ and self._parser.buffered > PIPELINE_LIMIT:
             self.pause_request()
+
+    def _relay(self, length: int) -> None:
+        sink = self._answerer.request_sink() if self._answerer is not None else None
+        if sink is not None:
+            self._socket.intake = Transfer(self._socket, sink, length, self)
+
+    def relayed(self, count: int) -> None:
+        """A piece of the request's body has gone to the backend's connection at once."""
+        if self._life is OPEN:  # Else it is read so that the client can see an early answer.
+            self.record.bytes_in += count
+            self._parser.skip(count)
+            if self._answerer is not None:
+                self._answerer.request_relayed()
+            if not self._parser.rest:
+                self._advance()
 
     def _begin(self, head: RequestHead) -> None:
         now = self._clock.seconds()
         self.head = head
-        self.record = self._new_record(now, head.values)
-        self.record.method = head.method.decode("ascii")
-        self.record.target = head.target.decode("latin-1")
-        self.record.version = head.minor
+        self.record = self._new_record(now, head.control)
         # Behind CONNECT there may be bytes for a tunnel, which are no request.
-        self._persist = head.method != b"CONNECT" and not wants_close(head.minor, head.values)
+        self._persist = head.method != b"CONNECT" and not head.closes
         self._chunked = False
-        self._answer = Answer.NONE
-        if head.framing is Framing.NONE:
-            self._parser.next_event()  # Its end, which needs no more bytes.
-            self._request = Request.WHOLE
+        self._answer = UNANSWERED
+        if head.framing is NONE:
+            self._parser.skip_end()
+            self._request = ALL_READ
             self.deadline = NEVER
         else:
-            self._request = Request.BODY
+            self._request = BODY
             self._body_began, self._body_seen = now, 0
             self.deadline = now + min(BODY_GRACE, self._timeouts.body)
-        self._site.open(self)
+        self._site.open(self, now)
 
     def _new_record(self, now: float, values: Values) -> Record:
-        began = min(self._head_began, now)
-        return Record(
-            started=began,
-            request_id=self._site.request_id(self.peer, values),
-            client=self.peer.address.decode("ascii"),
-            listener=self._listener.name,
-            headed=now - began,
-        )
+        record = Record(now, self._site.request_id(self.peer, values, now), self._caller)
+        began = self._head_began
+        if began < now:
+            record.started, record.headed = began, now - began
+        return record
 
     def _take_data(self, data: bytes) -> None:
         self.record.bytes_in += len(data)
@@ -410,10 +492,24 @@ class Downstream(protocol.Protocol):
             self._answerer.request_data(data)
 
     def _take_end(self, end: End) -> None:
-        self._request = Request.WHOLE
+        self._request = ALL_READ
         self.deadline = NEVER
         if self._answerer is not None:
             self._answerer.request_end(end.trailers)
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes that wait for the client to take them, where the transport tells."""
+        waiting: int = getattr(self.transport, "queued", 0)
+        return waiting
+
+    def _judge_taking(self, now: float) -> None:
+        """Go on while the client takes what waits for it, however slowly."""
+        if self._waiting < self._behind:
+            self._behind = self._waiting
+            self.deadline = now + self._timeouts.idle
+        else:
+            self.abort()
 
     def _judge_body(self, now: float) -> None:
         """Go on, or give up a body that makes no progress or too little."""
@@ -442,36 +538,36 @@ class Downstream(protocol.Protocol):
             answerer.abandon(error)
         else:
             self.record = self._new_record(self._clock.seconds(), {})
-            self.head = RequestHead(b"", b"", 1, [], {}, Framing.NONE, 0)
-            self._request, self._answer, self._chunked = Request.BODY, Answer.NONE, False
+            self.head = RequestHead(1, b"\n", {}, b"\n", NONE, 0, b"", b"")
+            self._request, self._answer, self._chunked = BODY, UNANSWERED, False
         self.fail(error)
 
-    def _finish(self, error: ProxyError | None) -> None:
+    def _finish(self, error: ProxyError | None, now: float) -> None:
         """The exchange is over, whole unless there is an error."""
         self._answerer = None
-        self._log_end(error)
+        if error is None:
+            self._site.log(self.record, now)
+        else:
+            self._log_end(error, now)
         if not self._persist or error is not None:
             self._close(cut=error is not None)
             return
-        self._request = Request.HEAD
+        self._request = HEAD
         self._head_began = NEVER
         if self._held:
             self._held = False
             self._socket.resumeProducing()
-        self._await_request()
-        if not self._advancing:
+        self.deadline = now + self._timeouts.idle
+        if self._parser.buffered and not self._advancing and not self._clogged:
             self._advance()
 
-    def _await_request(self) -> None:
-        self.deadline = self._clock.seconds() + self._timeouts.idle
-
-    def _log_end(self, error: ProxyError | None) -> None:
+    def _log_end(self, error: ProxyError | None, now: float) -> None:
         record = self.record
         if error is not None:
             record.reason, record.detail = error.reason, error.detail
-            if self._answer is Answer.NONE:
+            if self._answer is UNANSWERED:
                 record.status = error.status
-        self._site.log(record)
+        self._site.log(record, now)
 
     def _close(self, *, cut: bool = False) -> None:
         """Close behind what was sent.
@@ -481,18 +577,20 @@ class Downstream(protocol.Protocol):
         """
         transport: Any = self.transport
         transport.unregisterProducer()
-        if cut and self._answer is Answer.BEGUN and not self._chunked:
+        if cut and self._answer is BEGUN and not self._chunked:
             # A body that the end of the connection ends would look whole: reset.
-            self._life = Life.CLOSED
+            self._life = CLOSED
             transport.abortConnection()
             return
-        rest = self._request is Request.BODY or self._parser.buffered
+        rest = self._request is BODY or self._parser.buffered
         if rest and hasattr(transport, "loseWriteConnection"):
-            self._life = Life.LINGERING
+            self._life = LINGERING
             self.deadline = self._clock.seconds() + LINGER
             transport.loseWriteConnection()
             if self._held:
                 transport.resumeProducing()
             return
-        self._life = Life.CLOSED
+        self._life = CLOSED
+        self._behind = self._waiting
+        self.deadline = self._clock.seconds() + self._timeouts.idle
         transport.loseConnection()

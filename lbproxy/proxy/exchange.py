@@ -1,26 +1,28 @@
 """A request on its way to a backend, and its answer on the way back.
 
-An attempt at one backend is a Deferred that ends in the answer's head or in a typed error. Failover
-is its errback: it reads the error's class in the retry table and chooses the next attempt. What
-comes behind the head goes through without Deferreds.
+An attempt at one backend ends in the answer's head (`answered`) or in a typed error
+(`attempt_failed`). Failover is the latter: it reads the error's class in the retry table and
+chooses the next attempt. A new connection is a Deferred, whose errback it is; what follows goes
+through without Deferreds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lbproxy.balance.pool import Backend
-from lbproxy.config.model import Route
 from lbproxy.errors import (
     AnswerCut,
     BadAnswer,
     BodyTooLarge,
     GatewayStatus,
+    HandshakeFailed,
     NoBackend,
     ProxyError,
     QueueFull,
@@ -28,14 +30,15 @@ from lbproxy.errors import (
     UpstreamError,
 )
 from lbproxy.forward import fields
-from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry, method_class
+from lbproxy.forward.fields import ResponseTemplate
+from lbproxy.forward.retry import MethodClass, NoBody, Tee, Verdict, may_retry
 from lbproxy.http1 import serialize
-from lbproxy.http1.message import Fields, Framing, ResponseHead
+from lbproxy.http1.message import CHUNKED, NONE, Fields, ResponseHead, members
 from lbproxy.observe.accesslog import Attempt
+from lbproxy.proxy.plan import Plan
 from lbproxy.proxy.queue import Waiter
 from lbproxy.proxy.tunnel import Tunnel
 from lbproxy.proxy.upstream import Upstream
-from lbproxy.proxy.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from lbproxy.proxy.downstream import Downstream
@@ -58,89 +61,89 @@ class Decision(Enum):
     BUDGET_SPENT = "budget_spent"
 
 
+_NO_BODY = NoBody()
+_UNSAFE = MethodClass.UNSAFE
+
+
 class Exchange:
     """One request and its answer, through a pool."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        site: Site,
-        downstream: Downstream,
-        route: Route,
-        upstreams: Upstreams,
-        target: bytes,
-        host: bytes,
-    ) -> None:
+    # What most exchanges never change stands here, not in each of them.
+    _tee: Tee = _NO_BODY
+    _unsent: Sequence[bytes] = ()
+    _body_end: bytes | None = b""
+    _tried: frozenset[Backend] = frozenset()
+    _fresh = False
+    _backend: Backend | None = None
+    _connecting: Deferred[Upstream] | None = None
+    _upstream: Upstream | None = None
+    _waiter: Waiter | None = None
+    _queued_since = 0.0
+
+    def __init__(self, site: Site, downstream: Downstream, plan: Plan) -> None:
         """Prepare to forward.
 
         Args:
             site: What all exchanges share.
-            downstream: Who asked; its `head` is the request.
-            route: The route that matched.
-            upstreams: The pool that the route names.
-            target: The request-target in origin form.
-            host: The authority that was asked for.
+            downstream: Who asked.
+            plan: What is known of the request.
         """
-        head = downstream.head
         self._site = site
-        self._clock = site.clock
         self._downstream = downstream
         self._record = downstream.record
-        self._route = route
-        self._upstreams = upstreams
-        self._pool = upstreams.pool
-        self._head = head
-        self._upgrade = fields.upgrade_to(head)
-        self._method_class = method_class(head.method, b"idempotency-key" in head.values)
-        self._wire_head = serialize.request(
-            head.method,
-            target,
-            fields.request_fields(
-                head, host, downstream.peer, self._record.request_id.encode(), self._upgrade
-            ),
-        )
-        self._tee = Tee(site.replay_memory)
-        self._unsent: list[bytes] = []
-        self._body_end: bytes | None = b"" if head.framing is Framing.NONE else None
-        self._tried: set[Backend] = set()
-        self._fresh = False
-        self._backend: Backend | None = None
-        self._connecting: Deferred[Upstream] | None = None
-        self._upstream: Upstream | None = None
-        self._waiter: Waiter | None = None
-        self._queued_since = 0.0
+        self._plan = plan
+        self._upstreams = plan.upstreams
+        self._pool = plan.upstreams.pool
+        self._request_id = self._record.request_id.encode()
+        self._wire_head = plan.template.message(downstream.peer, self._request_id)
+        if plan.head.framing is not NONE:
+            self._tee = Tee(site.replay_memory)
+            self._body_end = None
 
-    def start(self) -> None:
+    def start(self, now: float) -> None:
         """Begin with the first attempt."""
-        self._upstreams.budget.request(self._clock.seconds())
-        self._attempt()
+        self._upstreams.budget.request(now)
+        self._attempt(now)
 
     # What the client's side tells.
 
     def request_data(self, data: bytes) -> None:
         """A piece of the request's body: on to the backend, and into the replay buffer."""
-        limit = self._route.max_body
+        limit = self._plan.route.max_body
         if limit is not None and self._record.bytes_in > limit:
             self._give_up()
-            knob = f"routes[path={self._route.path}].max_body"
+            knob = f"routes[path={self._plan.route.path}].max_body"
             self._downstream.fail(
                 BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob)
             )
             return
-        if self._head.framing is Framing.CHUNKED:
+        if self._plan.head.framing is CHUNKED:
             data = serialize.chunk(data)
         self._tee.append(data)
         if self._upstream is None:
-            self._unsent.append(data)
+            self._unsent = [*self._unsent, data]
             self._downstream.pause_request()  # It goes on when there is a connection.
         else:
             self._upstream.write(data)
 
+    def request_sink(self) -> Any:
+        """The backend's connection, once nothing of the body is kept or counted on the way."""
+        limit = self._plan.route.max_body
+        if self._tee.whole or (limit is not None and self._plan.head.length > limit):
+            return None
+        return self._upstream.request_sink() if self._upstream is not None else None
+
+    def request_relayed(self) -> None:
+        """A piece of the body has been written there."""
+        if self._upstream is not None:
+            self._upstream.touch()
+
     def request_end(self, trailers: Fields) -> None:
         """The request is whole."""
         end = b""
-        if self._head.framing is Framing.CHUNKED:
+        if self._plan.head.framing is CHUNKED:
             end = serialize.last_chunk(fields.trailer_fields(trailers))
         self._body_end = end
         if self._upstream is not None:
@@ -166,17 +169,25 @@ class Exchange:
 
     def informational(self, head: ResponseHead) -> None:
         """A 1xx answer goes on, `100 Continue` too: it is the backend's to give."""
-        self._downstream.informational(head.status, head.reason, fields.informational_fields(head))
+        self._downstream.informational(head)
 
     def answer_data(self, data: bytes) -> None:
         """A piece of the answer's body."""
         self._downstream.answer_data(data)
 
-    def answer_end(self, trailers: Fields) -> None:
+    def answer_sink(self) -> Any:
+        """Where pieces of the body may be written past us, or `None`."""
+        return self._downstream.answer_sink()
+
+    def answer_relayed(self, count: int) -> None:
+        """So many bytes of the body have been written there."""
+        self._record.bytes_out += count
+
+    def answer_end(self, trailers: Fields, now: float) -> None:
         """The answer is whole."""
         self._upstream = None
         self._finish()
-        self._downstream.answer_end(fields.trailer_fields(trailers))
+        self._downstream.answer_end(fields.trailer_fields(trailers) if trailers else trailers, now)
 
     def answer_cut(self, error: AnswerCut) -> None:
         """The answer broke off: nothing can be retried, and the client must see it."""
@@ -185,7 +196,7 @@ class Exchange:
         attempt = self._record.attempts[-1]
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, "answer_begun"
-        self._pool.failed(self._backend, error, self._clock.seconds())
+        self._pool.failed(self._backend, error, self._site.clock.seconds())
         self._finish()
         self._downstream.cut(error)
 
@@ -203,27 +214,26 @@ class Exchange:
 
     # An attempt, from the choice to the head of its answer.
 
-    def _attempt(self) -> None:
-        now = self._clock.seconds()
+    def _attempt(self, now: float) -> None:
         backend = self._pool.choose(self._tried, now)
         if backend is None:
             self._no_backend(now)
             return
         self._backend = backend
         self._pool.acquire(backend)
-        attempt = Attempt(backend.name, now, degraded=self._pool.degraded)
+        attempt = Attempt(backend.name, now, self._pool.degraded)
         self._record.attempts.append(attempt)
-        connections = self._upstreams.connections(backend)
+        connections = self._upstreams.connections[backend]
         upstream = None
         if not self._fresh:
-            unsafe = self._method_class is MethodClass.UNSAFE
-            upstream = connections.take(FRESH if unsafe else None)
+            unsafe = self._plan.method_class is _UNSAFE
+            upstream = connections.take(now, FRESH if unsafe else None)
         if upstream is not None:
             attempt.reused, attempt.connected = True, 0.0
             self._send(upstream)
         else:
             self._connecting = connections.connect()
-            self._connecting.addCallbacks(self._connected, self._attempt_failed)
+            self._connecting.addCallbacks(self._connected, self._not_connected)
             self._connecting.addErrback(self._broke)
 
     def _no_backend(self, now: float) -> None:
@@ -240,33 +250,31 @@ class Exchange:
 
     def _admitted(self) -> None:
         self._waiter = None
-        self._record.queued += self._clock.seconds() - self._queued_since
-        self._attempt()
+        now = self._site.clock.seconds()
+        self._record.queued += now - self._queued_since
+        self._attempt(now)
 
     def _refused(self, error: QueueFull) -> None:
         self._waiter = None
-        self._record.queued += self._clock.seconds() - self._queued_since
+        self._record.queued += self._site.clock.seconds() - self._queued_since
         self._finish()
         self._downstream.fail(error)
 
     def _connected(self, upstream: Upstream) -> None:
         self._connecting = None
         attempt = self._record.attempts[-1]
-        attempt.connected = self._clock.seconds() - attempt.started
+        attempt.connected = self._site.clock.seconds() - attempt.started
         self._send(upstream)
 
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
         body = self._tee.pieces if self._tee.whole else self._unsent
-        self._unsent = []
+        self._unsent = ()
         data = b"".join((self._wire_head, *body)) if body else self._wire_head
-        answer = upstream.request(self._head, data, self)
-        answer.addCallback(self._answered)
-        answer.addErrback(self._attempt_failed)
-        answer.addErrback(self._broke)
-        if self._body_end is not None:
+        upstream.request(self._plan.head, data, self._body_end == b"", self)
+        if self._body_end:
             self._end_request(upstream)
-        elif not upstream.clogged:
+        elif self._body_end is None and not upstream.clogged:
             self._downstream.resume_request()
 
     def _end_request(self, upstream: Upstream) -> None:
@@ -274,28 +282,30 @@ class Exchange:
             upstream.write(self._body_end)
         upstream.end_request()
 
-    def _answered(self, head: ResponseHead) -> None:
-        now = self._clock.seconds()
+    def answered(self, head: ResponseHead, now: float) -> None:
+        """The answer's head has come."""
         attempt = self._record.attempts[-1]
         attempt.first_byte = now - attempt.started
         assert self._backend is not None and self._upstream is not None
-        unwanted = self._unwanted(head)
-        if unwanted is not None:
-            self._upstream.abort()
-            raise unwanted
+        if head.status == 101 or head.status in self._plan.route.retry_on:
+            unwanted = self._unwanted(head)
+            if unwanted is not None:
+                self._upstream.abort()
+                self.attempt_failed(unwanted)
+                return
         attempt.outcome = "answered"
         self._pool.answered(self._backend, head.status, now)
         self._tee.release()
-        self._give_answer(head)
+        self._give_answer(head, now)
 
     def _unwanted(self, head: ResponseHead) -> UpstreamError | None:
         """Why an answer that is well-formed is not given to the client."""
         if head.status == 101:
-            chosen = fields.members(head.values, b"upgrade")
-            if self._upgrade is None or chosen != [self._upgrade]:
+            chosen = members(head.control, b"upgrade")
+            if self._plan.upgrade is None or chosen != [self._plan.upgrade]:
                 return BadAnswer("switched to a protocol that it was not asked for")
-        if head.status in self._route.retry_on:
-            verdict = may_retry(Stage.GATEWAY_STATUS, self._method_class)
+        if head.status in self._plan.route.retry_on:
+            verdict = may_retry(Stage.GATEWAY_STATUS, self._plan.method_class)
             more = len(self._record.attempts) < self._pool.config.retry.attempts
             assert self._backend is not None
             if (
@@ -307,53 +317,56 @@ class Exchange:
                 return GatewayStatus(f"answered {head.status}")
         return None
 
-    def _give_answer(self, head: ResponseHead) -> None:
+    def _give_answer(self, head: ResponseHead, now: float) -> None:
         assert self._backend is not None and self._upstream is not None
-        answer = fields.response_fields(
-            head, self._record.request_id.encode(), self._site.http_date()
-        )
-        if self._route.expose_backend:
-            answer.append((b"X-Served-By", self._backend.name.encode()))
-        if head.values.get(b"content-type", [b""])[0].startswith(b"text/event-stream"):
+        downstream = self._downstream
+        template: ResponseTemplate | None = head.memo
+        if template is None:
+            template = head.memo = ResponseTemplate(head)
+        begin = template.begin(self._request_id, self._site.http_date(now))
+        if self._plan.route.expose_backend:
+            begin += b"X-Served-By: %b\r\n" % self._backend.name.encode()
+        if template.is_event_stream:
             self._upstream.stream_answer()
+        downstream.answer(head.status, begin, head.framing, now)
         if head.status == 101:
-            self._downstream.answer(head.status, head.reason, answer, Framing.NONE, 0)
-            Tunnel(self._downstream, self._upstream, self._finish)
-            return
-        self._downstream.answer(head.status, head.reason, answer, head.framing, head.length)
-        if self._downstream.clogged:
+            Tunnel(downstream, self._upstream, self._finish)
+        elif downstream.clogged:
             self._upstream.pause_answer()
 
-    def _attempt_failed(self, failure: Failure) -> None:
-        if failure.check(CancelledError):  # We gave up ourselves.
-            return
-        failure.trap(UpstreamError)
-        error = cast(UpstreamError, failure.value)
+    def _not_connected(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):  # Else we gave up ourselves.
+            failure.trap(UpstreamError)
+            self.attempt_failed(cast(UpstreamError, failure.value))
+
+    def attempt_failed(self, error: UpstreamError) -> None:
+        """No answer has come of the attempt: another one follows, or the client is told."""
         assert self._backend is not None
-        backend = self._backend
+        backend, now = self._backend, self._site.clock.seconds()
         self._upstream = self._connecting = None
-        decision = self._decide(error)
+        decision = self._decide(error, now)
         attempt = self._record.attempts[-1]
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, decision.value
-        self._pool.failed(backend, error, self._clock.seconds())
+        self._pool.failed(backend, error, now)
         if error.reached is Stage.REUSED_AND_CLOSED:
             self._fresh = True  # Nothing says that the backend is ill: a new connection will do.
         else:
-            self._tried.add(backend)
+            self._tried |= {backend}
         self._release()
         if decision in (Decision.RETRY, Decision.RETRY_FREE):
-            self._attempt()
+            self._attempt(now)
             return
         self._finish()
-        if all(tried.stage == Stage.NOTHING_SENT.value for tried in self._record.attempts):
+        nobody = all(tried.stage == Stage.NOTHING_SENT.value for tried in self._record.attempts)
+        if nobody and not isinstance(error, HandshakeFailed):
             self._downstream.fail(self._nobody())
         else:
             self._downstream.fail(error)
 
-    def _decide(self, error: UpstreamError) -> Decision:
+    def _decide(self, error: UpstreamError, now: float) -> Decision:
         """Whether another attempt follows a failed one, and if not, why."""
-        verdict = may_retry(error.reached, self._method_class)
+        verdict = may_retry(error.reached, self._plan.method_class)
         if verdict is Verdict.NO:
             return Decision.NOT_SAFE
         if len(self._record.attempts) >= self._pool.config.retry.attempts:
@@ -365,7 +378,7 @@ class Exchange:
         assert self._backend is not None
         if not self._pool.has_other(self._tried, self._backend):
             return Decision.NO_OTHER_BACKEND
-        if not self._upstreams.budget.spend(self._clock.seconds()):
+        if not self._upstreams.budget.spend(now):
             return Decision.BUDGET_SPENT
         return Decision.RETRY
 
@@ -395,5 +408,6 @@ class Exchange:
             self._upstreams.release(backend)
 
     def _finish(self) -> None:
-        self._tee.release()
+        if self._tee is not _NO_BODY:
+            self._tee.release()
         self._release()

@@ -8,9 +8,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.config.model import Backend, UpstreamTimeouts
+from lbproxy.http1.parser import ResponseHeads
 from lbproxy.proxy.upstream import Upstream
 from lbproxy.transport.connect import connect
 from lbproxy.transport.timer import NEVER, CoarseTimer
+from lbproxy.transport.trust import Trust
 
 
 class Connections:
@@ -21,29 +23,41 @@ class Connections:
     """
 
     def __init__(
-        self, reactor: Any, timer: CoarseTimer, backend: Backend, timeouts: UpstreamTimeouts
+        self,
+        reactor: Any,
+        timer: CoarseTimer,
+        backend: Backend,
+        timeouts: UpstreamTimeouts,
+        trust: Trust | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
         self._timer = timer
         self._backend = backend
+        self._idle_limit = backend.idle_limit
         self._timeouts = timeouts
+        self._heads = ResponseHeads()
+        self._trust = trust
         self._idle: list[Upstream] = []
         self.deadline = NEVER
         timer.add(self)
 
-    def take(self, max_idle: float | None = None) -> Upstream | None:
+    def take(self, now: float, max_idle: float | None = None) -> Upstream | None:
         """The connection that was used last, if one is usable.
 
         Args:
+            now: The present time, in the clock's seconds.
             max_idle: Seconds for which it may have been idle at most; the profile's by default.
         """
-        limit = self._backend.idle_limit
-        if max_idle is not None:
-            limit = min(limit, max_idle)
-        oldest = self._clock.seconds() - limit
-        while self._idle and self._idle[-1].idle_since >= oldest:
-            upstream = self._idle.pop()
+        idle = self._idle
+        if not idle:
+            return None
+        limit = self._idle_limit
+        if max_idle is not None and max_idle < limit:
+            limit = max_idle
+        oldest = now - limit
+        while idle and idle[-1].idle_since >= oldest:
+            upstream = idle.pop()
             if upstream.is_usable():
                 return upstream
             upstream.abort()
@@ -51,16 +65,17 @@ class Connections:
 
     def connect(self) -> Deferred[Upstream]:
         """A new connection, or `ConnectFailed`."""
-        return connect(self._reactor, self._backend.address, self._build, self._timeouts.connect)
+        timeout = self._timeouts.connect
+        return connect(self._reactor, self._backend.address, self._build, timeout, self._trust)
 
     def put(self, upstream: Upstream) -> None:
         """Keep a connection for the next request."""
-        if self._backend.idle_limit <= 0.0:
+        if self._idle_limit <= 0.0:
             upstream.close()
             return
         self._idle.append(upstream)
         if self.deadline == NEVER:
-            self.deadline = upstream.idle_since + self._backend.idle_limit
+            self.deadline = upstream.idle_since + self._idle_limit
 
     def forget(self, upstream: Upstream) -> None:
         """A connection closed while it was idle."""
@@ -69,10 +84,10 @@ class Connections:
 
     def expired(self, now: float) -> None:
         """Close those that have been idle for too long: the first in the list."""
-        oldest = now - self._backend.idle_limit
+        oldest = now - self._idle_limit
         while self._idle and self._idle[0].idle_since <= oldest:
             self._idle.pop(0).close()
-        self.deadline = self._idle[0].idle_since + self._backend.idle_limit if self._idle else NEVER
+        self.deadline = self._idle[0].idle_since + self._idle_limit if self._idle else NEVER
 
     def close(self) -> None:
         """Close all that are idle, and keep none from now on."""
@@ -81,4 +96,4 @@ class Connections:
             self._idle.pop().close()
 
     def _build(self) -> Upstream:
-        return Upstream(self._clock, self._timer, self._timeouts, self)
+        return Upstream(self._clock, self._timer, self._timeouts, self, self._heads)

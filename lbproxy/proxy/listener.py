@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -11,19 +12,29 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import LoopingCall
 from twisted.internet.tcp import Port
 from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lbproxy.config.model import Listener
-from lbproxy.errors import ConfigError
+from lbproxy.config.model import Listener, ListenerTLS
+from lbproxy.errors import ConfigError, PlainHTTP
+from lbproxy.http1.cache import HeadCache
+from lbproxy.http1.message import RequestHead
 from lbproxy.proxy.announced import Announced
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.stream import Session
 from lbproxy.transport.accept import Acceptor
+from lbproxy.transport.certificates import BadCertificate, ServerSettings
+from lbproxy.transport.connection import Connection
+from lbproxy.transport.handshake import Doorway
 from lbproxy.transport.holder import holder_of
+from lbproxy.transport.identities import Identities
+
+#: Seconds from one look at the files of the certificates to the next.
+WATCH = 2.0
 
 #: Before an endpoint: each client has a PROXY header. Twisted knows that kind of endpoint too, but
 #: drops a header of version 2 that comes in two reads.
@@ -38,6 +49,7 @@ class ClientFactory(Factory):
     def __init__(self, site: Site, listener: Listener) -> None:
         self._site = site
         self._listener = listener
+        self._heads: HeadCache[RequestHead] = HeadCache()
 
         self.build: Callable[[], Protocol] = self._session if listener.mode == "tcp" else self._http
         if listener.endpoint.startswith(ANNOUNCED):
@@ -47,7 +59,7 @@ class ClientFactory(Factory):
         return self.build()
 
     def _http(self) -> Downstream:
-        return Downstream(self._site, self._listener)
+        return Downstream(self._site, self._listener, self._heads)
 
     def _session(self) -> Session:
         return Session(self._site, self._listener)
@@ -65,11 +77,27 @@ class ListenerService(Service):
     log = Logger()
 
     def __init__(self, reactor: Any, site: Site, config: Listener) -> None:
+        """Read the certificates; nothing is bound yet.
+
+        Args:
+            reactor: Network and time.
+            site: What the connections are for.
+            config: What to bind.
+
+        Raises:
+            ConfigError: If a certificate cannot be used any more.
+        """
         self._reactor = reactor
         self._site = site
         self._config = config
         self._port: Any = None
         self._acceptor: Any = None
+        self._identities: Identities | None = None
+        self._doorway: Doorway | None = None
+        self._watch = LoopingCall(self._refresh)
+        self._watch.clock = reactor
+        if config.tls is not None:
+            self._identities = self._read(config.tls)
 
     def privilegedStartService(self) -> None:
         """Bind.
@@ -86,6 +114,12 @@ class ListenerService(Service):
         for failure in failures:
             raise ConfigError(self._cannot_listen(failure))
 
+    def startService(self) -> None:
+        """Watch the certificates."""
+        super().startService()
+        if self._identities is not None:
+            self._watch.start(WATCH, now=False).addErrback(self._broke)
+
     def accept(self) -> None:
         """Accept clients from now on."""
         if self._acceptor is not None:
@@ -100,11 +134,17 @@ class ListenerService(Service):
         if name is None:
             return self._config.endpoint
         where = f"{'localhost' if name in ('0.0.0.0', '::') else name}:{host.port}"
-        return f"tcp://{where}" if self._config.mode == "tcp" else f"http://{where}/"
+        if self._config.mode == "tcp":
+            return f"tcp://{where}"
+        return f"{'http' if self._config.tls is None else 'https'}://{where}/"
 
     def stopService(self) -> Deferred[None]:
         """Refuse new clients. Fires when the port is closed."""
         super().stopService()
+        if self._watch.running:
+            self._watch.stop()
+        if self._doorway is not None:
+            self._doorway.close()
         port, self._port = self._port, None
         if port is None:
             return maybeDeferred(lambda: None)
@@ -120,9 +160,51 @@ class ListenerService(Service):
         # A port's own way where something stands between the socket and us.
         factory = getattr(port, "factory", None)
         if isinstance(port, Port | UNIXPort) and isinstance(factory, ClientFactory):
-            self._acceptor = Acceptor(self._reactor, port.socket, factory.build)
+            welcome = None if self._identities is None else self._secure(self._identities, factory)
+            self._acceptor = Acceptor(self._reactor, port.socket, factory.build, welcome)
+        elif self._identities is not None:
+            raise ConfigError(
+                f"listeners.{self._config.name}.tls: does not go with {self._config.endpoint}"
+            )
         else:
             self._acceptor = port
+
+    def _read(self, tls: ListenerTLS) -> Identities:
+        settings = ServerSettings(
+            tls.certificates,
+            tls.client_ca,
+            tls.client_auth == "required",
+            tls.min_version,
+            tls.ciphers,
+        )
+        try:
+            return Identities(settings, self._reactor.seconds())
+        except BadCertificate as error:
+            raise ConfigError(f"listeners.{self._config.name}.tls: {error}") from None
+
+    def _secure(
+        self, identities: Identities, factory: ClientFactory
+    ) -> Callable[[socket.socket, Any], None]:
+        def refuse_plain(skt: socket.socket, peer: Any) -> None:
+            downstream: Any = factory.build()  # Only HTTP goes with TLS.
+            Connection(self._reactor, skt, peer).start(downstream)
+            downstream.refuse(PlainHTTP("This port speaks TLS: ask by https."))
+
+        timeout = self._config.timeouts.head
+        self._doorway = Doorway(
+            self._reactor, self._site.timer, identities, factory.build, refuse_plain, timeout
+        )
+        return self._doorway.welcome
+
+    def _refresh(self) -> None:
+        assert self._identities is not None
+        self._identities.refresh(self._reactor.seconds())
+
+    def _broke(self, failure: Failure) -> None:
+        """A LoopingCall dies of an exception: begin anew."""
+        self.log.failure("the watch over the certificates failed", failure)
+        if self.running:
+            self._watch.start(WATCH, now=False).addErrback(self._broke)
 
     def _cannot_listen(self, failure: Failure) -> str:
         knob = f"listeners.{self._config.name}.endpoint"

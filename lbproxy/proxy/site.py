@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from lbproxy.config.model import Config, Listener, Route
+from lbproxy.config.model import Config, Listener
 from lbproxy.errors import ConnectRefused, MethodNotAllowed, ProxyError
-from lbproxy.forward.fields import Peer, Values
+from lbproxy.forward.fields import Peer
 from lbproxy.forward.retry import ReplayMemory
 from lbproxy.forward.routing import NameRouter, Router, behind_prefix, split_target
-from lbproxy.http1.message import Fields
-from lbproxy.observe.accesslog import AccessLog, Line
-from lbproxy.proxy import local
+from lbproxy.http1.message import Fields, Values
+from lbproxy.observe.accesslog import AccessLog, asked
+from lbproxy.proxy import local, static
 from lbproxy.proxy.exchange import Exchange
-from lbproxy.proxy.static import StaticAnswer
+from lbproxy.proxy.plan import FolderPlan, Plan
 from lbproxy.proxy.upstreams import Upstreams
+from lbproxy.static.cache import FileCache
 from lbproxy.static.files import Folder
 from lbproxy.transport.timer import CoarseTimer, Timed
 
@@ -55,6 +56,7 @@ class Site:
         timer: Their deadlines.
         replay_memory: What the replay buffers of all requests take together.
         draining: Whether connections end after their present exchange.
+        log: Takes the record of an exchange that has ended, and when.
     """
 
     def __init__(
@@ -86,8 +88,9 @@ class Site:
         self.replay_memory = ReplayMemory()
         self.draining = False
         self._router = Router(config.routes)
+        files = FileCache()
         self._folders = {
-            route.static: Folder(route.static)
+            route.static: Folder(route.static, cache=files)
             for route in config.routes
             if route.static is not None
         }
@@ -97,9 +100,12 @@ class Site:
             if listener.mode == "tcp"
         }
         self._upstreams = upstreams
-        self._access_log = access_log
+        self.log = access_log.write
         self._report = report
         self._chance = chance
+        self._id_moment = 0
+        self._id_begin = self._new_id_begin(0)
+        self._id_count = chance.getrandbits(48)
         self._clients: set[Client] = set()
         self._drained: Deferred[None] | None = None
         self._date_second = 0
@@ -123,12 +129,15 @@ class Site:
     def peer_of(self, listener: Listener, transport: Any) -> Peer:
         """Who is at the other end of a connection."""
         host = getattr(transport.getPeer(), "host", None)
-        if host is None:
-            return Peer(b"unix", b"http", False)
-        trusted = bool(listener.trusted) and any(
-            ip_address(host) in network for network in listener.trusted
-        )
-        return Peer(host.encode("ascii"), b"http", trusted)
+        address, trusted = b"unix", False
+        if host is not None:
+            address = host.encode("ascii")
+            trusted = bool(listener.trusted) and any(
+                ip_address(host) in network for network in listener.trusted
+            )
+        if getattr(transport, "plain", True):
+            return Peer(address, b"http", trusted)
+        return Peer(address, b"https", trusted, transport.client_subject(), transport.cipher())
 
     def goes_by_name(self, listener: Listener) -> bool:
         """Whether a TCP listener has routes by SNI."""
@@ -139,42 +148,53 @@ class Site:
         name = self._names[listener.name].pool(server_name) or listener.pool
         return None if name is None else self._upstreams[name]
 
-    def request_id(self, peer: Peer, values: Values) -> str:
+    def request_id(self, peer: Peer, values: Values, now: float) -> str:
         """What a trusted peer calls the request, else a new UUID (version 7, RFC 9562)."""
         if peer.trusted:
             given = values.get(b"x-request-id", [b""])[0]
             if _REQUEST_ID.fullmatch(given):
                 return given.decode("ascii")
-        milliseconds = int(self.clock.seconds() * 1000) & 0xFFFFFFFFFFFF
-        drawn = self._chance.getrandbits(74)
-        high, low = drawn >> 62, (drawn & 0x3FFFFFFFFFFFFFFF) | 0x8000000000000000
-        digits = f"{milliseconds:012x}7{high:03x}{low:016x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        milliseconds = int(now * 1000)
+        if milliseconds != self._id_moment:
+            self._id_moment = milliseconds
+            self._id_begin = self._new_id_begin(milliseconds & 0xFFFFFFFFFFFF)
+        self._id_count = count = (self._id_count + 1) & 0xFFFFFFFFFFFF
+        return f"{self._id_begin}{count:012x}"
 
-    def http_date(self) -> bytes:
+    def http_date(self, now: float) -> bytes:
         """The present second, for `Date` (RFC 9110 section 5.6.7)."""
-        second = int(self.clock.seconds())
+        second = int(now)
         if second != self._date_second:
             self._date_second = second
             self._date = formatdate(second, usegmt=True).encode()
         return self._date
 
-    def log(self, record: Line, ended: float | None = None) -> None:
-        """An exchange has ended, or a session."""
-        self._access_log.write(record, self.clock.seconds() if ended is None else ended)
-
     def local_answer(
         self, downstream: Downstream, status: int, fields: Fields, body: bytes
     ) -> None:
         """Answer at once, from here."""
-        local.answer(downstream, status, fields, body, self.http_date())
+        now = self.clock.seconds()
+        local.answer(downstream, status, fields, body, self.http_date(now), now)
 
-    def open(self, downstream: Downstream) -> None:
-        """A request's head has been read: decide who answers it."""
-        try:
-            self._open(downstream)
-        except ProxyError as error:
-            downstream.fail(error)
+    def open(self, downstream: Downstream, now: float) -> None:
+        """A request's head has been read: decide who answers it, or do as was decided before."""
+        plan: Plan | FolderPlan | None = downstream.head.memo
+        if plan is None:
+            try:
+                plan = self._open(downstream)
+            except ProxyError as error:
+                downstream.fail(error)
+            if plan is None:
+                return
+        downstream.record.asked = plan.asked
+        downstream.record.route = plan.route.path
+        if isinstance(plan, FolderPlan):
+            self._answer_from_folder(downstream, plan, now)
+            return
+        downstream.record.pool = plan.route.pool
+        exchange = Exchange(self, downstream, plan)
+        downstream.begin_answerer(exchange)
+        exchange.start(now)
 
     # What the service asks for.
 
@@ -196,33 +216,63 @@ class Site:
 
     # The rest is ours.
 
-    def _open(self, downstream: Downstream) -> None:
+    def _new_id_begin(self, milliseconds: int) -> str:
+        """Time and chance; the rest of an id is a count, which begins with a number drawn (6.2)."""
+        drawn = self._chance.getrandbits(26)
+        return (
+            f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}"
+            f"-7{drawn >> 14:03x}-{0x8000 | drawn & 0x3FFF:04x}-"
+        )
+
+    def _answer_from_folder(self, downstream: Downstream, plan: FolderPlan, now: float) -> None:
+        try:
+            answer = plan.answer()
+        except ProxyError as error:
+            downstream.fail(error)
+            return
+        static.answer(self.clock, downstream, answer, self.http_date(now), now)
+
+    def _open(self, downstream: Downstream) -> Plan | FolderPlan | None:
+        """Answer a request here, or plan how that is done elsewhere."""
         head, record = downstream.head, downstream.record
         if head.method == b"CONNECT":
             raise ConnectRefused("This is a gateway: it opens no tunnels.")
+        control = head.control
         authority, target = split_target(head.target)
-        host = authority if authority is not None else head.values.get(b"host", [b""])[0]
-        record.host = host.decode("latin-1")
+        if authority is not None:
+            host = authority
+        else:
+            host = control[b"host"][0] if b"host" in control else b""
+        record.asked = asked(
+            head.method.decode("ascii"),
+            host.decode("latin-1"),
+            head.target.decode("latin-1"),
+            head.minor,
+        )
         path = target.partition(b"?")[0]
-        if self._answer_here(downstream, target, path):
-            return
-        route = self._router.route(downstream.listener_name, host, head.method, path, head.values)
+        ours = path == HEALTH or target == b"*" or b"max-forwards" in control
+        if ours and self._answer_here(downstream, target, path):
+            return None
+        route = self._router.route(downstream.listener_name, host, path, head)
         record.route = route.path
         if route.static is not None:
-            folder = self._folders[route.static]
-            answer = folder.answer(head.method, behind_prefix(route.path, path), head.values)
-            static = StaticAnswer(self.clock, downstream, answer)
-            downstream.begin_answerer(static)
-            static.start(self.http_date())
-            return
-        self._forward(downstream, route, target, host or downstream.own_authority())
-
-    def _forward(self, downstream: Downstream, route: Route, target: bytes, host: bytes) -> None:
+            below = behind_prefix(route.path, path)
+            head.memo = found = FolderPlan(
+                route, self._folders[route.static], head, below, record.asked
+            )
+            return found
         assert route.pool is not None
-        downstream.record.pool = route.pool
-        exchange = Exchange(self, downstream, route, self._upstreams[route.pool], target, host)
-        downstream.begin_answerer(exchange)
-        exchange.start()
+        plan = Plan(
+            route,
+            self._upstreams[route.pool],
+            head,
+            target,
+            host or downstream.own_authority(),
+            record.asked,
+        )
+        if host:  # Else it differs with the address that the client has of us.
+            head.memo = plan
+        return plan
 
     def _answer_here(self, downstream: Downstream, target: bytes, path: bytes) -> bool:
         """Answer what no route is asked for."""

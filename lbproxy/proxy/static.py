@@ -1,4 +1,4 @@
-"""Answers from a folder of files, read piece by piece as fast as the client takes them."""
+"""Answers from a folder of files, sent piece by piece as fast as the client takes them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from lbproxy.errors import AnswerCut, ProxyError
-from lbproxy.http1 import serialize
-from lbproxy.http1.message import Fields, Framing
+from lbproxy.http1.message import LENGTH, NO_TRAILERS, Fields
 from lbproxy.static.files import FileAnswer, Span
 
 if TYPE_CHECKING:
@@ -18,37 +17,66 @@ if TYPE_CHECKING:
 #: Bytes read from a file at a time.
 PIECE = 65536
 
-#: Pieces sent to one client before the others have their turn.
-TURN = 16
+#: Bytes of a file that the kernel is asked to send at a time. Less costs more turns of the reactor:
+#: of 10 MiB, 1.9 ms at a quarter of this, and 1.6 at all of it.
+SPAN = 1 << 20
+
+#: Bytes sent to one client before the others have their turn.
+TURN = 1 << 20
+
+
+def answer(
+    clock: IReactorTime, downstream: Downstream, answer: FileAnswer, date: bytes, now: float
+) -> None:
+    """Give an answer: at once, unless it has to be read from an open file.
+
+    Args:
+        clock: Provides the turns in which a file is sent.
+        downstream: Who asked.
+        answer: What is given.
+        date: For `Date`.
+        now: The present time, in the clock's seconds.
+    """
+    own = b"Date: %b\r\nX-Request-Id: %b\r\n" % (date, downstream.record.request_id.encode())
+    if answer.file is None:
+        downstream.answer(answer.status, answer.head + own, LENGTH, now)
+        for part in answer.parts:
+            assert isinstance(part, bytes)
+            downstream.answer_data(part)
+        downstream.answer_end(NO_TRAILERS, now)
+        return
+    sending = StaticAnswer(clock, downstream, answer)
+    downstream.begin_answerer(sending)
+    downstream.answer(answer.status, answer.head + own, LENGTH, now)
+    sending.resume_answer()
 
 
 class StaticAnswer:
-    """One answer from a file."""
+    """One answer from an open file.
+
+    The kernel sends what is longer than a piece by itself, where the transport can ask it to;
+    else all is read and written.
+    """
 
     def __init__(self, clock: IReactorTime, downstream: Downstream, answer: FileAnswer) -> None:
         self._clock = clock
         self._downstream = downstream
         self._file = answer.file
         self._parts = answer.parts
-        self._status = answer.status
-        self._fields = answer.fields
+        self._sends = downstream.sends_files
         self._running = False
         self._next_turn: IDelayedCall | None = None
-
-    def start(self, date: bytes) -> None:
-        """Give the head, and as much of the body as the client takes at once."""
-        downstream = self._downstream
-        request_id = downstream.record.request_id.encode()
-        fields = [*self._fields, (b"Date", date), (b"X-Request-Id", request_id)]
-        reason = serialize.reason_phrase(self._status)
-        # The length stands in the answer's own fields, for HEAD and for GET alike.
-        downstream.answer(self._status, reason, fields, Framing.NONE, 0)
-        self.resume_answer()
 
     # What the client's side tells.
 
     def request_data(self, data: bytes) -> None:
         """A body means nothing to a file."""
+
+    def request_sink(self) -> None:
+        """Nothing is written past us."""
+
+    def request_relayed(self) -> None:
+        """Nothing is written past us."""
 
     def request_end(self, trailers: Fields) -> None:
         """Nothing was waiting for it."""
@@ -67,21 +95,21 @@ class StaticAnswer:
         self._running = True
         downstream = self._downstream
         try:
-            for _ in range(TURN):
-                if not self._parts or downstream.clogged:
-                    break
-                downstream.answer_data(self._next_piece())
-                downstream.flush()
+            given = 0
+            while self._parts and given < TURN and not downstream.clogged:
+                given += self._give_piece()
         except OSError as error:
             self._close()
             downstream.cut(AnswerCut(f"cannot read the file: {error}"))
             return
         finally:
             self._running = False
+        if downstream.clogged:
+            return  # Also behind the last piece: the file is open until it is sent.
         if not self._parts:
             self._close()
-            downstream.answer_end([])
-        elif not downstream.clogged:
+            downstream.answer_end(NO_TRAILERS, self._clock.seconds())
+        else:
             self._next_turn = self._clock.callLater(0.0, self._take_turn)
 
     # The rest is ours.
@@ -98,17 +126,29 @@ class StaticAnswer:
             os.close(self._file)
             self._file = None
 
-    def _next_piece(self) -> bytes:
-        part = self._parts[0]
+    def _give_piece(self) -> int:
+        """Give the next bytes; how many."""
+        part = self._parts.pop(0)
         if isinstance(part, bytes):
-            del self._parts[0]
-            return part
+            self._downstream.answer_data(part)
+            return len(part)
         assert self._file is not None
-        data = os.pread(self._file, min(PIECE, part.length), part.offset)
-        if not data:
-            raise OSError("it has become shorter")
-        if len(data) == part.length:
-            del self._parts[0]
+        length = min(part.length, SPAN if self._sends else PIECE)
+        if part.length > length:
+            self._parts.insert(0, Span(part.offset + length, part.length - length))
+        if self._sends and length > PIECE:
+            # The transport could only end the connection, without a word in the log.
+            if os.fstat(self._file).st_size < part.offset + length:
+                raise _shorter()
+            self._downstream.answer_file(self._file, part.offset, length)
         else:
-            self._parts[0] = Span(part.offset + len(data), part.length - len(data))
-        return data
+            data = os.pread(self._file, length, part.offset)
+            if len(data) < length:
+                raise _shorter()
+            self._downstream.answer_data(data)
+            self._downstream.flush()
+        return length
+
+
+def _shorter() -> OSError:
+    return OSError("it has become shorter")

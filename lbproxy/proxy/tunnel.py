@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbproxy.errors import AnswerCut, ProxyError
-from lbproxy.http1.message import Fields, ResponseHead
+from lbproxy.errors import AnswerCut, ProxyError, UpstreamError
+from lbproxy.http1.message import NO_TRAILERS, Fields, ResponseHead
 from lbproxy.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ class Tunnel:
         """Bytes for the backend."""
         self._upstream.write(data)
 
+    def request_sink(self) -> None:
+        """Nothing is written past us."""
+
+    def request_relayed(self) -> None:
+        """Nothing is written past us."""
+
     def request_end(self, trailers: Fields) -> None:
         """A tunnel has no end but that of its connections."""
 
@@ -63,14 +69,26 @@ class Tunnel:
         """Bytes for the client."""
         self._downstream.answer_data(data)
 
-    def answer_end(self, trailers: Fields) -> None:
+    def attempt_failed(self, error: UpstreamError) -> None:
+        """The attempt has succeeded before."""
+
+    def answered(self, head: ResponseHead, now: float) -> None:
+        """No heads come through a tunnel."""
+
+    def answer_sink(self) -> None:
+        """A tunnel's bytes have no length."""
+
+    def answer_relayed(self, count: int) -> None:
+        """A tunnel's bytes have no length."""
+
+    def answer_end(self, trailers: Fields, now: float) -> None:
         """The backend has closed, or both were silent for too long."""
         self._ended()
         self._downstream.end_tunnel()
 
     def answer_cut(self, error: AnswerCut) -> None:
         """A tunnel ends as it ends."""
-        self.answer_end([])
+        self.answer_end(NO_TRAILERS, 0.0)
 
     def flush(self) -> None:
         """Send what one read brought."""

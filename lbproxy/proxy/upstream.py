@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.python.failure import Failure
@@ -21,15 +20,21 @@ from lbproxy.errors import (
     UpstreamClosed,
     UpstreamError,
 )
-from lbproxy.forward.fields import wants_close
-from lbproxy.http1.message import End, Fields, Framing, RequestHead, ResponseHead
-from lbproxy.http1.parser import ResponseParser
+from lbproxy.http1.message import NO_TRAILERS, UNTIL_CLOSE, End, Fields, RequestHead, ResponseHead
+from lbproxy.http1.parser import ResponseHeads, ResponseParser
 from lbproxy.transport.connect import Dialled
 from lbproxy.transport.timer import NEVER, CoarseTimer
+from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
 
 
 class Awaiting(Protocol):
-    """Who awaits an answer. What it gets comes in this order, the head by a Deferred."""
+    """Who awaits an answer. What it gets comes in this order."""
+
+    def attempt_failed(self, error: UpstreamError) -> None:
+        """No answer will come."""
+
+    def answered(self, head: ResponseHead, now: float) -> None:
+        """The answer's head, and when it came, in the clock's seconds."""
 
     def informational(self, head: ResponseHead) -> None:
         """A 1xx head, before the answer's own."""
@@ -37,7 +42,13 @@ class Awaiting(Protocol):
     def answer_data(self, data: bytes) -> None:
         """A piece of the answer's body, its framing removed."""
 
-    def answer_end(self, trailers: Fields) -> None:
+    def answer_sink(self) -> Any:
+        """The connection that pieces of the body may be written to as they come, or `None`."""
+
+    def answer_relayed(self, count: int) -> None:
+        """So many bytes of the body have been written there."""
+
+    def answer_end(self, trailers: Fields, now: float) -> None:
         """The answer is whole; the connection is not the caller's any more."""
 
     def answer_cut(self, error: AnswerCut) -> None:
@@ -63,6 +74,10 @@ class State(Enum):
     CLOSED = "closed"
 
 
+# Python 3.11 takes six times as long to find a member through its class.
+IDLE, WAITING, ANSWERING, TUNNEL, CLOSED = State
+
+
 class Keeper(Protocol):
     """Who keeps connections that may serve another request."""
 
@@ -84,21 +99,26 @@ class Upstream(Dialled):
     """
 
     def __init__(
-        self, clock: IReactorTime, timer: CoarseTimer, timeouts: UpstreamTimeouts, keeper: Keeper
+        self,
+        clock: IReactorTime,
+        timer: CoarseTimer,
+        timeouts: UpstreamTimeouts,
+        keeper: Keeper,
+        heads: ResponseHeads | None = None,
     ) -> None:
         self._clock = clock
         self._timer = timer
         self._timeouts = timeouts
         self._keeper = keeper
-        self._parser = ResponseParser()
-        self._state = State.IDLE
+        self._parser = ResponseParser(heads)
+        self._state = IDLE
         self._heard = False
         self._sent = False
         self._keep = False
         self._paused = False
         self._read_timeout = timeouts.read
         self._awaiting: Awaiting | None = None
-        self._answer: Deferred[ResponseHead] | None = None
+        self._head: ResponseHead | None = None
         self.reused = False
         self.clogged = False
         self.idle_since = 0.0
@@ -124,30 +144,30 @@ class Upstream(Dialled):
         if awaiting is None:  # Idle: nobody asked for this (RFC 9112 section 9.2).
             self._drop()
             return
-        if self._state is State.TUNNEL:
+        if self._state is TUNNEL:
             self.deadline = self._clock.seconds() + self._timeouts.stream
             awaiting.answer_data(data)
             awaiting.flush()
             return
         self._heard = True
-        if self._state is State.ANSWERING:
+        if self._state is ANSWERING:
             self.deadline = self._clock.seconds() + self._read_timeout
         self._parser.feed(data)
         self._read_events(awaiting)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """The backend closed, or we did."""
-        state, self._state = self._state, State.CLOSED
+        state, self._state = self._state, CLOSED
         self._timer.discard(self)
         awaiting, self._awaiting = self._awaiting, None
-        if state is State.IDLE:
+        if state is IDLE:
             self._keeper.forget(self)
         elif awaiting is None:
             pass  # Given up: nobody awaits anything.
-        elif state is State.TUNNEL:
-            awaiting.answer_end([])
-        elif state is State.WAITING:
-            self._fail_attempt(self._lost_before_head(reason))
+        elif state is TUNNEL:
+            awaiting.answer_end(NO_TRAILERS, self._clock.seconds())
+        elif state is WAITING:
+            awaiting.attempt_failed(self._lost_before_head(reason))
         else:
             self._lost_within_body(awaiting, reason)
 
@@ -155,7 +175,7 @@ class Upstream(Dialled):
         """The transport's queue to the backend is full."""
         self.clogged = True
         if self._awaiting is not None:
-            if self._state is State.WAITING:
+            if self._state is WAITING:
                 self.deadline = self._clock.seconds() + self._timeouts.read
             self._awaiting.pause_request()
 
@@ -163,7 +183,7 @@ class Upstream(Dialled):
         """The transport's queue to the backend is empty."""
         self.clogged = False
         if self._awaiting is not None:
-            if self._state is State.WAITING:
+            if self._state is WAITING:
                 self._await_head()
             self._awaiting.resume_request()
 
@@ -175,43 +195,47 @@ class Upstream(Dialled):
     def is_usable(self) -> bool:
         """Whether an idle connection may take a request: nothing came, not even its end."""
         transport: Any = self.transport
-        return self._state is State.IDLE and (
-            not hasattr(transport, "is_quiet") or transport.is_quiet()
-        )
+        return self._state is IDLE and (not hasattr(transport, "is_quiet") or transport.is_quiet())
 
-    def request(self, head: RequestHead, data: bytes, awaiting: Awaiting) -> Deferred[ResponseHead]:
+    def request(self, head: RequestHead, data: bytes, whole: bool, awaiting: Awaiting) -> None:
         """Send a request's head.
 
         Args:
             head: The request; its method says how the answer is framed.
             data: The head as it goes on the wire.
-            awaiting: Gets what follows the answer's head.
-
-        Returns:
-            The answer's head, or it fails with an `UpstreamError`.
+            whole: Whether that is the whole request; else `end_request` is to follow.
+            awaiting: Gets the answer.
         """
-        assert self._state is State.IDLE, self._state
-        self._state = State.WAITING
-        self._heard = self._sent = self._keep = False
+        assert self._state is IDLE, self._state
+        self._state = WAITING
+        self._heard = self._keep = False
+        self._sent = whole
+        self._head = None
         self._awaiting = awaiting
-        self._answer = answer = Deferred[ResponseHead]()
         self._parser.expect(head.method)
-        self.deadline = NEVER
+        self.deadline = self._clock.seconds() + self._timeouts.first_byte if whole else NEVER
         self._socket.write(data)
-        return answer
 
     def write(self, data: bytes) -> None:
         """Send a piece of the request's body, framed, or of what goes through a tunnel."""
-        if self._state is State.ANSWERING:
-            self.deadline = self._clock.seconds() + self._read_timeout
-        elif self._state is State.TUNNEL:
-            self.deadline = self._clock.seconds() + self._timeouts.stream
+        self.touch()
         self._socket.write(data)
+
+    def touch(self) -> None:
+        """Something is being sent: a backend that answers already may still be reading."""
+        if self._state is ANSWERING:
+            self.deadline = self._clock.seconds() + self._read_timeout
+        elif self._state is TUNNEL:
+            self.deadline = self._clock.seconds() + self._timeouts.stream
+
+    def request_sink(self) -> Any:
+        """The transport, as long as the backend has not answered yet."""
+        return self.transport if self._state is WAITING else None
 
     def end_request(self) -> None:
         """The request has been written whole: from now on the backend is waited for."""
         self._sent = True
-        if self._state is State.WAITING:
+        if self._state is WAITING:
             self._await_head()
 
     def begin_tunnel(self, awaiting: Awaiting) -> bytes:
@@ -221,7 +245,7 @@ class Upstream(Dialled):
             Those that came behind the head.
         """
         self._awaiting = awaiting
-        self._state = State.TUNNEL
+        self._state = TUNNEL
         self.deadline = self._clock.seconds() + self._timeouts.stream
         return self._parser.take_rest()
 
@@ -244,36 +268,43 @@ class Upstream(Dialled):
             self._socket.resumeProducing()
 
     def close(self) -> None:
-        """Close in order, what was written first."""
+        """Close in order, what was written first; a backend that does not take it is given up."""
         self._awaiting = None
-        if self._state is State.IDLE:
+        self.deadline = self._clock.seconds() + self._timeouts.read
+        if self._state is IDLE:
             self._keeper.forget(self)
-        self._state = State.CLOSED
+        self._state = CLOSED
         transport: Any = self.transport
         transport.unregisterProducer()
         transport.loseConnection()
 
     def abort(self) -> None:
         """Give up the exchange; nobody is told any more."""
-        self._awaiting = self._answer = None
+        self._awaiting = None
         self._drop()
 
     def expired(self, now: float) -> None:
         """The backend kept silent for too long."""
         self.deadline = NEVER
         awaiting = self._awaiting
-        if self._state is State.WAITING:
+        if self._state is CLOSED:
             self._drop()
-            if self.clogged:
+        elif self._state is WAITING:
+            self._awaiting = None
+            self._drop()
+            if self._head is not None:
+                detail = f"no byte of the answer's body within {self._timeouts.read} s"
+            elif self.clogged:
                 detail = f"read nothing for {self._timeouts.read} s"
             else:
                 detail = f"no answer within {self._timeouts.first_byte} s"
-            self._fail_attempt(FirstByteTimeout(detail))
+            if awaiting is not None:
+                awaiting.attempt_failed(FirstByteTimeout(detail))
         elif awaiting is not None and not self._paused:
             self._awaiting = None
             self._drop()
-            if self._state is State.TUNNEL:
-                awaiting.answer_end([])
+            if self._state is TUNNEL:
+                awaiting.answer_end(NO_TRAILERS, now)
             else:
                 awaiting.answer_cut(AnswerCut(f"silent for {self._read_timeout} s"))
 
@@ -284,17 +315,11 @@ class Upstream(Dialled):
         self.deadline = self._clock.seconds() + self._timeouts.first_byte if self._sent else NEVER
 
     def _drop(self) -> None:
-        if self._state is State.IDLE:
+        if self._state is IDLE:
             self._keeper.forget(self)
-            self._state = State.CLOSED
+            self._state = CLOSED
         transport: Any = self.transport
         transport.abortConnection()
-
-    def _fail_attempt(self, error: UpstreamError) -> None:
-        self._awaiting = None
-        answer, self._answer = self._answer, None
-        if answer is not None:
-            answer.errback(Failure(error))
 
     def _lost_before_head(self, reason: Failure) -> UpstreamError:
         if self.reused and not self._heard:
@@ -309,60 +334,102 @@ class Upstream(Dialled):
             event = None
         # A reset is no end, even where the end of the connection would be (RFC 9112 section 8).
         if isinstance(event, End) and reason.check(ConnectionDone):
-            awaiting.answer_end(event.trailers)
+            awaiting.answer_end(event.trailers, self._clock.seconds())
         else:
             awaiting.answer_cut(AnswerCut(f"cut: {reason.getErrorMessage()}"))
 
     def _read_events(self, awaiting: Awaiting) -> None:
+        parser = self._parser
         try:
             while self._awaiting is awaiting:
-                event = self._parser.next_event()
+                event = parser.next_event()
                 if event is None:
                     break
                 if isinstance(event, bytes):
-                    awaiting.answer_data(event)
+                    if self._head is not None:
+                        head, self._head = self._head, None
+                        self._begin_answer(awaiting, head)
+                    if self._awaiting is awaiting:
+                        awaiting.answer_data(event)
                 elif isinstance(event, End):
-                    self._finish(awaiting, event)
+                    self._finish(awaiting, event.trailers, self._clock.seconds())
                     return
                 elif event.informational:
                     awaiting.informational(event)
+                elif event.length and not parser.buffered:
+                    self._hold(event)
                 else:
-                    self._begin_answer(event)
+                    self._begin_answer(awaiting, event)
+                    if self._awaiting is awaiting and self._took_whole_body(awaiting):
+                        return
         except MalformedMessage as error:
             self._malformed(awaiting, error)
             return
         awaiting.flush()
+        if self._state is ANSWERING and parser.rest >= WORTH and can_transfer(self.transport):
+            self._relay(awaiting, parser.rest)
 
-    def _begin_answer(self, head: ResponseHead) -> None:
-        self._state = State.ANSWERING
+    def _hold(self, head: ResponseHead) -> None:
+        """Wait for the first byte of a body of known length before the head is given.
+
+        Servers write the two one after the other, and one that dies in between would leave half an
+        answer at the client, where now the request can still go elsewhere.
+        """
+        self._head = head
+        self.deadline = self._clock.seconds() + self._timeouts.read
+
+    def _begin_answer(self, awaiting: Awaiting, head: ResponseHead) -> None:
+        now = self._clock.seconds()
+        self._state = ANSWERING
         self._read_timeout = self._timeouts.read
-        self.deadline = self._clock.seconds() + self._read_timeout
-        answer, self._answer = self._answer, None
-        assert answer is not None
-        self._keep = head.framing is not Framing.UNTIL_CLOSE and not wants_close(
-            head.minor, head.values
-        )
-        answer.callback(head)
+        self.deadline = now + self._read_timeout
+        self._keep = head.framing is not UNTIL_CLOSE and not head.closes
+        awaiting.answered(head, now)
 
-    def _finish(self, awaiting: Awaiting, end: End) -> None:
+    def _relay(self, awaiting: Awaiting, length: int) -> None:
+        sink = awaiting.answer_sink()
+        if sink is not None:
+            self._socket.intake = Transfer(self._socket, sink, length, self)
+
+    def relayed(self, count: int) -> None:
+        """A piece of the body has gone to the client's connection at once."""
+        awaiting = self._awaiting
+        if awaiting is None:  # The client was lost in the middle of it.
+            return
+        now = self._clock.seconds()
+        self.deadline = now + self._read_timeout
+        self._parser.skip(count)
+        awaiting.answer_relayed(count)
+        if not self._parser.rest:
+            self._finish(awaiting, NO_TRAILERS, now)
+
+    def _took_whole_body(self, awaiting: Awaiting) -> bool:
+        """Whether the answer has ended in the read that brought its head, as short ones do."""
+        body = self._parser.take_whole_body()
+        if body is None:
+            return False
+        awaiting.answer_data(body)
+        self._finish(awaiting, NO_TRAILERS, self._clock.seconds())
+        return True
+
+    def _finish(self, awaiting: Awaiting, trailers: Fields, now: float) -> None:
         # First the connection, so that the next request of this client finds it idle.
         self._awaiting = None
         self.deadline = NEVER
-        reusable = self._keep and self._sent and not self._parser.buffered
-        if reusable and not self._paused:
-            self._state = State.IDLE
+        if self._keep and self._sent and not self._paused and not self._parser.buffered:
+            self._state = IDLE
             self.reused = True
-            self.idle_since = self._clock.seconds()
+            self.idle_since = now
             self._keeper.put(self)
         else:
             self._drop()
-        awaiting.answer_end(end.trailers)
+        awaiting.answer_end(trailers, now)
 
     def _malformed(self, awaiting: Awaiting, error: MalformedMessage) -> None:
-        waiting = self._state is State.WAITING
+        waiting = self._state is WAITING
         self._awaiting = None
         self._drop()
         if waiting:
-            self._fail_attempt(BadAnswer(error.detail))
+            awaiting.attempt_failed(BadAnswer(error.detail))
         else:
             awaiting.answer_cut(AnswerCut(error.detail))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -10,11 +11,37 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from lbproxy.balance.pool import Backend, Pool
+from lbproxy.config import model
+from lbproxy.errors import ConfigError
 from lbproxy.forward.budget import RetryBudget
 from lbproxy.proxy.idle import Connections
 from lbproxy.proxy.queue import WaitingRoom
+from lbproxy.transport.certificates import BadCertificate, client_context
 from lbproxy.transport.connect import Dialled, connect
 from lbproxy.transport.timer import CoarseTimer
+from lbproxy.transport.trust import Trust
+
+
+def trusts_of(config: model.Pool) -> dict[str, Trust]:
+    """How those backends of a pool that speak TLS do that, by name.
+
+    Raises:
+        ConfigError: If a file of authorities cannot be used any more.
+    """
+    contexts: dict[bool | str, ssl.SSLContext] = {}
+    trusts = {}
+    for backend in config.backends:
+        tls = config.tls_of(backend)
+        if tls is None:
+            continue
+        if tls.verify not in contexts:
+            try:
+                contexts[tls.verify] = client_context(tls.verify)
+            except BadCertificate as error:
+                raise ConfigError(f"pools.{config.name}.verify: {error}") from None
+        trusts[backend.name] = Trust(contexts[tls.verify], tls.name)
+    return trusts
+
 
 P = TypeVar("P", bound=Dialled)
 
@@ -26,31 +53,47 @@ class Upstreams:
         pool: Decides which backend is next.
         waiting: Requests for which no backend has room.
         budget: How many retries there may be.
+        connections: Those of each backend.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, timer: CoarseTimer, pool: Pool) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        timer: CoarseTimer,
+        pool: Pool,
+        trusts: Mapping[str, Trust] | None = None,
+    ) -> None:
+        """Build; nothing is connected yet.
+
+        Args:
+            reactor: Network and time.
+            timer: Watches the deadlines.
+            pool: Decides which backend is next.
+            trusts: How those of its backends that speak TLS do that, as `trusts_of` gave it.
+        """
         config = pool.config
+        trusts = trusts or {}
         self.pool = pool
         pool.on_turn = self._tell
         self._reactor = reactor
+        self._trusts = trusts
         self._clock = IReactorTime(reactor)
         self.waiting = WaitingRoom(self._clock, timer, config.name, config.queue)
         self.budget = RetryBudget(config.retry.budget)
-        self._connections = {
-            backend: Connections(reactor, timer, backend.config, config.timeouts)
+        self.connections = {
+            backend: Connections(
+                reactor, timer, backend.config, config.timeouts, trusts.get(backend.name)
+            )
             for backend in pool.backends
         }
-
-    def connections(self, backend: Backend) -> Connections:
-        """The connections of a backend."""
-        return self._connections[backend]
 
     def dial(self, backend: Backend, build: Callable[[], P]) -> Deferred[P]:
         """A connection to a backend that is not kept for others, or `ConnectFailed`."""
         timeout = self.pool.config.timeouts.connect
-        return connect(self._reactor, backend.config.address, build, timeout)
+        trust = self._trusts.get(backend.name)
+        return connect(self._reactor, backend.config.address, build, timeout, trust)
 
     def release(self, backend: Backend) -> None:
         """An exchange is done with a backend; the first that waits may have its place."""
@@ -60,7 +103,7 @@ class Upstreams:
     def close(self) -> None:
         """Close the idle connections."""
         self.waiting.close()
-        for connections in self._connections.values():
+        for connections in self.connections.values():
             connections.close()
 
     def _tell(self, backend: Backend, detail: str) -> None:

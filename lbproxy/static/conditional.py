@@ -55,7 +55,7 @@ def range_applies(values: Values, etag: bytes) -> bool:
 def _listed(lines: list[bytes], etag: bytes, *, weakly: bool) -> bool:
     """Whether a list of entity tags, or `*`, matches; a malformed list matches nothing."""
     value = b",".join(lines)
-    if value == b"*":
+    if value in (b"*", etag):
         return True
     tags: list[bytes] = []
     place = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
+from functools import lru_cache
 
 IDENTITY = b"identity"
 
@@ -18,19 +19,29 @@ _MEMBER = re.compile(
 _UNNAMED = 0.0005
 
 
-def choose(lines: list[bytes] | None, codings: Collection[bytes]) -> bytes | None:
+#: Choices that are remembered: browsers send few different values, and these are short.
+_REMEMBERED, _REMEMBERED_LENGTH = 256, 128
+
+
+def choose(lines: list[bytes] | None, codings: Iterable[bytes]) -> bytes | None:
     """Choose the coding that a client prefers, and of several such the first.
 
     Args:
         lines: The values of `Accept-Encoding`, or `None` if there is none.
-        codings: What there is besides the original.
+        codings: What there is; the original is there in any case.
 
     Returns:
         One of the codings, `IDENTITY`, or `None` if the client accepts none of them.
     """
     if lines is None:
         return IDENTITY
-    weights = _weights(lines)
+    value = b",".join(lines)
+    best = _remembered_best if len(value) <= _REMEMBERED_LENGTH else _best
+    return best(value, tuple(codings))
+
+
+def _best(value: bytes, codings: tuple[bytes, ...]) -> bytes | None:
+    weights = _weights(value)
     others = weights.get(b"*")
 
     def weight(coding: bytes) -> float:
@@ -41,10 +52,13 @@ def choose(lines: list[bytes] | None, codings: Collection[bytes]) -> bytes | Non
     return best if weight(best) > 0 else None
 
 
-def _weights(lines: list[bytes]) -> dict[bytes, float]:
+_remembered_best = lru_cache(_REMEMBERED)(_best)
+
+
+def _weights(value: bytes) -> dict[bytes, float]:
     """The weight of each coding that is named; malformed members count for nothing."""
     weights: dict[bytes, float] = {}
-    for item in b",".join(lines).split(b","):
+    for item in value.split(b","):
         match = _MEMBER.fullmatch(item.strip(b" \t"))
         if match is not None:
             coding = match[1].lower()

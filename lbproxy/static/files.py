@@ -5,19 +5,26 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-import attrs
-
 from lbproxy.errors import ConfigError, MethodNotAllowed, ProxyError, Unavailable
 from lbproxy.http1.message import Fields
-from lbproxy.static import conditional, dates, encoding, ranges
-from lbproxy.static.beneath import OpenFile, open_file
+from lbproxy.static import conditional, encoding, ranges
+from lbproxy.static.beneath import OpenFile, Way, open_file, reopen, unchanged
+from lbproxy.static.cache import FILE_LIMIT, Entry, FileCache
 from lbproxy.static.encoding import IDENTITY
 from lbproxy.static.paths import INDEX, names, no_such_file
 from lbproxy.static.ranges import Span
+from lbproxy.static.representation import (
+    CACHE_CONTROL,
+    VARY,
+    FileAnswer,
+    Key,
+    Representation,
+    begin,
+)
 from lbproxy.static.types import media_type
 
 __all__ = ["FileAnswer", "Folder", "Span"]
@@ -43,64 +50,34 @@ _ABSENCES = frozenset(
     )
 )
 
-#: A copy is kept, but asked about before each use: names stay when contents change.
-_CACHE_CONTROL = (b"Cache-Control", b"no-cache")
-
-_VARY = (b"Vary", b"Accept-Encoding")
-
-
-@attrs.frozen
-class FileAnswer:
-    """A whole answer.
-
-    Attributes:
-        status: 200 to 599.
-        fields: All but those of the message itself, such as `Date`; with the body's length.
-        parts: The body in order: bytes, and spans of the file; none for HEAD.
-        file: Open, if there are spans; whoever takes the answer closes it.
-    """
-
-    status: int
-    fields: Fields
-    parts: list[bytes | Span]
-    file: int | None
-
-
-@attrs.frozen
-class _Representation:
-    """What is sent of a file, whole or in part (RFC 9110 section 3.2)."""
-
-    file: OpenFile
-    media_type: bytes
-    coding: bytes
-    varies: bool
-
-    @property
-    def etag(self) -> bytes:
-        coding = b"" if self.coding == IDENTITY else b"-" + self.coding
-        return b'"%x-%x%b"' % (self.file.modified_ns, self.file.size, coding)
-
-    def cache_fields(self) -> Fields:
-        """What a cache has to know, also where it has the content (RFC 9110 section 15.4.5)."""
-        fields = [_CACHE_CONTROL, (b"ETag", self.etag)]
-        return [*fields, _VARY] if self.varies else fields
+#: Fields without which a request is for the whole, whatever the client has.
+_CONDITIONS = frozenset(
+    (b"if-match", b"if-modified-since", b"if-none-match", b"if-unmodified-since", b"range")
+)
 
 
 class Folder:
     """A folder whose files are served."""
 
-    def __init__(self, root: str | Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        now: Callable[[], float] = time.time,
+        cache: FileCache | None = None,
+    ) -> None:
         """Name a folder.
 
         Args:
             root: Its path; links in it are followed anew for each request.
             now: Gives the time that files are dated by, in seconds since 1970.
+            cache: Remembers files, perhaps of other folders too.
 
         Raises:
             ConfigError: If there is no such folder, or it cannot be read.
         """
         self._root = os.fsencode(os.path.abspath(root))
         self._now = now
+        self._cache = FileCache() if cache is None else cache
         try:
             os.close(os.open(self._root, os.O_RDONLY | os.O_DIRECTORY))
             os.stat(os.path.join(self._root, b"."))
@@ -124,40 +101,51 @@ class Folder:
         """
         if method not in (b"GET", b"HEAD"):
             raise MethodNotAllowed("Files are only read.", "GET, HEAD")
+        # A path without escapes is its own decoded form; the cache has none that is refused.
+        key = self._root, path if b"%" not in path else b"/" + b"/".join(names(path))
+        entry = self._cache.get(key)
+        if entry is not None:
+            if unchanged(entry.trail):
+                try:
+                    return self._answer(method, values, key, entry, {})
+                except OSError:  # It has changed since, or cannot be opened: the long way tells.
+                    pass
+            self._cache.drop(key)
+        return self._look_up(method, path, values, key)
+
+    def holds(self, answer: FileAnswer) -> bool:
+        """Whether a request would have the same answer again that it had before."""
+        if answer.key is None:
+            return False
+        entry = self._cache.get(answer.key)
+        return entry is not None and entry.trail is answer.trail and unchanged(answer.trail)
+
+    def _look_up(self, method: bytes, path: bytes, values: Values, key: Key) -> FileAnswer:
+        """Answer from the disk, and remember what was found."""
         wanted = names(path)
+        files: dict[bytes, OpenFile] = {}
+        taken: int | None = None
         try:
-            original = open_file(self._root, wanted)
+            with Way(self._root, wanted[:-1]) as way:
+                original = way.open(wanted[-1])
+                files[IDENTITY] = original
+                whole = _open_siblings(way, wanted[-1], original, files)
+                entry = _entry(way, wanted[-1], files)
+                if whole and way.repeatable and entry.settled(self._now()):
+                    self._cache.put(key, entry)
+            answer = self._answer(method, values, key, entry, files)
+            taken = answer.file
         except IsADirectoryError:
             if path.endswith(b"/"):
                 raise no_such_file() from None
             return self._redirect(wanted)
         except OSError as error:
             raise _refusal(error) from error
-        files = {**self._siblings(wanted, original), IDENTITY: original}
-        taken: int | None = None
-        try:
-            answer = self._answer(method, values, wanted[-1], files)
-            taken = answer.file
         finally:
             for file in files.values():
                 if file.fd != taken:
                     os.close(file.fd)
         return answer
-
-    def _siblings(self, wanted: list[bytes], original: OpenFile) -> dict[bytes, OpenFile]:
-        """The compressed copies of a file that are not older than itself, by coding."""
-        *folders, name = wanted
-        siblings: dict[bytes, OpenFile] = {}
-        for coding, suffix in encoding.SUFFIXES.items():
-            try:
-                sibling = open_file(self._root, [*folders, name + suffix])
-            except OSError:
-                continue
-            if sibling.modified_ns < original.modified_ns:
-                os.close(sibling.fd)
-            else:
-                siblings[coding] = sibling
-        return siblings
 
     def _redirect(self, wanted: list[bytes]) -> FileAnswer:
         """Lead to the same name with a slash, so that the index's own links work.
@@ -170,80 +158,159 @@ class Folder:
         except OSError as error:
             raise _refusal(error) from error
         location = b"./" + quote_from_bytes(wanted[-1]).encode() + b"/"
-        return FileAnswer(301, [(b"Location", location), _CACHE_CONTROL, _length(0)], [], None)
+        return _bodiless(301, (b"Location", location), CACHE_CONTROL)
 
     def _answer(
-        self, method: bytes, values: Values, name: bytes, files: dict[bytes, OpenFile]
+        self,
+        method: bytes,
+        values: Values,
+        key: Key,
+        entry: Entry,
+        files: Mapping[bytes, OpenFile],
     ) -> FileAnswer:
-        """Choose a representation, and what of it is sent."""
-        siblings = [coding for coding in files if coding != IDENTITY]
-        coding = encoding.choose(values.get(b"accept-encoding"), siblings)
+        """Choose a representation, and what of it is sent.
+
+        Args:
+            method: GET or HEAD.
+            values: The request's fields.
+            key: Names what there is.
+            entry: What there is.
+            files: The same, open; or none, if it comes from the cache.
+        """
+        representations = entry.representations
+        coding = encoding.choose(values.get(b"accept-encoding"), representations)
         if coding is None:
-            return _not_acceptable(method, files)
-        chosen = _Representation(files[coding], media_type(name), coding, bool(siblings))
+            return _not_acceptable(method, representations)
+        chosen = representations[coding]
         now = self._now()
-        # A date in the future must not be told (RFC 9110 section 8.8.2.1).
-        modified = min(chosen.file.modified_ns // 1_000_000_000, int(now))
-        status = conditional.judge(values, chosen.etag, modified, now)
-        if status == 304:
-            return FileAnswer(304, chosen.cache_fields(), [], None)
-        if status == 412:
-            return FileAnswer(412, [_length(0)], [], None)
-        fields = [
-            *chosen.cache_fields(),
-            (b"Last-Modified", dates.write(modified)),
-            (b"Accept-Ranges", b"bytes"),
-            (b"X-Content-Type-Options", b"nosniff"),
-        ]
-        if coding != IDENTITY:
-            fields.append((b"Content-Encoding", coding))
-        spans = _spans(method, values, chosen)
-        if spans is not None:
-            return _partial(chosen, fields, spans)
-        size = chosen.file.size
-        fields += [(b"Content-Type", chosen.media_type), _length(size)]
-        if method == b"HEAD" or not size:
-            return FileAnswer(200, fields, [], None)
-        return FileAnswer(200, fields, [Span(0, size)], chosen.file.fd)
+        spans = None
+        plain = _CONDITIONS.isdisjoint(values)
+        if plain and chosen.whole is not None and method == b"GET":
+            return chosen.whole
+        if not plain:
+            status = conditional.judge(values, chosen.etag, chosen.told_modified(now), now)
+            if status == 304:
+                return FileAnswer(304, chosen.not_modified(), [], None)
+            if status == 412:
+                return _bodiless(412)
+            spans = _spans(method, values, chosen)
+        parts: list[bytes | Span]
+        if spans is None:
+            status, head, parts = 200, chosen.head(now), [Span(0, chosen.size)]
+        else:
+            status, head, parts = _partial(chosen, chosen.content_fields(now), spans)
+        if method == b"HEAD" or not chosen.size or not parts:
+            return FileAnswer(status, head, [], None)
+        content, file = chosen.content, None
+        if content is None:
+            content, file = self._content(entry, chosen, files)
+        if content is None:
+            return FileAnswer(status, head, parts, file)
+        parts = [_cut(content, part) for part in parts]
+        if spans is None and entry.kept and chosen.modified <= now:
+            chosen.whole = FileAnswer(200, head, parts, None, key, entry.trail)
+            return chosen.whole
+        return FileAnswer(status, head, parts, None)
+
+    def _content(
+        self, entry: Entry, chosen: Representation, files: Mapping[bytes, OpenFile]
+    ) -> tuple[bytes | None, int | None]:
+        """The content of a small file, or a larger one open."""
+        file = files[chosen.coding].fd if files else reopen(chosen.step)
+        content = None
+        try:
+            content = self._cache.content(entry, chosen, file)
+        finally:
+            if not files and (content is not None or chosen.size <= FILE_LIMIT):
+                os.close(file)
+        return content, file
 
 
-def _spans(method: bytes, values: Values, chosen: _Representation) -> list[Span] | None:
+def _open_siblings(way: Way, name: bytes, original: OpenFile, files: dict[bytes, OpenFile]) -> bool:
+    """Add the compressed copies of a file that are not older than itself.
+
+    Returns:
+        Whether the way's trail says all of them: it does not of one that cannot be opened.
+    """
+    whole = True
+    for coding, suffix in encoding.SUFFIXES.items():
+        try:
+            if not way.has(name + suffix):
+                continue
+            sibling = way.open(name + suffix)
+        except OSError:
+            whole = False
+            continue
+        if sibling.modified_ns < original.modified_ns:
+            os.close(sibling.fd)
+        else:
+            files[coding] = sibling
+    return whole
+
+
+def _entry(way: Way, name: bytes, files: dict[bytes, OpenFile]) -> Entry:
+    """What is remembered of open files."""
+    kind, varies = media_type(name), len(files) > 1
+    ordered = [coding for coding in (*encoding.SUFFIXES, IDENTITY) if coding in files]
+    return Entry(
+        way.trail,
+        {
+            coding: Representation.of(files[coding], kind, coding, varies=varies)
+            for coding in ordered
+        },
+    )
+
+
+def _spans(method: bytes, values: Values, chosen: Representation) -> list[Span] | None:
     """The parts that are asked for; `None` for the whole."""
     asked = values.get(b"range", [])
     if method != b"GET" or len(asked) != 1:  # Only GET knows ranges (RFC 9110 section 14.2).
         return None
     if not conditional.range_applies(values, chosen.etag):
         return None
-    spans = ranges.select(asked[0], chosen.file.size)
+    spans = ranges.select(asked[0], chosen.size)
     if spans is not None and len(spans) > 1 and chosen.coding != IDENTITY:
         return None  # Content-Encoding would speak of the multipart body, which is not coded.
     return spans
 
 
-def _partial(chosen: _Representation, fields: Fields, spans: list[Span]) -> FileAnswer:
-    """An answer with some parts of a representation, or with the news that there are none."""
-    size = chosen.file.size
+def _partial(
+    chosen: Representation, fields: Fields, spans: list[Span]
+) -> tuple[int, bytes, list[bytes | Span]]:
+    """The status, head and body of an answer with some parts, or that there are none."""
+    size = chosen.size
     if not spans:
         unsatisfied = (b"Content-Range", b"bytes */%d" % size)
-        return FileAnswer(416, [unsatisfied, (b"Accept-Ranges", b"bytes"), _length(0)], [], None)
+        return 416, begin(416, [unsatisfied, (b"Accept-Ranges", b"bytes"), _length(0)]), []
     if len(spans) == 1:
         own = [
             (b"Content-Type", chosen.media_type),
             (b"Content-Range", ranges.content_range(spans[0], size)),
             _length(spans[0].length),
         ]
-        return FileAnswer(206, [*fields, *own], [*spans], chosen.file.fd)
+        return 206, begin(206, [*fields, *own]), [*spans]
     boundary = b"part-" + chosen.etag.strip(b'"')
     parts, length = ranges.multipart(spans, size, chosen.media_type, boundary)
     own = [(b"Content-Type", b"multipart/byteranges; boundary=" + boundary), _length(length)]
-    return FileAnswer(206, [*fields, *own], parts, chosen.file.fd)
+    return 206, begin(206, [*fields, *own]), parts
 
 
-def _not_acceptable(method: bytes, files: dict[bytes, OpenFile]) -> FileAnswer:
+def _cut(content: bytes, part: bytes | Span) -> bytes:
+    """A part of a body whose file has been read."""
+    if isinstance(part, bytes):
+        return part
+    return content[part.offset : part.offset + part.length]
+
+
+def _not_acceptable(method: bytes, codings: Iterable[bytes]) -> FileAnswer:
     """The client refuses all there is, so it is told what that is (RFC 9110 section 15.5.7)."""
-    body = b"Available: " + b", ".join(files) + b"\n"
-    fields = [(b"Content-Type", b"text/plain; charset=utf-8"), _VARY, _length(len(body))]
-    return FileAnswer(406, fields, [] if method == b"HEAD" else [body], None)
+    body = b"Available: " + b", ".join(codings) + b"\n"
+    fields = [(b"Content-Type", b"text/plain; charset=utf-8"), VARY, _length(len(body))]
+    return FileAnswer(406, begin(406, fields), [] if method == b"HEAD" else [body], None)
+
+
+def _bodiless(status: int, *fields: tuple[bytes, bytes]) -> FileAnswer:
+    return FileAnswer(status, begin(status, [*fields, _length(0)]), [], None)
 
 
 def _length(length: int) -> tuple[bytes, bytes]:

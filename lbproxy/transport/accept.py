@@ -34,17 +34,26 @@ class Acceptor:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, listening: socket.socket, build: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        listening: socket.socket,
+        build: Callable[[], Any],
+        welcome: Callable[[socket.socket, Any], None] | None = None,
+    ) -> None:
         """Prepare; clients wait until `startReading`.
 
         Args:
             reactor: Provides `IReactorFDSet` and `IReactorTime`.
             listening: Non-blocking; it stays the caller's.
             build: Makes a protocol.
+            welcome: Takes over each socket, with its peer; by default it is connected to a protocol
+                at once.
         """
         self._reactor = reactor
         self._listening = listening
         self._build = build
+        self._welcome = welcome or self._connect
         self._reading = False
         self.fileno = listening.fileno
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -73,7 +82,11 @@ class Acceptor:
                     self._wait(error)
                 return  # Else the client was gone before we came.
             skt.setblocking(False)
-            Connection(self._reactor, skt, peer).start(self._build())
+            try:
+                self._welcome(skt, peer)
+            except Exception:  # The reactor would give up the listening socket.
+                self.log.failure("cannot serve a client")
+                skt.close()
 
     def connectionLost(self, reason: Failure) -> None:
         """The listening socket is closed."""
@@ -81,6 +94,14 @@ class Acceptor:
     def logPrefix(self) -> str:
         """For the log of a reactor that names who is at work."""
         return "Acceptor"
+
+    def _connect(self, skt: socket.socket, peer: Any) -> None:
+        connection = Connection(self._reactor, skt, peer)
+        try:
+            connection.start(self._build())
+        except Exception:
+            self.log.failure("cannot serve a client")
+            connection.abortConnection()
 
     def _wait(self, error: OSError) -> None:
         self.log.error("cannot accept clients, who wait: {error}", error=error)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, TimeoutError, UserError
 from twisted.internet.interfaces import (
     IAddress,
@@ -23,8 +23,13 @@ from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from lbproxy.errors import ConnectFailed
+from lbproxy.errors import ConnectFailed, HandshakeFailed
+from lbproxy.transport.certificates import in_words
 from lbproxy.transport.connection import Connection
+from lbproxy.transport.handshake import Handshake
+from lbproxy.transport.names import LookUp
+from lbproxy.transport.tls import SecureConnection
+from lbproxy.transport.trust import Trust
 
 
 class Dialled(Protocol):
@@ -85,10 +90,14 @@ class _Dial(ClientFactory, Generic[P]):
 class _Connecting(Generic[P]):
     """One connection attempt of a socket, as a Deferred of the connected protocol."""
 
-    def __init__(self, reactor: Any, family: int, build: Callable[[], P], timeout: float) -> None:
+    def __init__(
+        self, reactor: Any, family: int, build: Callable[[], P], timeout: float, tls: Trust | None
+    ) -> None:
         self._reactor = reactor
         self._build = build
         self._timeout = timeout
+        self._tls = tls
+        self._handshake: Handshake | None = None
         self.connected: Deferred[P] = Deferred(lambda _: self._end())
         self._patience = reactor.callLater(timeout, self._give_up)
         try:
@@ -103,7 +112,11 @@ class _Connecting(Generic[P]):
     def connect(self, where: Any) -> Deferred[P]:
         """Begin; `where` is as the socket's family has it."""
         self._where = where
-        code = self._socket.connect_ex(where)
+        try:
+            code = self._socket.connect_ex(where)
+        except OSError:  # What is no address of this family.
+            self._end()
+            raise
         if code == errno.EINPROGRESS:
             self._reactor.addWriter(self)
         else:
@@ -116,7 +129,8 @@ class _Connecting(Generic[P]):
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw the end before it saw that one may write: there is an error to read."""
-        self._ended(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        if not self.connected.called:  # Else it only saw that the socket is closed.
+            self._ended(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def logPrefix(self) -> str:
         """For the log of a reactor that names who is at work."""
@@ -130,27 +144,68 @@ class _Connecting(Generic[P]):
             refused = code == errno.ECONNREFUSED
             self.connected.errback(ConnectFailed(os.strerror(code), refused=refused))
             return
-        self._patience.cancel()
         self._reactor.removeWriter(self)
+        if self._tls is None:
+            self._stands(Connection(self._reactor, self._socket, self._where))
+        else:
+            self._shake(self._tls)
+
+    def _shake(self, tls: Trust) -> None:
+        try:
+            self._socket = secure = tls.wrap(self._socket)
+        except OSError as error:  # It is closed again already.
+            self._end()
+            self.connected.errback(HandshakeFailed(f"TLS: {in_words(error)}"))
+            return
+        self.fileno = secure.fileno
+
+        def shaken(error: OSError | None) -> None:
+            self._handshake = None
+            if error is not None:
+                self._end()
+                self.connected.errback(HandshakeFailed(f"TLS: {in_words(error)}"))
+                return
+            tls.stands(secure)
+            connection = SecureConnection(self._reactor, secure, self._where)
+            connection.on_lost = tls.lost
+            self._stands(connection)
+
+        self._handshake = Handshake(self._reactor, secure, shaken)
+        self._handshake.step()
+
+    def _stands(self, connection: Connection) -> None:
+        self._patience.cancel()
         protocol = self._build()
         protocol.connected_by = self.connected
-        connection = Connection(self._reactor, self._socket, self._where)
         connection.setTcpNoDelay(True)
         connection.setTcpKeepAlive(True)
         connection.start(protocol)
 
     def _give_up(self) -> None:
+        late = _too_late(self._timeout)
+        failed = ConnectFailed(late)
+        if self._handshake is not None:
+            failed = HandshakeFailed(f"TLS: {late}")
         self._end()
-        self.connected.errback(ConnectFailed(_too_late(self._timeout)))
+        self.connected.errback(failed)
 
     def _end(self) -> None:
         if self._patience.active():
             self._patience.cancel()
+        if self._handshake is not None:
+            self._handshake.cancel()
         self._reactor.removeWriter(self)
-        self._socket.close()
+        # An event of this turn may still name the descriptor: nobody else may have it before.
+        self._reactor.callLater(0, self._socket.close)
 
 
-def connect(reactor: Any, address: str, build: Callable[[], P], timeout: float) -> Deferred[P]:
+def connect(
+    reactor: Any,
+    address: str,
+    build: Callable[[], P],
+    timeout: float,
+    tls: Trust | None = None,
+) -> Deferred[P]:
     """Connect to `host:port`, `[v6]:port` or `unix:/path`.
 
     Args:
@@ -158,7 +213,9 @@ def connect(reactor: Any, address: str, build: Callable[[], P], timeout: float) 
             watches file descriptors the transport is a `Connection`.
         address: As `lbproxy.config` has checked it.
         build: Makes the protocol.
-        timeout: Seconds until the attempt is given up.
+        timeout: Seconds until the attempt is given up, a handshake included.
+        tls: How to speak TLS, if at all. On a reactor that watches no descriptors nothing is: its
+            connections are in memory.
 
     Returns:
         The protocol, connected; or it fails with `ConnectFailed`. Cancelling gives the attempt up.
@@ -170,48 +227,58 @@ def connect(reactor: Any, address: str, build: Callable[[], P], timeout: float) 
     dial = _Dial(build, timeout)
     if path != address:
         if watches:
-            return _dial(reactor, socket.AF_UNIX, path, build, timeout)
+            return _dial(reactor, socket.AF_UNIX, path, build, timeout, tls)
         IReactorUNIX(reactor).connectUNIX(path, dial, timeout=timeout)
         return dial.connected
     if watches and isIPAddress(host):
-        return _dial(reactor, socket.AF_INET, (host, int(port)), build, timeout)
+        return _dial(reactor, socket.AF_INET, (host, int(port)), build, timeout, tls)
     if watches and isIPv6Address(host):
-        return _dial(reactor, socket.AF_INET6, (host, int(port)), build, timeout)
+        return _dial(reactor, socket.AF_INET6, (host, int(port)), build, timeout, tls)
     if watches:
-        return _by_name(reactor, host, int(port), build, timeout)
+        return Deferred.fromCoroutine(_by_name(reactor, host, int(port), build, timeout, tls))
     IReactorTCP(reactor).connectTCP(host, int(port), dial, timeout=timeout)
     return dial.connected
 
 
 def _dial(
-    reactor: Any, family: int, where: Any, build: Callable[[], P], timeout: float
+    reactor: Any,
+    family: int,
+    where: Any,
+    build: Callable[[], P],
+    timeout: float,
+    tls: Trust | None,
 ) -> Deferred[P]:
     try:
-        return _Connecting(reactor, family, build, timeout).connect(where)
+        return _Connecting(reactor, family, build, timeout, tls).connect(where)
     except OSError as error:  # No descriptor, or a path that is no address.
         failed: Deferred[P] = Deferred()
         failed.errback(ConnectFailed(error.strerror or str(error)))
         return failed
 
 
-def _by_name(
-    reactor: Any, host: str, port: int, build: Callable[[], P], timeout: float
-) -> Deferred[P]:
-    """Look the name up first, in the same time."""
-    began = reactor.seconds()
+async def _by_name(
+    reactor: Any,
+    host: str,
+    port: int,
+    build: Callable[[], P],
+    timeout: float,
+    tls: Trust | None,
+) -> P:
+    """Look the name up, and try its addresses one after the other, all in the same time.
 
-    def resolved(address: str) -> Deferred[P]:
-        left = max(timeout - (reactor.seconds() - began), 0.0)
-        return _dial(reactor, socket.AF_INET, (address, port), build, left)
-
-    def unknown(failure: Failure) -> Failure:
-        if failure.check(ConnectFailed, CancelledError):
-            return failure
-        return Failure(ConnectFailed(f"{host}: {failure.getErrorMessage()}"))
-
-    found: Deferred[Any] = reactor.resolve(host, (timeout,))
-    return found.addCallback(resolved).addErrback(unknown)
+    Each gets its share of what is left.
+    """
+    until = reactor.seconds() + timeout
+    addresses = await LookUp(reactor, host, port, timeout).found
+    while True:
+        family, where = addresses.pop(0)
+        share = max(until - reactor.seconds(), 0.0) / (len(addresses) + 1)
+        try:
+            return await _dial(reactor, family, where, build, share, tls)
+        except ConnectFailed:
+            if not addresses:
+                raise
 
 
 def _too_late(timeout: float) -> str:
-    return f"no connection within {timeout} s"
+    return f"no connection within {round(timeout, 3)} s"

@@ -10,9 +10,10 @@ listed below, and no more.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +33,10 @@ from zope.interface import implementer
 #: Bytes that are read at a time, and that may be queued before the protocol is told to pause.
 READ_SIZE = 65536
 HIGH_WATER = 65536
+
+#: Bytes from which on the kernel takes several pieces sooner than they are copied into one
+#: (64 KiB and a head: 15 us against 18).
+JOINED = 16384
 
 #: For `SO_LINGER`: a close is a reset, and what was queued in the kernel is dropped.
 _RESET = struct.pack("ii", 1, 0)
@@ -69,17 +74,24 @@ class Connection:
         queued: Bytes that wait for the socket to be writable.
         intake: Takes over the reading: its `pull` is called instead of `recv`.
         outlet: Takes over the writing, when all that is queued has been sent: its `push` is called.
+        plain: Whether what is written goes out as it is, so that `splice` may move bytes past us.
     """
+
+    plain = True
 
     __slots__ = (
         "__weakref__",
         "_announced",
+        "_broken",
         "_closing",
         "_paused",
         "_peer",
+        "_poll",
         "_producer",
         "_queue",
         "_reactor",
+        "_read_closed",
+        "_reading",
         "_send",
         "_write_closed",
         "disconnected",
@@ -108,10 +120,14 @@ class Connection:
         self.socket = skt
         self.fileno = skt.fileno
         self._send = skt.send
+        self._poll: Any = None
         self._queue: list[Any] = []
         self._producer: Any = None
         self._paused = False
+        self._broken = False
         self._closing = False
+        self._reading = False
+        self._read_closed = False
         self._write_closed = False
         self.queued = 0
         self.disconnected = False
@@ -122,15 +138,16 @@ class Connection:
     def start(self, protocol: Any) -> None:
         """Connect the protocol, and read."""
         self.protocol = protocol
+        self.resumeProducing()  # First, so that the protocol may pause at once.
         protocol.makeConnection(self)
-        if not (self.disconnected or self._closing):
-            self._reactor.addReader(self)
 
     # Reading.
 
     # Reactors take an exception for a failure, and this is what Twisted's own transports give.
     def doRead(self) -> Any:
         """Read once; what is returned is why the connection has ended."""
+        if not self._reading:
+            return None  # Another event of the same turn has paused or closed us.
         if self.intake is not None:
             return self.intake.pull()
         try:
@@ -140,17 +157,21 @@ class Connection:
         except OSError:
             return main.CONNECTION_LOST
         if not data:
-            return main.CONNECTION_DONE
+            # The kernel tells of a reset once; if a write was told, the end looks clean here.
+            return main.CONNECTION_LOST if self._broken else main.CONNECTION_DONE
         self.protocol.dataReceived(data)
         return None
 
     def pauseProducing(self) -> None:
         """Read nothing for now."""
-        self._reactor.removeReader(self)
+        if self._reading:
+            self._reading = False
+            self._reactor.removeReader(self)
 
     def resumeProducing(self) -> None:
         """Read on."""
-        if not (self.disconnected or self._closing):
+        if not (self._reading or self._read_closed or self._closing or self.disconnected):
+            self._reading = True
             self._reactor.addReader(self)
 
     def stopProducing(self) -> None:
@@ -159,33 +180,59 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read: neither bytes nor the end of the connection."""
-        try:
-            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        poll = self._poll
+        if poll is None:
+            self._poll = poll = select.poll()
+            poll.register(self.fileno(), select.POLLIN)
+        return not poll.poll(0)  # A look by `recv` costs an exception where nothing is there.
 
     # Writing.
 
-    def write(self, data: bytes) -> None:
-        """Send what the kernel takes now, queue the rest behind what is queued already."""
+    def write(self, data: bytes | memoryview[int]) -> None:
+        """Send what the kernel takes now, queue the rest behind what is queued already.
+
+        Args:
+            data: A memoryview is only borrowed: what is queued of it is copied.
+        """
         sent = 0
         if not self._queue and self.outlet is None:
             if self._write_closed or self._closing or self.disconnected:
                 return
             try:
                 sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
             except OSError:
-                sent = 0  # Inside its own write the protocol must not hear of the loss: next turn.
+                self._broken = True  # Inside its own write the protocol must not hear of it.
+                sent = 0
             if sent == len(data):
                 return
-        self._enqueue(memoryview(data)[sent:] if sent else data, len(data) - sent)
+        if isinstance(data, memoryview):
+            self._enqueue(bytes(data[sent:]), len(data) - sent)
+        else:
+            self._enqueue(memoryview(data)[sent:] if sent else data, len(data) - sent)
 
-    def writeSequence(self, iovec: Any) -> None:
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Send several pieces as one."""
-        self.write(b"".join(iovec))
+        pieces = [*iovec]
+        if self._queue or self.outlet is not None or sum(map(len, pieces)) < JOINED:
+            self.write(b"".join(pieces))
+            return
+        if self._write_closed or self._closing or self.disconnected:
+            return
+        sent = 0
+        try:
+            sent = self.socket.sendmsg(pieces)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._broken = True
+        for piece in pieces:
+            if sent >= len(piece):
+                sent -= len(piece)
+            else:
+                self._enqueue(memoryview(piece)[sent:] if sent else piece, len(piece) - sent)
+                sent = 0
 
     def hold(self, rest: memoryview) -> None:
         """Queue what a send of our `socket` has left, and let the producer pause at once."""
@@ -198,7 +245,7 @@ class Connection:
             self.outlet = outlet
             self._reactor.addWriter(self)
 
-    def send_file(self, file: int, offset: int, length: int) -> None:
+    def send_file(self, file: int, offset: int, length: int, before: bytes = b"") -> None:
         """Send a part of an open file, behind what is queued, without a copy of it in memory.
 
         Args:
@@ -206,14 +253,17 @@ class Connection:
                 more or the connection is lost.
             offset: Of the first byte.
             length: How many bytes; a file that turns out to be shorter ends the connection.
+            before: What goes out in front of it, in the same packet where it fits.
         """
         if self._write_closed or self._closing or self.disconnected:
             return
+        at_once = not self._queue and self.outlet is None
+        if before:
+            self._queue.append(before)
         self._queue.append(FileSpan(file, offset, length))
-        self.queued += length
-        if len(self._queue) == 1 and self.outlet is None:
-            # Its errors are met again when the socket is writable: next turn.
-            self._flush()
+        self.queued += len(before) + length
+        if at_once:
+            self._broken = self._flush() is not None  # Is met again when the socket is writable.
         if self._queue:
             self._reactor.addWriter(self)
             self._pause()
@@ -252,8 +302,10 @@ class Connection:
         if self.disconnected or self._closing:
             return
         self._closing = True
-        self._reactor.removeReader(self)
-        self._reactor.addWriter(self)  # Where nothing is queued, it closes next turn.
+        self.pauseProducing()
+        if not self._queue and self.outlet is None:
+            # Not when the socket is writable: who does not read must not hold us up.
+            self._reactor.callLater(0, self.connectionLost, _DONE)
 
     def loseWriteConnection(self) -> None:
         """Close our side behind what is queued, and read on (`ITCPTransport`)."""
@@ -273,11 +325,19 @@ class Connection:
 
     def readConnectionLost(self, reason: Failure) -> None:
         """The other side will send nothing more."""
+        self._read_closed = True
+        self.pauseProducing()
         half = getattr(self.protocol, "readConnectionLost", None)
         if half is None or self._closing:
             self.connectionLost(reason)
-        else:
+            return
+        try:
             half()
+        except BaseException:  # The reactor logs it, but watches us no more.
+            self.connectionLost(Failure())
+            raise
+        if self._write_closed and not self._queue and self.outlet is None:
+            self.connectionLost(reason)
 
     def writeConnectionLost(self, reason: Failure) -> None:
         """The other side takes nothing more."""
@@ -351,8 +411,13 @@ class Connection:
                     first.offset += sent
                     first.length -= sent
                 else:
+                    if len(queue) > 1:
+                        first = self._joined()
                     size = len(first)
-                    sent = self._send(first)
+                    if len(queue) > 1:  # A file is next, and fills the packet up.
+                        sent = self.socket.send(first, socket.MSG_MORE)
+                    else:
+                        sent = self._send(first)
                     if sent < size:
                         queue[0] = memoryview(first)[sent:]
             except BlockingIOError:
@@ -364,12 +429,27 @@ class Connection:
                 del queue[0]
         return None
 
+    def _joined(self) -> Any:
+        """Make one piece of the first ones, up to a file: many small ones take one call."""
+        queue = self._queue
+        count = size = 0
+        for piece in queue:
+            if size >= HIGH_WATER or type(piece) is FileSpan:
+                break
+            count += 1
+            size += len(piece)
+        if count > 1:
+            queue[:count] = (b"".join(queue[:count]),)
+        return queue[0]
+
     def _shutdown_write(self) -> None:
         with suppress(OSError):  # It may be gone already; reading tells.
             self.socket.shutdown(socket.SHUT_WR)
+        if self._read_closed:
+            self._reactor.callLater(0, self.connectionLost, _DONE)
 
     def _stop(self) -> None:
-        self._reactor.removeReader(self)
+        self.pauseProducing()
         self._reactor.removeWriter(self)
         self._queue.clear()
         self.queued = 0
@@ -384,7 +464,8 @@ class Connection:
         self.intake = self.outlet = None
         if producer is not None:
             producer.stopProducing()
-        protocol.connectionLost(reason)
+        if protocol is not None:
+            protocol.connectionLost(reason)
 
 
 def _address(family: int, where: Any) -> IAddress:

@@ -122,9 +122,9 @@ MISTAKES = (
     (LISTENER, "trusted = 'all'", "listeners.web.trusted", 'expected a list, found "all"'),
     (LISTENER, "trusted = ['x']", "listeners.web.trusted[0]", "expected an address or a network: "),
     (LISTENER, "trusted = ['10.0.0.1/8']", "listeners.web.trusted[0]", "10.0.0.1/8 has host bits"),
-    (LISTENER, "tls = {}", "listeners.web.tls", LATER),
-    (LISTENER, "mode = 'udp'", "listeners.web.mode", "expected http or tcp"),
-    (LISTENER, "pool = 'api'", "listeners.web.pool", 'goes only with mode = "tcp"'),
+    (LISTENER, "tls = {}", "listeners.web.tls.certificates", "is missing"),
+    (LISTENER, "mode = 'udp'", "listeners.web.mode", "expected http or tcp, found"),
+    (LISTENER, "pool = 'api'", "listeners.web.pool", 'mode = "tcp"'),
     (LISTENER, "name = 'x'", "listeners.web.name", "unknown key; known are endpoint, limits"),
     (ROUTE, "static = '.'", "routes[0].static", "a route has pool or static, not both"),
     (
@@ -237,9 +237,9 @@ REPLACED = (
     ("tcp:3000", "tpc:80", "listeners.web.endpoint", "did you mean tcp?"),
     ("tcp:3000", "3000", "listeners.web.endpoint", "expected an endpoint such as"),
     ("tcp:3000", "unix:", "listeners.web.endpoint", "expected an endpoint such as"),
-    ("tcp:3000", "ssl:443", "listeners.web.endpoint", f"ssl: {LATER}"),
+    ("tcp:3000", "ssl:443", "listeners.web.endpoint", "a tcp: endpoint, and tls = { ... }"),
     ("tcp:3000", "haproxy:haproxy:tcp:1", "listeners.web.endpoint", "haproxy: stands before an"),
-    ("tcp:3000", "haproxy:tls:443", "listeners.web.endpoint", f"tls: {LATER}"),
+    ("tcp:3000", "haproxy:tls:443", "listeners.web.endpoint", "a tcp: endpoint, and tls = { ... }"),
     ('"/"', '"api"', "routes[0].path", 'expected a path that begins with "/", found "api"'),
     ('"/"', '"/a%20b"', "routes[0].path", "a path is compared decoded"),
     ('"/"', '"/a?b"', "routes[0].path", "a path is compared decoded"),
@@ -712,6 +712,7 @@ NAMES = st.sampled_from(
         *("endpoint", "timeouts", "limits", "trusted", "path", "pool", "static", "listener"),
         *("host", "methods", "headers", "retry_on", "max_body", "backends", "address", "weight"),
         *("health", "interval", "timeout", "head", "target", "server", "queue", "x y", "drain"),
+        *("tls", "certificates", "client_ca", "client_auth", "ciphers", "verify", "sni"),
     )
 )
 DOCUMENTS = st.recursive(

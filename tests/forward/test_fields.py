@@ -8,10 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.forward import fields
 from lbproxy.forward.fields import Peer
-from lbproxy.http1.message import Fields
+from lbproxy.http1.message import Fields, RequestHead, ResponseHead, split_block
 from tests.forward.heads import request, response
 
 STRANGER = Peer(b"192.0.2.7", b"http", trusted=False)
+SECURE = Peer(b"192.0.2.7", b"https", False, subject=b"CN=alice", tls="TLSv1.3/X")
 FRIEND = Peer(b"192.0.2.7", b"http", trusted=True)
 
 
@@ -22,14 +23,40 @@ def sent(
     upgrade: bytes | None = None,
 ) -> dict[bytes, list[bytes]]:
     """What a backend gets of a request, by lower-case name."""
-    return by_name(fields.request_fields(request(lines, start), b"shop", peer, b"id-1", upgrade))
+    head = request(lines, start)
+    return by_name(to_backend(head, b"shop", peer, upgrade))
 
 
 def given_back(
     lines: bytes = b"", start: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET"
 ) -> dict[bytes, list[bytes]]:
     """What a client gets of an answer, by lower-case name."""
-    return by_name(fields.response_fields(response(lines, start, method), b"id-1", b"now"))
+    head = response(lines, start, method)
+    return by_name(to_client(head))
+
+
+def to_backend(
+    head: RequestHead, host: bytes, peer: Peer = STRANGER, upgrade: bytes | None = None
+) -> Fields:
+    """The field lines of the request that a backend gets."""
+    start, _, rest = (
+        fields.RequestTemplate(head, b"/", host, upgrade).message(peer, b"id-1").partition(b"\n")
+    )
+    assert start == head.method + b" / HTTP/1.1\r"
+    assert rest.endswith(b"\r\n\r\n")
+    return read(rest[:-2])
+
+
+def to_client(head: ResponseHead) -> Fields:
+    """The field lines of the answer that a client gets, whatever its connection."""
+    start, _, rest = fields.ResponseTemplate(head).begin(b"id-1", b"now").partition(b"\n")
+    assert start == b"HTTP/1.1 %d %b\r" % (head.status, head.reason)
+    return read(rest)
+
+
+def read(lines: bytes) -> Fields:
+    """Lines that were written, taken apart."""
+    return split_block(b"\n" + lines)
 
 
 def by_name(lines: Fields) -> dict[bytes, list[bytes]]:
@@ -106,19 +133,33 @@ class HopByHopTests(SynchronousTestCase):
         self.assertEqual(sent(lines + carried), sent(one + carried))
 
 
+class ControlTests(SynchronousTestCase):
+    def test_all_that_is_dropped(self) -> None:
+        """What never goes on is among what the parser sets aside, however it is written."""
+        for drops, head_of in (
+            (fields._REQUEST_DROPS, request),
+            (fields._REQUEST_DROPS_OF_TRUSTED, request),
+            (fields._RESPONSE_DROPS, response),
+        ):
+            for name in drops - {b"host", b"content-length", b"transfer-encoding"}:
+                for spelt in (name, name.upper(), name.title(), name.replace(b"-", b"_")):
+                    control = head_of(b"X-A: 1\r\n%b: x\r\nX-B: 2\r\n" % spelt).control
+                    self.assertEqual(control.get(spelt.lower()), [b"x"], spelt)
+
+
 class EndToEndTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """Fields that we do not know go on, as they came and in their order."""
         lines = b"X-B: 2\r\nx-a: 1\r\nX-B: 3, 4\r\nX_C: 5\r\nTrailer: X-Sum\r\n"
         head = request(lines)
-        passed = fields.request_fields(head, b"shop", STRANGER, b"id-1", None)
+        passed = to_backend(head, b"shop")
         self.assertEqual(passed[1:6], head.fields[1:])
-        passed = fields.response_fields(response(lines), b"id-1", b"now")
+        passed = to_client(response(lines))
         self.assertEqual(passed[:5], head.fields[1:])
 
     def test_host(self) -> None:
         """`Host` is the first field, and what the client asked for."""
-        passed = fields.request_fields(request(), b"shop:8080", STRANGER, b"id-1", None)
+        passed = to_backend(request(), b"shop:8080")
         self.assertEqual(passed[0], (b"Host", b"shop:8080"))
         self.assertEqual(by_name(passed)[b"host"], [b"shop:8080"])
 
@@ -146,7 +187,7 @@ class EndToEndTests(SynchronousTestCase):
     def test_informational(self) -> None:
         """1xx answers go on without what is of the connection, and get nothing of ours."""
         head = response(b"Link: </a>\r\nConnection: X-A\r\nX-A: 1\r\n", b"HTTP/1.1 103 Hints")
-        self.assertEqual(fields.informational_fields(head), [(b"Link", b"</a>")])
+        self.assertEqual(read(fields.informational_lines(head)), [(b"Link", b"</a>")])
 
     def test_max_forwards(self) -> None:
         """`Max-Forwards` counts down for OPTIONS and TRACE, and for no other method."""
@@ -196,6 +237,22 @@ class ForwardedTests(SynchronousTestCase):
         """A trusted peer that says nothing is told of as a stranger is."""
         self.assertEqual(sent(peer=FRIEND), sent())
 
+    def test_secure(self) -> None:
+        """Who came by TLS is told of so, and so is the subject of its certificate."""
+        kept = sent(peer=SECURE)
+        self.assertEqual(kept[b"x-forwarded-proto"], [b"https"])
+        self.assertEqual(kept[b"x-client-cert-subject"], [b"CN=alice"])
+
+    def test_subject_is_ours(self) -> None:
+        """Nobody brings the subject of a certificate along, not even a friend, nor takes ours."""
+        lines = (
+            b"X-Client-Cert-Subject: evil\r\nx_client_cert_subject: evil\r\n"
+            b"X-Client_Cert-Subject: evil\r\nConnection: x-client-cert-subject\r\n"
+        )
+        for peer in (STRANGER, FRIEND, SECURE):
+            self.assertEqual(sent(lines, peer=peer), sent(peer=peer))
+        self.assertEqual(fields.trailer_fields([(b"X-Client-Cert-Subject", b"evil")]), [])
+
     def test_request_id(self) -> None:
         """There is one request id, and it is the one that we decided on."""
         kept = sent(b"X-Request-Id: theirs\r\nX_Request_Id: theirs\r\n")
@@ -233,8 +290,8 @@ class PersistenceTests(SynchronousTestCase):
             (0, b"Connection: Keep-Alive\r\n", False),
             (0, b"Connection: keep-alive, close\r\n", True),
         ):
-            values = request(lines).values
-            self.assertEqual(fields.wants_close(minor, values), closes, (minor, lines))
+            head = request(lines, b"GET / HTTP/1.%d" % minor)
+            self.assertEqual(head.closes, closes, (minor, lines))
 
 
 class UpgradeTests(SynchronousTestCase):

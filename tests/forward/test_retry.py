@@ -13,6 +13,7 @@ from lbproxy.forward.retry import (
     may_retry,
     method_class,
 )
+from tests.forward.heads import request
 
 #: As the design has it: a row for each stage, a column for each class of methods.
 TABLE = """
@@ -23,6 +24,11 @@ timed_out          retry no    no    retry
 gateway_status     retry retry no    retry
 answered           no    no    no    no
 """
+
+
+def class_of(method: bytes, lines: bytes = b"") -> MethodClass:
+    """The class of a request with these field lines."""
+    return method_class(request(lines, method + b" / HTTP/1.1"))
 
 
 class TableTests(SynchronousTestCase):
@@ -38,13 +44,14 @@ class TableTests(SynchronousTestCase):
 
     def test_classes(self) -> None:
         """Methods are what RFC 9110 says of them; an unknown one counts as POST."""
+        key = b"idempotency-KEY: 1\r\n"
         for method in (b"GET", b"HEAD", b"OPTIONS", b"TRACE"):
-            self.assertIs(method_class(method, False), MethodClass.SAFE)
+            self.assertIs(class_of(method), MethodClass.SAFE)
         for method in (b"PUT", b"DELETE"):
-            self.assertIs(method_class(method, True), MethodClass.IDEMPOTENT)
+            self.assertIs(class_of(method, key), MethodClass.IDEMPOTENT)
         for method in (b"POST", b"PATCH", b"BREW", b"get"):
-            self.assertIs(method_class(method, False), MethodClass.UNSAFE)
-            self.assertIs(method_class(method, True), MethodClass.UNSAFE_WITH_KEY)
+            self.assertIs(class_of(method), MethodClass.UNSAFE)
+            self.assertIs(class_of(method, key), MethodClass.UNSAFE_WITH_KEY)
 
 
 class TeeTests(SynchronousTestCase):

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from lbproxy.config.model import Route
 from lbproxy.errors import NoRoute
 from lbproxy.forward.routing import Router, behind_prefix, host_name, normalised, split_target
+from tests.forward.heads import request
 
 API, REST = Route("/api/", pool="api"), Route("/", static="public")
 
@@ -19,10 +20,11 @@ def route(
     listener: str = "web",
     host: bytes = b"shop",
     method: bytes = b"GET",
-    values: dict[bytes, list[bytes]] | None = None,
+    lines: bytes = b"",
 ) -> Route:
     """The route of a request."""
-    return Router(routes).route(listener, host, method, path, values or {})
+    head = request(lines, method + b" / HTTP/1.1")
+    return Router(routes).route(listener, host, path, head)
 
 
 class TargetTests(SynchronousTestCase):
@@ -102,16 +104,16 @@ class RouterTests(SynchronousTestCase):
             methods=("GET", "HEAD"),
             headers=(("X-Canary", "1"),),
         )
-        values = {b"x-canary": [b"0", b"1"]}
-        self.assertIs(route(narrow, host=b"SHOP:3000", values=values), narrow)
+        lines = b"X-Canary: 0\r\nX-Canary: 1\r\n"
+        self.assertIs(route(narrow, host=b"SHOP:3000", lines=lines), narrow)
         with self.assertRaises(NoRoute):
-            route(narrow, values=values, listener="secure")
+            route(narrow, lines=lines, listener="secure")
         with self.assertRaises(NoRoute):
-            route(narrow, values=values, host=b"other")
+            route(narrow, lines=lines, host=b"other")
         with self.assertRaises(NoRoute):
-            route(narrow, values=values, method=b"POST")
+            route(narrow, lines=lines, method=b"POST")
         with self.assertRaises(NoRoute):
-            route(narrow, values={b"x-canary": [b"2"]})
+            route(narrow, lines=b"X-Canary: 2\r\n")
 
     def test_none(self) -> None:
         """Without a match the client gets 404."""

@@ -12,14 +12,17 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.observe.accesslog import BATCH, AccessLog, Attempt, Record
+from lbproxy.observe.accesslog import BATCH, AccessLog, Attempt, Record, asked, caller
 from lbproxy.transport.timer import CoarseTimer
 
 
 def record(**fields: object) -> Record:
     """A record with some of its fields."""
-    known = {"started": 1.25, "request_id": "id-1", "client": "192.0.2.7", "listener": "web"}
-    return Record(**{**known, **fields})  # type: ignore[arg-type]
+    made = Record(1.25, "id-1", caller("192.0.2.7", "web"))
+    for name, value in fields.items():
+        assert hasattr(made, name)
+        setattr(made, name, value)
+    return made
 
 
 class RecordTests(SynchronousTestCase):
@@ -29,9 +32,7 @@ class RecordTests(SynchronousTestCase):
         attempt.outcome = "answered"
         line = json.loads(
             record(
-                method="GET",
-                target="/api/orders",
-                host="shop",
+                asked=asked("GET", "shop", "/api/orders", 1),
                 status=200,
                 route="/api/",
                 pool="api",
@@ -50,10 +51,16 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(line["seconds"]["answer"], 0.5)
         self.assertEqual(line["seconds"]["total"], 0.75)
 
+    def test_tls(self) -> None:
+        """The version and cipher of the client's connection; nothing if that is plain."""
+        self.assertNotIn("tls", json.loads(record().line(2.0)))
+        line = json.loads(record(tls="TLSv1.3/TLS_AES_128_GCM_SHA256").line(2.0))
+        self.assertEqual(line["tls"], "TLSv1.3/TLS_AES_128_GCM_SHA256")
+
     def test_hostile(self) -> None:
         """Whatever a client sends stays one line of valid JSON in ASCII."""
         target = bytes(range(256)).decode("latin-1")
-        text = record(target=target, host='"}\n{"', method="\u2028", detail="\x1b[31m").line(2.0)
+        text = record(asked=asked("\u2028", '"}\n{"', target, 1), detail="\x1b[31m").line(2.0)
         self.assertTrue(text.isascii())
         self.assertEqual(text.count("\n"), 1)
         self.assertEqual(json.loads(text)["target"], target)

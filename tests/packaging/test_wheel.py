@@ -80,9 +80,9 @@ def twistd(environment: Path) -> tuple[Path, Path]:
 def test_names(wheel: Path) -> None:
     """The plugin, the packages, the page and the type marker are there, and nothing astray."""
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert "twisted/plugins/lbproxy_plugin.py" in names
     assert {name for name in names if name.startswith("twisted/")} == {
-        "twisted/plugins/lbproxy_plugin.py"
+        "twisted/plugins/lbproxy_plugin.py",
+        "twisted/plugins/lbproxy_reactor.py",
     }
     tops = {name.partition("/")[0] for name in names if not name.startswith("lbproxy-")}
     assert tops == {"backend_flask", "backend_klein", "lbproxy", "ordering", "twisted"}

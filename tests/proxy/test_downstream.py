@@ -8,6 +8,7 @@ from lbproxy.proxy.downstream import PIPELINE_LIMIT
 from tests.proxy.wires import OK, BalancerCase
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
+CLOSING = b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 1000\r\n\r\n"
 
 
@@ -96,6 +97,33 @@ class TimeTests(BalancerCase):
         self.assertEqual(backend.producerState, "paused")
         self.pass_time(76.0)
         self.assertEqual((client.open, backend.open), (False, False))
+        self.assert_nothing_left()
+
+    def test_client_reads_slowly(self) -> None:
+        """Who takes something in each `idle` is waited for, also behind the last request."""
+        for request in (GET, CLOSING):
+            client = self.client(request)
+            client.loseConnection = lambda: None  # type: ignore[method-assign]
+            self.accept().give(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100))
+            client.queued = 100000
+            client.protocol.pauseProducing()
+            for _ in range(3):
+                client.queued -= 1000
+                self.pass_time(75.0)
+                self.assertTrue(client.open)
+            self.pass_time(76.0)
+            self.assertFalse(client.open)
+        self.assert_nothing_left()
+
+    def test_last_answer_is_not_taken(self) -> None:
+        """A connection that closes behind what its client does not take is cut off in time."""
+        client = self.client(CLOSING)
+        client.loseConnection = lambda: None  # type: ignore[method-assign]
+        self.accept().give(OK)
+        self.pass_time(70.0)
+        self.assertTrue(client.open)
+        self.pass_time(6.0)
+        self.assertFalse(client.open)
         self.assert_nothing_left()
 
 

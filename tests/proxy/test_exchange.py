@@ -8,6 +8,7 @@ from twisted.internet.error import NoRouteError, TimeoutError
 
 from lbproxy.config import model
 from lbproxy.forward.retry import REQUEST_LIMIT
+from lbproxy.health.outcome import ProbeOutcome
 from tests.proxy.wires import OK, BalancerCase, Wire
 
 HOST = b"Host: shop\r\n"
@@ -71,6 +72,49 @@ class RetryTests(BalancerCase):
             self.accept()
             self.pass_time(30.0)
             self.check(request, status, decision)
+
+    def test_died_between_head_and_body(self) -> None:
+        """A head whose body has not begun reached nobody: what may be sent twice goes elsewhere."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+        for request, status, decision in (
+            (GET, b"200", "retry"),
+            (PUT, b"200", "retry"),
+            (POST, b"502", "not_safe"),
+        ):
+            self.start()
+            client = self.client(request)
+            backend = self.accept()
+            backend.give(head)
+            self.assertEqual(client.value(), b"")
+            backend.reset()
+            self.check(request, status, decision)
+
+    def test_stalled_between_head_and_body(self) -> None:
+        """The same where the body does not come in time."""
+        self.start()
+        self.client(GET)
+        self.accept().give(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        self.pass_time(60.0)
+        self.check(GET, b"200", "retry")
+
+    def test_body_behind_its_head(self) -> None:
+        """A body that comes in another read than its head is given with it, whole or not."""
+        self.start()
+        client = self.client(GET)
+        backend = self.accept()
+        backend.give(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        backend.give(b"ok")
+        self.assertTrue(client.take().endswith(b"\r\n\r\nok"))
+        self.start()
+        client = self.client(GET)
+        backend = self.accept()
+        backend.give(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        backend.give(b"o")
+        self.assertTrue(client.take().endswith(b"\r\n\r\no"))
+        backend.give(b"k")
+        self.assertEqual(client.take(), b"k")
+        self.assertEqual(self.log.lines[0]["bytes_out"], 2)
+        self.assert_nothing_left()
 
     def test_gateway_status(self) -> None:
         """503 on a route that says so: what may be done twice goes elsewhere."""
@@ -366,13 +410,31 @@ class StreamTests(BalancerCase):
             self.assertEqual(self.log.lines[0]["status"], 101)
             self.assert_nothing_left()
 
+    def test_tunnel_is_not_read(self) -> None:
+        """A side that does not take what the other sent before it closed is given up in time."""
+        for closing in ("client", "backend"):
+            self.start("a")
+            shake = b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+            client = self.client(b"GET / HTTP/1.1\r\n" + HOST + shake)
+            backend = self.accept()
+            backend.give(b"HTTP/1.1 101 Switching Protocols\r\n" + shake)
+            closed, other = (client, backend) if closing == "client" else (backend, client)
+            other.loseConnection = lambda: None  # type: ignore[method-assign]
+            closed.close()
+            self.pass_time(55.0)
+            self.assertTrue(other.open)
+            self.pass_time(21.0)
+            self.assertFalse(other.open)
+            self.assert_nothing_left()
+
 
 class LastResortTests(BalancerCase):
     def test_degraded(self) -> None:
         """With none healthy, one whose port accepts gets an attempt, and the log says so."""
         self.start("a", "b")
+        now = self.reactor.seconds()
         for backend in self.pool.backends:
-            backend.state = type(backend.state).DOWN
+            self.pool.probed(backend, ProbeOutcome(False, 0.0, "503", True, now), now)
         client = self.client(GET)
         self.accept().give(OK)
         self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))

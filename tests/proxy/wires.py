@@ -33,7 +33,13 @@ class Reactor(MemoryReactorClock):
 
 
 class Wire(StringTransport):
-    """One end of a connection; the test is the other end."""
+    """One end of a connection; the test is the other end.
+
+    Attributes:
+        queued: Bytes that the other end has not taken, as the test says.
+    """
+
+    queued = 0
 
     def __init__(self, reactor: Reactor, protocol: Protocol) -> None:
         super().__init__()
@@ -169,7 +175,7 @@ class BalancerCase(SynchronousTestCase):
             wire.close()
         self.reactor.advance(0)
         for backend in self.pool.backends:
-            self.upstreams.connections(backend).close()
+            self.upstreams.connections[backend].close()
         self.reactor.advance(0)
         self.assertEqual({backend.in_flight for backend in self.pool.backends}, {0})
         self.assertEqual(len(self.upstreams.waiting), 0)

@@ -34,6 +34,13 @@ class Got:
         return values[0] if values else None
 
 
+def fields_of(answer: FileAnswer) -> Fields:
+    """The fields in an answer's head, whose status line is the answer's own."""
+    line, *lines, rest = answer.head.split(b"\r\n")
+    assert line.startswith(b"HTTP/1.1 %d " % answer.status) and not rest, answer.head
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+
+
 def read_whole(answer: FileAnswer) -> bytes:
     """The body of an answer, whose file is closed."""
     pieces = []
@@ -77,4 +84,4 @@ class FolderCase(SynchronousTestCase):
             for name, value in values.items()
         }
         answer = self.folder.answer(method, path, fields)
-        return Got(answer.status, answer.fields, read_whole(answer))
+        return Got(answer.status, fields_of(answer), read_whole(answer))

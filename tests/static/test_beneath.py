@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.static.beneath import LINKS, open_file
@@ -142,6 +142,16 @@ class OpenFileTests(FolderCase):
             self.addCleanup(os.close, file.fd)
             self.assertEqual(os.read(file.fd, 10), b"abc")
 
+    def test_links_to_a_folder(self) -> None:
+        """A link whose target ends with a slash or a dot leads to a folder, or nowhere."""
+        self.write("a.txt", b"abc")
+        self.write("a/b.txt", b"abc")
+        for number, ending in enumerate(("/", "/.", "//")):
+            self.root.joinpath(f"file{number}").symlink_to(f"a.txt{ending}")
+            self.assertEqual(self.refused(f"file{number}"), errno.ENOTDIR)
+            self.root.joinpath(f"folder{number}").symlink_to(f"a{ending}")
+            self.assertEqual(self.content(f"folder{number}", "b.txt"), b"abc")
+
     def test_loop(self) -> None:
         """Links that never end are given up, and long chains with them."""
         self.root.joinpath("a").symlink_to("b")
@@ -196,7 +206,6 @@ class OpenFileTests(FolderCase):
             self.assertEqual(self.refused("a"), errno.ENOENT)
         self.assertEqual(os.listdir("/proc/self/fd"), before)
 
-    @settings(deadline=None)
     @given(_TREES, st.lists(st.sampled_from(_NAMES), min_size=1, max_size=4))
     def test_any_tree(self, tree: dict[str, str | None], names: list[str]) -> None:
         """Whatever links there are, nothing outside is opened, and what is opened is the file."""

@@ -1,0 +1,1 @@
+"""The proxies that are measured, a module each."""

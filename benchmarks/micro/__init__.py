@@ -1,0 +1,1 @@
+"""Single functions of the path of each request: `python -m benchmarks.micro`."""

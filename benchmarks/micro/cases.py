@@ -1,0 +1,177 @@
+"""What is measured, each on many heads that differ, as those of real clients do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from lbproxy.balance.balancer import balancer_named
+from lbproxy.balance.pool import Pool
+from lbproxy.config import model
+from lbproxy.forward.fields import Peer, RequestTemplate, ResponseTemplate
+from lbproxy.http1.message import RequestHead, ResponseHead
+from lbproxy.http1.parser import HeadLimits, RequestParser, ResponseParser
+from lbproxy.observe.accesslog import Attempt, Record, asked, caller
+
+#: Heads that differ.
+HEADS = 500
+
+_REQUEST = """\
+GET /api/restaurants/%d/menu?page=%d HTTP/1.1\r
+Host: shop.example\r
+Connection: keep-alive\r
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:%d.0) Gecko/20100101 Firefox/128.0\r
+Accept: application/json, text/plain, */*\r
+Accept-Language: el-GR,el;q=0.9,en;q=0.7\r
+Accept-Encoding: gzip, deflate, br\r
+Referer: https://shop.example/restaurants/%d\r
+Cookie: session=%032x; theme=dark; consent=1\r
+Sec-Fetch-Dest: empty\r
+Sec-Fetch-Mode: cors\r
+Sec-Fetch-Site: same-origin\r
+traceparent: 00-%032x-%016x-01\r
+\r
+"""
+
+_RESPONSE = """\
+HTTP/1.1 200 OK\r
+Server: gunicorn\r
+Date: Thu, 01 Jan 2026 00:00:%02d GMT\r
+Content-Type: application/json\r
+Content-Length: 0\r
+ETag: "%032x"\r
+Vary: Accept-Encoding\r
+\r
+"""
+
+
+@attrs.frozen
+class Case:
+    """A function that is measured.
+
+    Attributes:
+        name: What it does, for people.
+        calls: How often it is called by `run`.
+        run: Calls it.
+    """
+
+    name: str
+    calls: int
+    run: Callable[[], object]
+
+
+def requests(chance: random.Random) -> list[bytes]:
+    """The heads of a browser's requests."""
+    return [
+        (
+            _REQUEST
+            % (
+                chance.randrange(10**6),
+                chance.randrange(100),
+                chance.randrange(90, 140),
+                chance.randrange(10**6),
+                *(chance.getrandbits(bits) for bits in (128, 128, 64)),
+            )
+        ).encode()
+        for _ in range(HEADS)
+    ]
+
+
+def responses(chance: random.Random) -> list[bytes]:
+    """The heads of a backend's answers."""
+    return [
+        (_RESPONSE % (chance.randrange(60), chance.getrandbits(128))).encode() for _ in range(HEADS)
+    ]
+
+
+def cases(chance: random.Random) -> Iterator[Case]:
+    """All of them."""
+    requested, answered = requests(chance), responses(chance)
+    request_heads, response_heads = parse_requests(requested), parse_responses(answered)
+    peer = Peer(b"192.0.2.7", b"http", trusted=False)
+    yield Case("parse the head of a request", HEADS, lambda: parse_requests(requested))
+    yield Case("parse the head of an answer", HEADS, lambda: parse_responses(answered))
+    yield Case(
+        "rewrite the fields of a request",
+        HEADS,
+        lambda: [
+            RequestTemplate(head, head.target, b"shop.example", None).message(peer, b"id")
+            for head in request_heads
+        ],
+    )
+    yield Case(
+        "rewrite the fields of an answer",
+        HEADS,
+        lambda: [ResponseTemplate(head).begin(b"id", b"now") for head in response_heads],
+    )
+    for backends in (2, 10):
+        yield choice(backends, chance)
+    yield line(chance)
+
+
+def parse_requests(heads: list[bytes]) -> list[RequestHead]:
+    """Parse requests that come on one connection, one after another."""
+    parser = RequestParser(HeadLimits())
+    parsed = []
+    for head in heads:
+        parser.feed(head)
+        event = parser.next_event()
+        assert isinstance(event, RequestHead)
+        parsed.append(event)
+        parser.next_event()  # Its end.
+    return parsed
+
+
+def parse_responses(heads: list[bytes]) -> list[ResponseHead]:
+    """Parse answers that come on one connection, one after another."""
+    parser = ResponseParser()
+    parsed = []
+    for head in heads:
+        parser.expect(b"GET")
+        parser.feed(head)
+        event = parser.next_event()
+        assert isinstance(event, ResponseHead)
+        parsed.append(event)
+        parser.next_event()  # Its end.
+    return parsed
+
+
+def choice(count: int, chance: random.Random) -> Case:
+    """Choose among as many healthy backends."""
+    backends = tuple(
+        model.Backend(f"backend-{number}", f"127.0.0.1:{3001 + number}") for number in range(count)
+    )
+    config = model.Pool("api", backends, health=None)
+    pool = Pool(config, balancer_named(config.balancer)(chance), 0.0)
+    return Case(
+        f"choose one of {count} backends",
+        HEADS,
+        lambda: [pool.choose(frozenset(), 1.0) for _ in range(HEADS)],
+    )
+
+
+def record(chance: random.Random) -> Record:
+    """What is known of an exchange that went well."""
+    made = Record(
+        1.7e9 + chance.random(), f"{chance.getrandbits(128):032x}", caller("192.0.2.7", "web")
+    )
+    target = f"/api/restaurants/{chance.randrange(10**6)}/menu"
+    made.asked = asked("GET", "shop.example", target, 1)
+    made.status, made.route, made.pool, made.bytes_out = 200, "/api/", "api", 200
+    attempt = Attempt("klein", made.started)
+    attempt.outcome, attempt.first_byte = "answered", chance.random()
+    made.attempts.append(attempt)
+    made.answered = attempt.first_byte
+    return made
+
+
+def line(chance: random.Random) -> Case:
+    """Write lines of the access log."""
+    records = [record(chance) for _ in range(HEADS)]
+    return Case(
+        "write a line of the access log",
+        HEADS,
+        lambda: [record.line(record.started + 1.0) for record in records],
+    )
