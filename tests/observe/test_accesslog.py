@@ -54,7 +54,8 @@ class RecordTests(SynchronousTestCase):
     def test_tls(self) -> None:
         """The version and cipher of the client's connection; nothing if that is plain."""
         self.assertNotIn("tls", json.loads(record().line(2.0)))
-        line = json.loads(record(tls="TLSv1.3/TLS_AES_128_GCM_SHA256").line(2.0))
+        secure = caller("192.0.2.7", "web", "TLSv1.3/TLS_AES_128_GCM_SHA256")
+        line = json.loads(record(caller=secure).line(2.0))
         self.assertEqual(line["tls"], "TLSv1.3/TLS_AES_128_GCM_SHA256")
 
     def test_hostile(self) -> None:
