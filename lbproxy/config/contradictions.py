@@ -171,6 +171,10 @@ def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -
     if "http" in uses and "send_proxy" in pool:
         message = "goes only with TCP mode, and a route of HTTP has this pool"
         yield Mistake((*path, "send_proxy"), message)
+    tls = [each.get("tls") for _, each in _tables((*path, "backends"), pool.get("backends"))]
+    if "send_proxy" in pool and (pool.get("tls") is True or True in tls):
+        message = "does not go with tls in this version; a PROXY header comes before TLS"
+        yield Mistake((*path, "send_proxy"), message)
     if uses != {"tcp"}:
         return
     message = 'goes only with HTTP, and only listeners with mode = "tcp" have this pool'

@@ -149,7 +149,8 @@ class Connection:
         if not self._reading:
             return None  # Another event of the same turn has paused or closed us.
         if self.intake is not None:
-            return self.intake.pull()
+            why = self.intake.pull()
+            return main.CONNECTION_LOST if why is not None and self._broken else why
         try:
             data = self.socket.recv(READ_SIZE)
         except BlockingIOError:

@@ -87,12 +87,14 @@ class Relay:
         if not size:
             return main.CONNECTION_DONE
         self._moved += size
-        sent = 0
-        if not self._sink.queued:
-            try:
-                sent = self._send(data)
-            except OSError:
-                sent = 0  # The sink hears of its loss in its own turn.
+        if self._sink.queued:
+            self._sink.hold(memoryview(data))
+            return None
+        try:
+            sent = self._send(data)
+        except OSError:
+            self._sink.write(data)  # It queues them, and hears of its loss in its own turn.
+            return None
         if sent != size:
             self._sink.hold(memoryview(data)[sent:])
         elif size >= LARGE:

@@ -1,7 +1,7 @@
 """Bytes from one socket to another inside the kernel, through a pipe (`splice(2)`).
 
-Python sees only how many there were. A splice costs more than a copy for little, and a third of it
-for much: see `benchmarks` in `docs/decisions/0011-splice-for-bulk.md`.
+Python sees only how many there were. For little a splice costs more than a copy, and for much a
+quarter of it: see `docs/decisions/0011-splice-for-bulk.md`.
 """
 
 from __future__ import annotations

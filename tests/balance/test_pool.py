@@ -157,6 +157,18 @@ class HealthTests(SynchronousTestCase):
             ],
         )
 
+    def test_connected(self) -> None:
+        """In TCP mode a connection that stands ends a row of failures."""
+        pool = pool_of(1, 1)
+        for passes in (0, 1):
+            for _ in range(4):
+                pool.failed(pool.backends[0], ConnectFailed(), 1.0)
+            if not passes:
+                pool.connected(pool.backends[0], 1.0)
+        self.assertEqual(pool.backends[0].state.value, "unknown")
+        pool.failed(pool.backends[0], ConnectFailed(), 1.0)
+        self.assertEqual(pool.backends[0].state.value, "ejected")
+
     def test_no_ejection(self) -> None:
         """Without `ejection` live traffic puts nobody out."""
         backends = (model.Backend("a", "h:1"), model.Backend("b", "h:2"))

@@ -534,6 +534,18 @@ TCP_REPLACED = (
     ('pool = "named"', "", "routes[0].pool", "is missing"),
     ('sni = "db.example"', 'path = "/"', "routes[0]", 'only with a listener with mode = "http"'),
     ('"v2"', '"v3"', "pools.db.send_proxy", "expected v1 or v2"),
+    (
+        "timeouts.connect",
+        "tls = true\ntimeouts.connect",
+        "pools.db.send_proxy",
+        "does not go with tls",
+    ),
+    (
+        "[pools.named]",
+        "tls = true\n[pools.named]",
+        "pools.db.send_proxy",
+        "does not go with tls",
+    ),
     ("timeouts.connect", "timeouts.read", "pools.db.timeouts.read", ONLY_TCP),
     ("timeouts.connect", "timeouts.first_byte", "pools.db.timeouts.first_byte", ONLY_TCP),
     ("[pools.named]", "server = 'klein'\n[pools.named]", "pools.db.backends[0].server", ONLY_TCP),

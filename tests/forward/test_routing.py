@@ -8,7 +8,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.model import Route
 from lbproxy.errors import NoRoute
-from lbproxy.forward.routing import Router, behind_prefix, host_name, normalised, split_target
+from lbproxy.forward.routing import (
+    NameRouter,
+    Router,
+    behind_prefix,
+    host_name,
+    normalised,
+    split_target,
+)
 from tests.forward.heads import request
 
 API, REST = Route("/api/", pool="api"), Route("/", static="public")
@@ -137,3 +144,42 @@ class FolderTests(SynchronousTestCase):
         """A prefix that is only seen in the normalised path is taken from that."""
         self.assertEqual(behind_prefix("/assets", b"/x/../assets/a%20b"), b"/a%20b")
         self.assertEqual(behind_prefix("/assets", b"/%61ssets/a"), b"/a")
+
+
+class NameRouterTests(SynchronousTestCase):
+    def router(self, listener: str = "tls") -> NameRouter:
+        """Routes by SNI, for one listener and for all, and one for requests."""
+        return NameRouter(
+            [
+                Route(sni="db.example", pool="first", listener="tls"),
+                Route(sni="*.Shop.example", pool="shop"),
+                Route(sni="*.example", pool="any"),
+                REST,
+            ],
+            listener,
+        )
+
+    def test_names(self) -> None:
+        """The first that matches: a name itself, or any name below one."""
+        for name, pool in (
+            ("db.example", "first"),
+            ("a.shop.example", "shop"),
+            ("b.a.shop.example", "shop"),
+            ("shop.example", "any"),
+            ("example", None),
+            ("badexample", None),
+            ("db.example.org", None),
+            (None, None),
+        ):
+            self.assertEqual(self.router().pool(name), pool, name)
+
+    def test_listener(self) -> None:
+        """A route that names a listener is for no other one, and one for requests is none here."""
+        self.assertEqual(self.router("other").pool("db.example"), "any")
+        self.assertFalse(NameRouter([REST], "tls"))
+        self.assertTrue(self.router())
+
+    def test_not_for_requests(self) -> None:
+        """A route by SNI takes no request."""
+        by_name = Route(sni="shop", pool="shop")
+        self.assertEqual(route(by_name, REST), REST)

@@ -79,9 +79,9 @@ class Origin:
         heads: The heads of the requests that scripts have read with `request`.
     """
 
-    def __init__(self, script: Callable[[Origin, Wire], None]) -> None:
+    def __init__(self, script: Callable[[Origin, Wire], None], *, port: int = 0) -> None:
         self._script = script
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listening.getsockname()[1]
         self.heads: list[bytes] = []
         threading.Thread(target=self._accept, daemon=True).start()

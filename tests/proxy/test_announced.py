@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -12,7 +13,7 @@ from lbproxy.preface.proxy_protocol import LOCAL, InetAddress, UnixAddress, v1, 
 from lbproxy.proxy.announced import Announced, address_of
 from lbproxy.transport.connection import Connection
 from tests.proxy.wires import BalancerCase
-from tests.transport.turns import Reactor, tcp_pair
+from tests.transport.turning import TurningReactor
 
 V4 = InetAddress("203.0.113.7", 51234), InetAddress("198.51.100.2", 443)
 V6 = InetAddress("2001:db8::7", 51234), InetAddress("2001:db8::2", 443)
@@ -35,13 +36,17 @@ class Inner(Protocol):
 
 class AnnouncedTests(BalancerCase):
     def setUp(self) -> None:
+        self.network = TurningReactor()
+        self.addCleanup(self.network.close)
         self.start(listener=model.Listener("web", "haproxy:tcp:0"))
-        self.network = Reactor()
 
     def connect(self) -> tuple[Any, Inner, Connection]:
         """A proxy's socket, what speaks with its client, and the connection between."""
-        outside, near = tcp_pair()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            outside = socket.create_connection(listening.getsockname())
+            near, _ = listening.accept()
         self.addCleanup(outside.close)
+        near.setblocking(False)
         inner = Inner()
         connection = Connection(self.network, near, near.getpeername())
         connection.start(Announced(self.site, self.listener, inner))
@@ -55,7 +60,7 @@ class AnnouncedTests(BalancerCase):
     def end(self, outside: Any, inner: Inner) -> None:
         """The client goes."""
         outside.close()
-        self.network.until(lambda: inner.ended)
+        self.network.work(lambda: inner.ended)
 
     def test_every_split(self) -> None:
         """The header may come in two reads, cut anywhere, with the client's bytes behind it."""
@@ -65,7 +70,7 @@ class AnnouncedTests(BalancerCase):
                 outside, inner, connection = self.connect()
                 self.give(outside, data[:at])
                 self.give(outside, data[at:])
-                self.network.until(lambda: inner.data == b"hello")  # noqa: B023
+                self.network.work(lambda: inner.data == b"hello")  # noqa: B023
                 self.assertEqual(connection.getPeer(), IPv4Address("TCP", "203.0.113.7", 51234))
                 self.end(outside, inner)
         self.assert_nothing_left()
@@ -84,7 +89,7 @@ class AnnouncedTests(BalancerCase):
             if expected is None:
                 expected = connection.getPeer(), connection.getHost()
             self.give(outside, header)
-            self.network.until(lambda: inner.transport)  # noqa: B023
+            self.network.work(lambda: inner.transport)  # noqa: B023
             self.assertEqual((connection.getPeer(), connection.getHost()), expected)
             self.end(outside, inner)
 
@@ -93,7 +98,7 @@ class AnnouncedTests(BalancerCase):
         for data in (b"GET / HTTP/1.1\r\n\r\n", b"PROXY TCP4 1 2 3 4\r\n"):
             outside, inner, connection = self.connect()
             self.give(outside, data)
-            self.network.until(lambda: connection.protocol is None)  # noqa: B023
+            self.network.work(lambda: connection.protocol is None)  # noqa: B023
             self.assertIsNone(inner.transport)
             self.assertRaises(ConnectionResetError, outside.recv, 1)
             self.assertEqual(self.log.lines[-1]["reason"], "bad_preface")
@@ -104,7 +109,7 @@ class AnnouncedTests(BalancerCase):
         outside, _, connection = self.connect()
         self.give(outside, b"PROXY ")
         self.pass_time(10.5)
-        self.network.until(lambda: connection.protocol is None)
+        self.network.work(lambda: connection.protocol is None)
         self.assertEqual(self.log.lines[-1]["reason"], "head_timeout")
         self.assert_nothing_left()
 
@@ -112,7 +117,7 @@ class AnnouncedTests(BalancerCase):
         """A connection that only looks whether the port accepts."""
         outside, _, connection = self.connect()
         outside.close()
-        self.network.until(lambda: connection.protocol is None)
+        self.network.work(lambda: connection.protocol is None)
         self.assertEqual(self.log.lines, [])
         self.assert_nothing_left()
 
@@ -120,7 +125,7 @@ class AnnouncedTests(BalancerCase):
         """While we stop, who has not said who it is is not waited for."""
         _, _, connection = self.connect()
         drained = self.site.drain()
-        self.network.until(lambda: connection.protocol is None)
+        self.network.work(lambda: connection.protocol is None)
         self.successResultOf(drained)
 
     def test_address_of(self) -> None:

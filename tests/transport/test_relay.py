@@ -10,16 +10,19 @@ import socket
 from typing import Any
 
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.transport import splice
 from lbproxy.transport.connection import HIGH_WATER, READ_SIZE, Connection
 from lbproxy.transport.relay import Relay
 from lbproxy.transport.splice import PIPES, Pipe, Pipes, Splice, can_splice
-from tests.transport.turns import Joined, Reactor, tcp_pair
+from tests.transport.turning import TransportCase
 
 #: Of the test's own, whole and in pieces of random sizes.
 MUCH = random.Random(1).randbytes(5_000_000)
+
+
+class Joined(Connection):
+    """A connection of which nobody can be sure that it is a plain one."""
 
 
 class Side:
@@ -48,15 +51,15 @@ class Side:
         self.lost = reason
 
 
-class RelayTests(SynchronousTestCase):
+class RelayTests(TransportCase):
     """Bytes are seen by the protocols, and copied."""
 
     kind: type[Connection] = Joined
 
     def setUp(self) -> None:
-        self.reactor = Reactor()
-        self.client, near = tcp_pair()
-        self.backend, far = tcp_pair()
+        super().setUp()
+        self.client, near = self.pair(small=False)
+        self.backend, far = self.pair(small=False)
         self.sides = Side(), Side()
         for side, skt in zip(self.sides, (near, far), strict=True):
             self.kind(self.reactor, skt).start(side)
@@ -72,8 +75,6 @@ class RelayTests(SynchronousTestCase):
             if side.lost is None:
                 side.transport.abortConnection()
         self.reactor.turn()
-        self.client.close()
-        self.backend.close()
 
     def send(self, source: socket.socket, data: bytes, sizes: Any = lambda: 1 << 20) -> Any:
         """Send all of it, as the socket takes it; what to call in each turn."""
@@ -112,7 +113,7 @@ class RelayTests(SynchronousTestCase):
                 receive()
             return all(len(read) == len(MUCH) for _, _, read in ways)
 
-        self.reactor.until(done)
+        self.reactor.work(done)
         for _, _, read in ways:
             self.assertEqual(hashlib.sha256(read).digest(), hashlib.sha256(MUCH).digest())
         self.assertEqual((self.up.moved, self.down.moved), (len(MUCH), len(MUCH)))
@@ -129,9 +130,9 @@ class RelayTests(SynchronousTestCase):
             last = self.up.moved
             return quiet > 50
 
-        self.reactor.until(stuck)
+        self.reactor.work(stuck)
         here, there = (side.transport for side in self.sides)
-        self.assertNotIn(here, self.reactor.readers)
+        self.assertNotIn(here, self.reactor.getReaders())
         self.assertLessEqual(there.queued, HIGH_WATER + READ_SIZE)
         receive, read = self.receive(self.backend)
 
@@ -139,7 +140,7 @@ class RelayTests(SynchronousTestCase):
             receive()
             return bool(send()) and len(read) == 4 * len(MUCH)
 
-        self.reactor.until(done)
+        self.reactor.work(done)
         self.assertEqual(bytes(read), MUCH * 4)
         self.assertFalse(self.up.clogged)
 
@@ -147,41 +148,41 @@ class RelayTests(SynchronousTestCase):
         """One side ends: the other reads that behind all bytes, and can still answer."""
         send = self.send(self.client, MUCH)
         receive, read = self.receive(self.backend, 10_000)
-        self.reactor.until(lambda: send())
+        self.reactor.work(lambda: receive() or send())
         self.client.shutdown(socket.SHUT_WR)
-        self.reactor.until(lambda: receive() or len(read) == len(MUCH))
-        self.reactor.until(lambda: self.sides[0].ended)
+        self.reactor.work(lambda: receive() or len(read) == len(MUCH))
+        self.reactor.work(lambda: self.sides[0].ended)
         self.assertEqual(self.backend.recv(1), b"")
         self.backend.sendall(b"answer")
         answer, got = self.receive(self.client)
-        self.reactor.until(lambda: answer() or got == b"answer")
+        self.reactor.work(lambda: answer() or got == b"answer")
 
     def test_sink_gone(self) -> None:
         """A sink that is reset is told to its own protocol, whoever reads."""
         self.backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, splice_reset())
         self.backend.close()
         send = self.send(self.client, MUCH)
-        self.reactor.until(lambda: send() or self.sides[1].lost is not None)
+        self.reactor.work(lambda: send() or self.sides[1].lost is not None)
         self.assertIsNone(self.sides[0].lost)
 
     def test_source_gone(self) -> None:
         """A source that is reset in the midst is told to its protocol."""
         send = self.send(self.client, MUCH)
         receive, read = self.receive(self.backend)
-        self.reactor.until(lambda: send() or receive() or len(read) > 1_000_000)
+        self.reactor.work(lambda: send() or receive() or len(read) > 1_000_000)
         self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, splice_reset())
         self.client.close()
-        self.reactor.until(lambda: receive() or self.sides[0].lost is not None)
+        self.reactor.work(lambda: receive() or self.sides[0].lost is not None)
 
     def test_little(self) -> None:
         """After much comes little, back and forth, and all the same."""
         send = self.send(self.client, MUCH)
         receive, read = self.receive(self.backend)
-        self.reactor.until(lambda: receive() or (send() and len(read) == len(MUCH)))
+        self.reactor.work(lambda: receive() or (send() and len(read) == len(MUCH)))
         for number in range(50):
             self.client.send(b"%d" % number)
             del read[:]
-            self.reactor.until(lambda: receive() or read)
+            self.reactor.work(lambda: receive() or read)
             self.assertEqual(read, b"%d" % number)
 
 
@@ -216,13 +217,13 @@ def splice_reset() -> bytes:
     return (1).to_bytes(4, "little") + bytes(4)
 
 
-class SpliceTests(SynchronousTestCase):
+class SpliceTests(TransportCase):
     """A length that is known beforehand, as for the body of a message."""
 
     def setUp(self) -> None:
-        self.reactor = Reactor()
-        self.client, near = tcp_pair()
-        self.backend, far = tcp_pair()
+        super().setUp()
+        self.client, near = self.pair(small=False)
+        self.backend, far = self.pair(small=False)
         self.protocols = Keeping(), Keeping()
         self.source, self.sink = Connection(self.reactor, near), Connection(self.reactor, far)
         self.source.start(self.protocols[0])
@@ -234,8 +235,6 @@ class SpliceTests(SynchronousTestCase):
         for connection in (self.source, self.sink):
             connection.abortConnection()
         self.reactor.turn()
-        self.client.close()
-        self.backend.close()
 
     def splice(self, limit: int | None) -> Splice:
         pipe = PIPES.take()
@@ -246,8 +245,8 @@ class SpliceTests(SynchronousTestCase):
         """So many bytes go over, and what stands behind them is the source's protocol's again."""
         self.client.sendall(b"body" + b"next")
         self.splice(4)
-        self.reactor.until(lambda: self.ends)
-        self.reactor.until(lambda: self.protocols[0].data)
+        self.reactor.work(lambda: self.ends)
+        self.reactor.work(lambda: self.protocols[0].data)
         self.assertEqual((self.backend.recv(100), self.protocols[0].data), (b"body", b"next"))
         self.assertEqual((self.source.intake, self.sink.outlet), (None, None))
 
@@ -267,7 +266,7 @@ class SpliceTests(SynchronousTestCase):
                 read.extend(self.backend.recv(1 << 18))
             return bool(self.ends) and len(read) == len(head) + len(MUCH)
 
-        self.reactor.until(done)
+        self.reactor.work(done)
         self.assertEqual(read[: len(head)], head)
         self.assertEqual(read[len(head) :], MUCH)
         self.assertEqual(self.ends, [1])
@@ -277,7 +276,7 @@ class SpliceTests(SynchronousTestCase):
         self.client.sendall(b"bo")
         self.client.close()
         spliced = self.splice(4)
-        self.reactor.until(lambda: self.protocols[0].lost)
+        self.reactor.work(lambda: self.protocols[0].lost)
         self.assertEqual((self.ends, spliced.moved), ([], 2))
         spliced.stop()
         self.assertEqual(self.backend.recv(100), b"bo")
@@ -287,7 +286,7 @@ class SpliceTests(SynchronousTestCase):
         self.client.sendall(b"body")
         self.sink.write(b"h" * 8_000_000)
         spliced = self.splice(None)
-        self.reactor.until(lambda: spliced.held)
+        self.reactor.work(lambda: spliced.held)
         self.sink.loseWriteConnection()
         read = bytearray()
 
@@ -299,7 +298,7 @@ class SpliceTests(SynchronousTestCase):
             read.extend(data)
             return not data
 
-        self.reactor.until(done)
+        self.reactor.work(done)
         self.assertEqual((len(read), bytes(read[-4:])), (8_000_004, b"body"))
         spliced.stop()
 
@@ -310,7 +309,7 @@ class SpliceTests(SynchronousTestCase):
         self.client.sendall(b"body")
         self.sink.write(b"h" * 8_000_000)
         spliced = self.splice(None)
-        self.reactor.until(lambda: spliced.held)
+        self.reactor.work(lambda: spliced.held)
         spliced.stop()
         spliced.stop()
         self.assertEqual((pipes._idle, self.source.intake, self.sink.outlet), ([], None, None))

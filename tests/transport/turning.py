@@ -57,6 +57,14 @@ class TurningReactor(LeanReactor):
             if not self._moves(MOMENT) and not happened():
                 raise AssertionError("it did not happen")
 
+    def work(self, done: Callable[[], object]) -> None:
+        """Turn until something is so that the call itself brings about, piece by piece."""
+        for _ in range(ENOUGH):
+            if done():
+                return
+            self.turn()
+        raise AssertionError("it does not end")
+
     def settle(self) -> None:
         """Turn until nothing moves."""
         turns = 0
@@ -157,17 +165,19 @@ class TransportCase(SynchronousTestCase):
         listening.setblocking(False)
         return listening
 
-    def pair(self) -> tuple[socket.socket, socket.socket]:
-        """Two ends of a TCP connection with small buffers; neither blocks."""
+    def pair(self, *, small: bool = True) -> tuple[socket.socket, socket.socket]:
+        """Two ends of a TCP connection, with small buffers or as they are; neither blocks."""
         listening = self.listening()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        if small:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         ours = socket.create_connection(listening.getsockname())
         listening.setblocking(True)
         theirs, _ = listening.accept()
         for end in (ours, theirs):
             self.addCleanup(end.close)
             end.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        if small:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
         return ours, theirs
 
     def connect(self, protocol: Any) -> tuple[Connection, socket.socket]:
