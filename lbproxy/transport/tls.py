@@ -92,8 +92,18 @@ class SecureConnection(Connection):
     # Writing.
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """Send several pieces as one: a record less is worth a copy."""
-        self.write(b"".join(iovec))
+        """Send several pieces, small ones as one: what fills records is worth no copy."""
+        small: list[bytes] = []
+        for piece in iovec:
+            if len(piece) < RECORD:
+                small.append(piece)
+                continue
+            if small:
+                self.write(b"".join(small))
+                small = []
+            self.write(piece)
+        if small:
+            self.write(b"".join(small))
 
     def doWrite(self) -> Any:
         """Send what is queued; what is returned is why the connection has ended."""

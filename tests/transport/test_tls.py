@@ -141,7 +141,7 @@ class PlainTests(ConnectionCase):
         self.turns.until(lambda: there.size == 3)
         self.assertEqual(there.data, b"abc")
         for _ in range(2):  # At once, and behind what is queued.
-            here.connection.writeSequence([b"head", LARGE, b"tail"])
+            here.connection.writeSequence([b"he", b"ad", LARGE, b"tail"])
         self.turns.until(lambda: there.size == 3 + 2 * (len(LARGE) + 8))
         self.assertEqual(digest(there.data[3:]), digest((b"head" + LARGE + b"tail") * 2))
 
