@@ -91,6 +91,20 @@ class SecureConnection(Connection):
 
     # Writing.
 
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """Send several pieces, small ones as one: what fills records is worth no copy."""
+        small: list[bytes] = []
+        for piece in iovec:
+            if len(piece) < RECORD:
+                small.append(piece)
+                continue
+            if small:
+                self.write(b"".join(small))
+                small = []
+            self.write(piece)
+        if small:
+            self.write(b"".join(small))
+
     def doWrite(self) -> Any:
         """Send what is queued; what is returned is why the connection has ended."""
         if self._read_blocked:
@@ -155,10 +169,6 @@ class SecureConnection(Connection):
         self._reactor.addWriter(self)
         if not self._reading:
             self._reactor.removeReader(self)
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """Send several pieces as one: OpenSSL takes one at a time."""
-        self.write(b"".join(iovec))
 
     def _flush(self) -> Exception | None:
         queue = self._queue

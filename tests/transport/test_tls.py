@@ -140,6 +140,19 @@ class PlainTests(ConnectionCase):
         here.connection.write(b"c")
         self.turns.until(lambda: there.size == 3)
         self.assertEqual(there.data, b"abc")
+        for _ in range(2):  # At once, and behind what is queued.
+            here.connection.writeSequence([b"he", b"ad", LARGE, b"tail"])
+        self.turns.until(lambda: there.size == 3 + 2 * (len(LARGE) + 8))
+        self.assertEqual(digest(there.data[3:]), digest((b"head" + LARGE + b"tail") * 2))
+
+    def test_borrowed(self) -> None:
+        """What is given as a memoryview may be overwritten at once."""
+        here, there = self.join()
+        buffer = bytearray(LARGE)
+        here.connection.write(memoryview(buffer))
+        buffer[:] = bytes(len(buffer))
+        self.turns.until(lambda: there.size == len(LARGE))
+        self.assertEqual(digest(there.data), digest(LARGE))
 
     def test_slow_reader(self) -> None:
         """Who writes too much is told to pause, and to go on when all is sent; nothing is lost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,6 @@ class TurningReactor(LeanReactor):
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self._moved = 0
         super().__init__()
 
     def seconds(self) -> float:
@@ -82,17 +82,12 @@ class TurningReactor(LeanReactor):
         ]
 
     def _moves(self, seconds: float) -> bool:
-        """Turn once, with some patience; whether anything was ready."""
-        before = self._moved
-        self.iterate(seconds)
-        return self._moved > before
-
-    def doPoll(self, timeout: float | None) -> None:
-        poller: Any = self._poller
-        self._moved += len(poller.poll(-1 if timeout is None else timeout, 1))
-        super().doPoll(0.0)
-
-    doIteration = doPoll
+        """Turn once, with some patience; whether anything was due or ready."""
+        due = any(call.getTime() <= self.now for call in self.getDelayedCalls())
+        # An epoll is itself readable while it has something to tell.
+        ready, _, _ = select.select([self._poller.fileno()], [], [], 0.0 if due else seconds)
+        self.iterate(0)
+        return bool(due or ready)
 
     def close(self) -> None:
         """Give up its own descriptors."""
