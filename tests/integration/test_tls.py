@@ -525,4 +525,4 @@ def test_mistake(tmp_path: Path, authority: Authority) -> None:
     process = Process(command, directory=tmp_path)
     assert process.wait() == 1
     key = "listeners.secure.tls.certificates[0]"
-    assert process.output == f"{config}:8: {key}: no such file: {tmp_path / 'gone.pem'}"
+    assert process.output == f"{config}:9: {key}: no such file: {tmp_path / 'gone.pem'}"
