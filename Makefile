@@ -85,5 +85,5 @@ $(VENV)/ready-to-develop: $(VENV)/bin/python setup.cfg constraints.txt
 $(VENV)-lower/ready: $(VENV)-lower/bin/python setup.cfg constraints-lower.txt
 	@echo "Installing the oldest dependencies that setup.cfg admits"
 	@$(VENV)-lower/bin/python $(PIP) --constraint constraints-lower.txt --editable . \
-		hypothesis trustme h11 httptools
+		hypothesis trustme h11 httptools prometheus_client
 	@touch $@

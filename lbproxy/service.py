@@ -5,39 +5,64 @@ from __future__ import annotations
 import random
 import signal
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IDelayedCall
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from lbproxy.balance.balancer import balancer_named
-from lbproxy.balance.pool import Pool
-from lbproxy.config.model import Config
-from lbproxy.control import report
+from lbproxy.config.model import Config, Pool
+from lbproxy.control.children import Children
+from lbproxy.control.link import Duty, WorkerEnd
+from lbproxy.control.parent import Parent
+from lbproxy.control.seat import Occupant
 from lbproxy.errors import ConfigError
-from lbproxy.observe.accesslog import AccessLog
 from lbproxy.options import Options
 from lbproxy.preface.proxy_protocol import LOCAL
 from lbproxy.probe.checks import Check, http_check, tcp_check
-from lbproxy.probe.prober import Prober
-from lbproxy.proxy.listener import ListenerService
-from lbproxy.proxy.site import Site
-from lbproxy.proxy.upstreams import Upstreams, trusts_of
-from lbproxy.transport.timer import CoarseTimer
-from lbproxy.transport.trust import Trust
+from lbproxy.proxy.upstreams import trusts_of
+from lbproxy.static.files import Folder
+from lbproxy.worker.serve import Worker
 
 if TYPE_CHECKING:
+    from lbproxy.control.admin import AdminService
     from lbproxy.control.backends import Backends
 
 __all__ = ["Balancer", "Options", "makeService"]
 
 
+class Alone:
+    """The one worker of a balancer that is one process: it and its parent call each other."""
+
+    def __init__(self, reactor: Any, config: Config, chance: random.Random) -> None:
+        """Build it; nothing starts yet.
+
+        Args:
+            reactor: Network and time.
+            config: What to serve.
+            chance: All chance is drawn from it.
+        """
+        duty = Duty(config, started=reactor.seconds())
+        self._worker = Worker(reactor, duty, chance)
+
+    def bind(self) -> None:
+        """Bind the ports and open the log."""
+        self._worker.privilegedStartService()
+
+    def spawn(self, number: int, occupant: Occupant) -> WorkerEnd:
+        """Give the worker its parent."""
+        self._worker.link = occupant
+        self._worker.drained.addCallback(lambda _: occupant.exited("in order"))
+        self._worker.startService()
+        return self._worker
+
+    def close(self) -> None:
+        """Refuse new clients, which the worker does by itself."""
+
+
 class Balancer(MultiService):
-    """Everything that one process runs."""
+    """Everything: the parent and its workers, here or in processes of their own."""
 
     log = Logger()
 
@@ -51,52 +76,44 @@ class Balancer(MultiService):
             config: What to run.
             chance: All chance is drawn from it.
             backends: The shop's two backends, if they are to be run too.
+
+        Raises:
+            ConfigError: If a folder cannot be served, or a certificate not be used.
         """
         super().__init__()
         self._reactor = reactor
         self._config = config
-        self._started = reactor.seconds()
-        self._timer = CoarseTimer(reactor)
-        self._access_log = AccessLog(self._timer, config.access_log)
-        self._pools = [
-            Pool(pool, balancer_named(pool.balancer)(chance), self._started)
-            for pool in config.pools
-        ]
-        trusts = {pool.name: trusts_of(pool) for pool in config.pools}
-        self._probers = [
-            Prober(reactor, pool, self._check_of(pool, trusts[pool.name]), chance)
-            for pool in self._pools
-        ]
-        self._upstreams = {
-            pool.name: Upstreams(reactor, self._timer, pool, trusts[pool.name])
-            for pool in self._pools
-        }
-        self._site = Site(
-            reactor, self._timer, config, self._upstreams, self._access_log, self._health, chance
+        for route in config.routes:
+            if route.static is not None:
+                Folder(route.static)
+        self._workers: Alone | Children = (
+            Alone(reactor, config, chance) if config.workers == 1 else Children(reactor, config)
         )
-        self._listeners = [
-            ListenerService(reactor, self._site, listener) for listener in config.listeners
-        ]
+        self.control = Parent(
+            reactor,
+            config,
+            self._check_of,
+            chance,
+            self._workers.spawn,
+        )
+        self._admin: AdminService | None = None
+        if config.admin is not None:
+            from lbproxy.control.admin import AdminService  # It imports the reactor.
+
+            self._admin = AdminService(reactor, config.admin, self.control)
         self._backends = backends
-        self._hard_stop: IDelayedCall | None = None
-        parts: list[Any] = [self._timer, self._access_log, *self._listeners, *self._probers]
-        for part in parts if backends is None else [backends, *parts]:
-            IService(part).setServiceParent(self)
+        for part in (backends, self._admin, self.control):
+            if part is not None:
+                part.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
         """Bind the ports and open the log."""
         try:
             super().privilegedStartService()
+            self._workers.bind()
         except (ConfigError, OSError) as error:
             # Out of twistd the way a user's mistake goes: one line, and status 1.
             raise SystemExit(f"lbproxy: {error}") from None
-
-    def startService(self) -> None:
-        """Start all; clients are accepted when each backend has its first verdict."""
-        super().startService()
-        first = gatherResults([prober.first_round() for prober in self._probers])
-        first.addCallback(self._accept)
-        first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
 
     def stopService(self) -> Deferred[None]:
         """Refuse new clients, finish what runs, then end."""
@@ -104,41 +121,26 @@ class Balancer(MultiService):
 
     async def _stop(self) -> None:
         self.running = False
-        drained = self._site.drain()
-        drain = self._config.stop.drain
-        self._hard_stop = self._reactor.callLater(drain, self._site.abort)
-        await gatherResults([listener.stopService() for listener in self._listeners])
+        drained = self.control.drain()
+        self._workers.close()
         await drained
-        if self._hard_stop.active():
-            self._hard_stop.cancel()
-        for upstreams in self._upstreams.values():
-            upstreams.close()
-        await gatherResults([prober.stopService() for prober in self._probers])
-        self._access_log.stopService()
-        self._timer.stopService()
+        await self.control.stopService()
+        if self._admin is not None:
+            await self._admin.stopService()
         if self._backends is not None:
             await self._backends.stopService()
 
-    def _check_of(self, pool: Pool, trusts: Mapping[str, Trust]) -> Check:
+    def _check_of(self, pool: Pool) -> Check:
         """How a pool is probed: where only sessions go, by connecting, unless a path is given."""
-        config = pool.config
-        asks = config.health is not None and config.health.path is not None
-        if asks or config.name not in self._config.stream_pools:
-            return http_check(self._reactor, trusts)
-        version = config.send_proxy
+        asks = pool.health is not None and pool.health.path is not None
+        if asks or pool.name not in self._config.stream_pools:
+            return http_check(self._reactor, trusts_of(pool))
+        version = pool.send_proxy
         return tcp_check(self._reactor, b"" if version is None else LOCAL[version])
-
-    def _accept(self, _: object) -> None:
-        for listener in self._listeners:
-            listener.accept()
-
-    def _health(self) -> tuple[int, bytes]:
-        now = self._reactor.seconds()
-        return report.health(self._pools, self._started, now, self._site.draining)
 
     def end_now(self) -> None:
         """End what runs, whole or not."""
-        self._site.abort()
+        self.control.end_now()
 
 
 def _heed_signals(reactor: Any, balancer: Balancer) -> None:

@@ -26,6 +26,7 @@ LISTENS = re.compile(r"listens on http://\S+:(?P<port>\d+)/")
 
 CONFIG = """\
 access_log = false
+admin = false
 
 [listeners.web]
 endpoint = "tcp:0:interface=127.0.0.1"

@@ -14,6 +14,7 @@ from lbproxy.forward.fields import Peer, RequestTemplate, ResponseTemplate
 from lbproxy.http1.message import RequestHead, ResponseHead
 from lbproxy.http1.parser import HeadLimits, RequestParser, ResponseParser
 from lbproxy.observe.accesslog import Attempt, Record, asked, caller
+from lbproxy.observe.metrics import Metrics
 
 #: Heads that differ.
 HEADS = 500
@@ -108,6 +109,7 @@ def cases(chance: random.Random) -> Iterator[Case]:
     )
     for backends in (2, 10):
         yield choice(backends, chance)
+    yield count(chance)
     yield line(chance)
 
 
@@ -165,6 +167,19 @@ def record(chance: random.Random) -> Record:
     made.attempts.append(attempt)
     made.answered = attempt.first_byte
     return made
+
+
+def count(chance: random.Random) -> Case:
+    """Count exchanges."""
+    records = [record(chance) for _ in range(HEADS)]
+    metrics = Metrics()
+
+    def run() -> list[int]:
+        for each in records:
+            metrics.observe(each, each.started + 0.001)
+        return [len(metrics.take().series)] * HEADS
+
+    return Case("count an exchange", HEADS, run)
 
 
 def line(chance: random.Random) -> Case:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
 import attrs
 
 from lbproxy.balance.balancer import Balancer
+from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model
 from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamError
 from lbproxy.health.ejection import Ejection
@@ -19,16 +19,6 @@ from lbproxy.health.verdict import Verdict
 
 #: Answers that say that a backend, or what stands behind it, cannot serve.
 GATEWAY_STATUSES = frozenset({502, 503, 504})
-
-
-class State(Enum):
-    """What is known of a backend."""
-
-    UNKNOWN = "unknown"
-    UP = "up"
-    DOWN = "down"
-    EJECTED = "ejected"
-
 
 #: Those that are chosen; a backend that no probe has judged yet is taken as up.
 _AVAILABLE = frozenset({State.UNKNOWN, State.UP})
@@ -81,6 +71,9 @@ class Pool:
         backends: In the order of the config.
         degraded: Whether the last choice fell on a backend although none counts as healthy.
         on_suspect: Called with a backend that refused a connection of live traffic.
+        on_outlier: Called with a backend that live traffic speaks against, and the time. At first
+            that is `eject`; where another process judges, it is told instead.
+        on_probe: Called with a backend whose probe has ended.
         on_turn: Called with a backend whose state has changed, and why.
     """
 
@@ -107,6 +100,8 @@ class Pool:
         self._unsettled = False
         self._full = 0
         self.on_suspect: Callable[[Backend], None] | None = None
+        self.on_outlier: Callable[[Backend, float], None] = self.eject
+        self.on_probe: Callable[[Backend], None] | None = None
         self.on_turn: Callable[[Backend, str], None] | None = None
         self._balancer = balancer
 
@@ -193,8 +188,8 @@ class Pool:
         backend.reached = not isinstance(error, ConnectFailed)
         if self.config.ejection:
             self._judge(backend, False, now)
-        if isinstance(error, ConnectFailed) and error.refused and self.on_suspect is not None:
-            self.on_suspect(backend)
+        if isinstance(error, ConnectFailed) and error.refused:
+            self.suspect(backend)
 
     def probed(self, backend: Backend, outcome: ProbeOutcome, now: float) -> None:
         """A probe has ended."""
@@ -207,6 +202,50 @@ class Pool:
                 self._turn(backend, State.DOWN, outcome.detail, now)
         elif turned or not known:
             self._turn(backend, State.UP, outcome.detail, now)
+        if self.on_probe is not None:
+            self.on_probe(backend)
+
+    def suspect(self, backend: Backend) -> None:
+        """Live traffic was refused by a backend."""
+        if self.on_suspect is not None:
+            self.on_suspect(backend)
+
+    def eject(self, backend: Backend, now: float) -> None:
+        """Put a backend out for a while, unless it is the last one."""
+        if backend.available and self.has_other(frozenset(), backend):
+            seconds = backend.ejection.eject(now)
+            self._turn(backend, State.EJECTED, f"live traffic failed; out for {seconds:g} s", now)
+
+    def reinstate(self, backend: Backend, now: float) -> None:
+        """Let a backend back whose time out is over."""
+        if backend.state is State.EJECTED and now >= backend.ejection.until:
+            self._turn(backend, State.UP, "its time out is over", now)
+
+    # What one process tells another.
+
+    def standing(self, backend: Backend, detail: str = "") -> Standing:
+        """How a backend stands here, to be told elsewhere."""
+        return Standing(
+            backend.state,
+            detail,
+            backend.since,
+            backend.ejection.until,
+            backend.starting,
+            backend.reached,
+            backend.last_probe,
+        )
+
+    def learn(self, backend: Backend, standing: Standing, now: float) -> None:
+        """Take over how a backend stands with the process that judges."""
+        backend.reached = standing.reached
+        backend.last_probe = standing.last_probe
+        if standing.state is State.EJECTED and backend.ejection.until != standing.until:
+            backend.ejection.told(standing.until)
+        if standing.state is not backend.state:
+            self._turn(backend, standing.state, standing.detail, now)
+        backend.since, backend.starting = standing.since, standing.starting
+        self._grow(backend, now)
+        self._unsettled = True
 
     def report(self, now: float) -> dict[str, Any]:
         """The pool and its backends for people and programs, fit for JSON."""
@@ -221,8 +260,7 @@ class Pool:
     def _settle(self, now: float) -> None:
         """Let those back whose time out is over, and give their share to those that start."""
         for backend in self.backends:
-            if backend.state is State.EJECTED and now >= backend.ejection.until:
-                self._turn(backend, State.UP, "its time out is over", now)
+            self.reinstate(backend, now)
             if backend.starting:
                 self._grow(backend, now)
         self._unsettled = any(
@@ -241,8 +279,7 @@ class Pool:
         if not backend.ejection.observe(passed, now) or not backend.available:
             return
         if self.has_other(frozenset(), backend):  # Never the last one.
-            seconds = backend.ejection.eject(now)
-            self._turn(backend, State.EJECTED, f"live traffic failed; out for {seconds:g} s", now)
+            self.on_outlier(backend, now)
 
     def _turn(self, backend: Backend, state: State, detail: str, now: float) -> None:
         if backend.state is state:
@@ -280,7 +317,7 @@ class Pool:
             "name": backend.name,
             "address": backend.config.address,
             "state": state.value,
-            "since": _moment(backend.since),
+            "since": moment(backend.since),
             "in_flight": backend.in_flight,
             "last_probe": None
             if probe is None
@@ -288,11 +325,11 @@ class Pool:
                 "passed": probe.passed,
                 "detail": probe.detail,
                 "latency": round(probe.latency, 6),
-                "at": _moment(probe.at),
+                "at": moment(probe.at),
             },
         }
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
     """A time as RFC 3339 writes it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from lbproxy.config.kinds import LEAST_HEAD, guessed, question, shown
+from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
 from lbproxy.config.model import Health, Route
@@ -76,9 +76,8 @@ def _listeners(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     listeners = list(_tables(("listeners",), document.get("listeners")))
     if document.get("listeners") == {}:
         yield Mistake(("listeners",), "at least one is needed")
-    yield from _repeated(
-        ((*path, "endpoint"), listener.get("endpoint")) for path, listener in listeners
-    )
+    bound = [*listeners, (("admin",), _table(document.get("admin")))]
+    yield from _repeated(((*path, "endpoint"), table.get("endpoint")) for path, table in bound)
     for path, listener in listeners:
         if _mode(listener) == "tcp":
             yield from _tcp_listener(document, path, listener)
@@ -141,6 +140,7 @@ def _uses(document: dict[str, Any], pool: str | int) -> set[str]:
 
 
 def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
+    workers = document.get("workers", 1)
     for path, pool in _tables(("pools",), document.get("pools")):
         yield from _modes_of_pool(document, path, pool)
         health = _table(pool.get("health"))
@@ -149,6 +149,10 @@ def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
         if _is_number(interval) and _is_number(timeout) and 0 < interval < timeout:
             message = f"{shown(timeout)} s are longer than the interval of {shown(interval)} s"
             yield Mistake((*path, "health", "timeout"), message)
+        limit = pool.get("max_in_flight", workers)
+        if _is_number(limit) and _is_number(workers) and 0 < limit < workers <= MOST_WORKERS:
+            message = f"{shown(limit)} cannot be divided among {shown(workers)} workers"
+            yield Mistake((*path, "max_in_flight"), message)
         backends = list(_tables((*path, "backends"), pool.get("backends")))
         if pool.get("backends") == []:
             yield Mistake((*path, "backends"), "at least one is needed")

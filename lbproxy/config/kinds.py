@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
@@ -19,6 +20,9 @@ YEAR = 31_536_000.0
 
 #: The least limit of a request's head, in bytes: real requests are larger.
 LEAST_HEAD = 256
+
+#: The most processes that serve.
+MOST_WORKERS = 256
 
 #: The greatest integer that every TOML reader knows.
 _LARGEST = 2**63
@@ -326,9 +330,9 @@ def gateway_statuses(value: object) -> frozenset[int]:
 
 
 def workers(value: object) -> int:
-    """How many processes serve: one, in this version."""
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value > 1):
-        raise Wrong("more than one worker is not available in this version")
-    if value != 1 or not isinstance(value, int) or isinstance(value, bool):
-        raise expected("1", value)
+    """How many processes serve; `auto` is one for each core that this one may use."""
+    if value == "auto":
+        return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_WORKERS:
+        raise expected(f'"auto", or a whole number from 1 to {MOST_WORKERS}', value)
     return value

@@ -275,7 +275,8 @@ class Pool:
         health: `None` turns the probes off.
         slow_start: Seconds in which a backend that came back gets its full share; 0 is at once.
         ejection: Whether failures of live traffic put a backend out for a while.
-        max_in_flight: Requests under way at each backend, or sessions in TCP mode.
+        max_in_flight: Requests under way at each backend, or sessions in TCP mode; each worker has
+            an equal share.
         queue: Where more than that wait.
         tls: Whether its backends speak TLS.
         verify: Whether they must show a certificate that the system trusts, or one of the
@@ -321,6 +322,17 @@ class Stop:
 
 
 @attrs.frozen
+class Admin:
+    """Where the balancer tells of itself, and of all workers together.
+
+    Attributes:
+        endpoint: A Twisted server endpoint, which only those who run the balancer should reach.
+    """
+
+    endpoint: Text = "tcp:3900:interface=127.0.0.1"
+
+
+@attrs.frozen
 class Config:
     """All of it.
 
@@ -329,7 +341,8 @@ class Config:
         routes: In the order in which they are tried.
         access_log: A file; `-` is standard output, which needs no folder that can be written to;
             `None` is no log.
-        workers: Processes that serve.
+        workers: Processes that serve; with one it is the process that does the rest as well.
+        admin: `None` turns it off.
     """
 
     listeners: Annotated[tuple[Listener, ...], Named(Listener)]
@@ -338,6 +351,7 @@ class Config:
     stop: Stop = Stop()
     access_log: Annotated[str | None, Switched(Text)] = "-"
     workers: Annotated[int, Kind(kinds.workers)] = 1
+    admin: Annotated[Admin | None, Switched(Admin)] = Admin()
 
     @property
     def stream_pools(self) -> frozenset[str]:

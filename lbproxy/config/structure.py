@@ -31,7 +31,7 @@ from lbproxy.config.kinds import (
 )
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake
-from lbproxy.config.model import Config, Listener
+from lbproxy.config.model import Admin, Config, Listener
 from lbproxy.http1.parser import HeadLimits
 
 Hook = Callable[[Any, Any], Any]
@@ -172,4 +172,5 @@ _converter.register_structure_hook(
         },
     ),
 )
-_converter.register_structure_hook(Listener, _attrs_class(Listener, {"endpoint": Kind(endpoint)}))
+for _bound in (Admin, Listener):
+    _converter.register_structure_hook(_bound, _attrs_class(_bound, {"endpoint": Kind(endpoint)}))

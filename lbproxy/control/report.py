@@ -1,26 +1,55 @@
-"""What `GET /health` says: the balancer's state and each backend's."""
+"""What `GET /health` says: the balancer's state, each backend's and each worker's."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lbproxy import __version__
-from lbproxy.balance.pool import Pool
+from lbproxy.balance.pool import Pool, moment
+from lbproxy.control.link import WorkerReport
 
 
-def health(pools: Iterable[Pool], started: float, now: float, draining: bool) -> tuple[int, bytes]:
+def health(
+    pools: Iterable[Pool],
+    started: float,
+    now: float,
+    draining: bool,
+    workers: Iterable[WorkerReport] = (),
+    elsewhere: Sequence[Sequence[int]] = (),
+) -> tuple[int, bytes]:
     """The status and the JSON document.
 
     The status is 503 only while the balancer drains: then whoever stands before it should go
     elsewhere. Backends that are down do not make the balancer itself ill, and are in the document.
+
+    Args:
+        pools: As this process knows them.
+        started: When the balancer started, in the clock's seconds.
+        now: The present time.
+        draining: Whether the balancer ends.
+        workers: All of them.
+        elsewhere: Attempts that are under way in other processes, for each pool's backends.
     """
     reports = [pool.report(now) for pool in pools]
-    impaired = any(backend["state"] != "up" for report in reports for backend in report["backends"])
+    for told, counts in zip(reports, elsewhere, strict=False):
+        for backend, count in zip(told["backends"], counts, strict=True):
+            backend["in_flight"] += count
+    impaired = any(backend["state"] != "up" for told in reports for backend in told["backends"])
     document = {
         "status": "draining" if draining else "degraded" if impaired else "ok",
         "version": __version__,
         "uptime": round(now - started, 3),
+        "workers": [
+            {
+                "worker": worker.worker,
+                "pid": worker.pid,
+                "state": worker.state,
+                "since": moment(worker.since),
+                "restarts": worker.restarts,
+            }
+            for worker in workers
+        ],
         "pools": reports,
     }
     return 503 if draining else 200, (json.dumps(document, indent=2) + "\n").encode()

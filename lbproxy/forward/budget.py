@@ -17,9 +17,15 @@ class RetryBudget:
     `docs/decisions/0003-retry-budget-over-a-window.md`.
     """
 
-    def __init__(self, share: float) -> None:
-        """Allow `share` retries for each request, 0.0 to 1.0."""
+    def __init__(self, share: float, workers: int = 1) -> None:
+        """Allow `share` retries for each request, 0.0 to 1.0.
+
+        Args:
+            share: Retries for each request.
+            workers: The processes among which `FLOOR` is divided.
+        """
         self._share = share
+        self._floor = -(-FLOOR // workers)
         self._requests = [0] * WINDOW
         self._retries = [0] * WINDOW
         self._second = 0
@@ -34,7 +40,7 @@ class RetryBudget:
         """Take a retry out of the budget; false if there is none left."""
         if int(now) != self._second:
             self._turn(int(now))
-        if sum(self._retries) >= FLOOR + self._share * sum(self._requests):
+        if sum(self._retries) >= self._floor + self._share * sum(self._requests):
             return False
         self._retries[self._second % WINDOW] += 1
         return True

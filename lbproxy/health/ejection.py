@@ -64,10 +64,14 @@ class Ejection:
             self._times = 0
         self._times += 1
         seconds = min(FIRST * self._times, MOST)
-        self.until = now + seconds
+        self.told(now + seconds)
+        return seconds
+
+    def told(self, until: float) -> None:
+        """The backend is out until then, and what it has done so far is settled."""
+        self.until = until
         self._streak = self._failures = 0
         self._outcomes.clear()
-        return seconds
 
     def _remember(self, passed: bool, now: float) -> None:
         outcomes = self._outcomes

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 from datetime import UTC, datetime
 from functools import lru_cache
 from io import FileIO
 from json.encoder import encode_basestring_ascii
+from stat import S_ISFIFO
 from typing import Protocol
 
 from twisted.application.service import Service
@@ -184,10 +188,18 @@ class AccessLog(Service):
 
     log = Logger()
 
-    def __init__(self, timer: CoarseTimer, path: str | None) -> None:
-        """Write to `path`; `-` is standard output, `None` nowhere."""
+    def __init__(self, timer: CoarseTimer, path: str | None, descriptor: int | None = None) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            timer: Says when it is time to write.
+            path: Where to; `-` is standard output, `None` nowhere.
+            descriptor: The file, if another process has opened it and writes to it as well.
+        """
         self._timer = timer
         self._path = path
+        self._descriptor = descriptor
+        self._at_once = sys.maxsize
         self._file: FileIO | None = None
         self._lines: list[str] = []
         self._lost = 0
@@ -216,9 +228,13 @@ class AccessLog(Service):
             return
         # twistd replaces `sys.stdout` with its own log, so standard output is the descriptor.
         stdout = self._path == "-"
-        before, self._file = self._file, FileIO(1 if stdout else self._path, "a", not stdout)
+        file = 1 if stdout else self._path if self._descriptor is None else self._descriptor
+        before, self._file = self._file, FileIO(file, "a", not isinstance(file, int))
         if before is not None:
             before.close()
+        if self._descriptor is not None and S_ISFIFO(os.fstat(self._file.fileno()).st_mode):
+            # More could end up within the lines of another process (`pipe(7)`).
+            self._at_once = select.PIPE_BUF
 
     def write(self, record: Line, ended: float) -> None:
         """Take a record of what has ended."""
@@ -242,7 +258,7 @@ class AccessLog(Service):
         written = 0
         try:
             while written < len(data):
-                written += self._file.write(data[written:]) or 0
+                written += self._file.write(self._piece(data, written)) or 0
         except OSError as error:
             self._torn = written > 0
             if not self._lost:
@@ -257,3 +273,10 @@ class AccessLog(Service):
         if self._lost:
             self.log.warn("access_log: works again; {lost} lines were lost", lost=self._lost)
             self._lost = 0
+
+    def _piece(self, data: bytes, start: int) -> bytes:
+        """What is written next: whole lines, if it cannot be all."""
+        if len(data) - start <= self._at_once:
+            return data[start:] if start else data
+        end = data.rfind(b"\n", start, start + self._at_once) + 1
+        return data[start : end or data.find(b"\n", start) + 1]

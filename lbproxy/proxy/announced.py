@@ -90,7 +90,7 @@ class Announced(Protocol):
         peer = getattr(self._connection.getPeer(), "host", "unix")
         record = SessionRecord(self._began, peer, self._listener.name)
         record.reason, record.detail = error.reason, error.detail
-        self._site.log(record, self._site.clock.seconds())
+        self._site.log_session(record, self._site.clock.seconds())
         self.abort()
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import LoopingCall
@@ -30,8 +29,8 @@ from lbproxy.transport.accept import Acceptor
 from lbproxy.transport.certificates import BadCertificate, ServerSettings
 from lbproxy.transport.connection import Connection
 from lbproxy.transport.handshake import Doorway
-from lbproxy.transport.holder import holder_of
 from lbproxy.transport.identities import Identities
+from lbproxy.transport.listen import Inherited, cannot_listen, inherited
 
 #: Seconds from one look at the files of the certificates to the next.
 WATCH = 2.0
@@ -71,18 +70,23 @@ class ClientFactory(Factory):
 class ListenerService(Service):
     """Binds early, while the process may still have privileges, and accepts when told to.
 
-    Until `accept`, clients wait in the kernel's queue: they are not refused.
+    Until `accept`, clients wait in the kernel's queue: they are not refused. Where another process
+    has bound, this one inherits the sockets.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, site: Site, config: Listener) -> None:
+    def __init__(
+        self, reactor: Any, site: Site, config: Listener, descriptors: Sequence[int] = ()
+    ) -> None:
         """Read the certificates; nothing is bound yet.
 
         Args:
             reactor: Network and time.
             site: What the connections are for.
             config: What to bind.
+            descriptors: The sockets that another process has bound: one for each worker, or one
+                for all. None to bind here.
 
         Raises:
             ConfigError: If a certificate cannot be used any more.
@@ -90,10 +94,11 @@ class ListenerService(Service):
         self._reactor = reactor
         self._site = site
         self._config = config
-        self._port: Any = None
-        self._acceptor: Any = None
+        self._descriptors = descriptors
+        self._ports: list[Any] = []
+        self._acceptors: list[Any] = []
         self._identities: Identities | None = None
-        self._doorway: Doorway | None = None
+        self._doorways: list[Doorway] = []
         self._watch = LoopingCall(self._refresh)
         self._watch.clock = reactor
         if config.tls is not None:
@@ -107,12 +112,15 @@ class ListenerService(Service):
         """
         super().privilegedStartService()
         description = self._config.endpoint.removeprefix(ANNOUNCED)
-        endpoint = serverFromString(self._reactor, description)
-        listening = endpoint.listen(ClientFactory(self._site, self._config))
+        factory = ClientFactory(self._site, self._config)
+        endpoints = [inherited(each) for each in self._descriptors]
         failures: list[Failure] = []
-        listening.addCallbacks(self._bound, failures.append)
+        for endpoint in endpoints or [serverFromString(self._reactor, description)]:
+            listening = endpoint.listen(factory)
+            listening.addCallbacks(self._bound, failures.append)
         for failure in failures:
-            raise ConfigError(self._cannot_listen(failure))
+            knob = f"listeners.{self._config.name}.endpoint"
+            raise ConfigError(cannot_listen(knob, description, failure))
 
     def startService(self) -> None:
         """Watch the certificates."""
@@ -120,16 +128,24 @@ class ListenerService(Service):
         if self._identities is not None:
             self._watch.start(WATCH, now=False).addErrback(self._broke)
 
-    def accept(self) -> None:
-        """Accept clients from now on."""
-        if self._acceptor is not None:
-            self._acceptor.startReading()
-        self.log.info("{name} listens on {endpoint}", name=self._config.name, endpoint=self.address)
+    def accept(self, queues: frozenset[int]) -> None:
+        """Accept clients from these workers' sockets from now on, and from no others."""
+        shared = len(self._ports) == 1
+        for place, acceptor in enumerate(self._acceptors):
+            if queues if shared else place in queues:
+                acceptor.startReading()
+            else:
+                acceptor.stopReading()
+
+    @property
+    def greeting(self) -> str:
+        """Where it listens, in a line for people."""
+        return f"{self._config.name} listens on {self.address}"
 
     @property
     def address(self) -> str:
         """Where it listens, for people."""
-        host = self._port.getHost()
+        host = self._ports[0].getHost()
         name = getattr(host, "host", None)
         if name is None:
             return self._config.endpoint
@@ -143,31 +159,31 @@ class ListenerService(Service):
         super().stopService()
         if self._watch.running:
             self._watch.stop()
-        if self._doorway is not None:
-            self._doorway.close()
-        port, self._port = self._port, None
-        if port is None:
-            return maybeDeferred(lambda: None)
-        if self._acceptor is not None:
-            self._acceptor.stopReading()
-        return maybeDeferred(port.stopListening)
+        for doorway in self._doorways:
+            doorway.close()
+        ports, self._ports = self._ports, []
+        for acceptor in self._acceptors:
+            acceptor.stopReading()
+        self._acceptors = []
+        closed = gatherResults([maybeDeferred(port.stopListening) for port in ports])
+        return closed.addCallback(lambda _: None)
 
     def _bound(self, port: Any) -> None:
-        self._port = port
-        if not hasattr(port, "stopReading"):
-            return
-        port.stopReading()
-        # A port's own way where something stands between the socket and us.
-        factory = getattr(port, "factory", None)
-        if isinstance(port, Port | UNIXPort) and isinstance(factory, ClientFactory):
+        self._ports.append(port)
+        factory: Any = getattr(port, "factory", None)
+        own = isinstance(port, Port | UNIXPort | Inherited) and isinstance(factory, ClientFactory)
+        if hasattr(port, "stopReading"):
+            port.stopReading()
+        if own:
             welcome = None if self._identities is None else self._secure(self._identities, factory)
-            self._acceptor = Acceptor(self._reactor, port.socket, factory.build, welcome)
+            self._acceptors.append(Acceptor(self._reactor, port.socket, factory.build, welcome))
         elif self._identities is not None:
             raise ConfigError(
                 f"listeners.{self._config.name}.tls: does not go with {self._config.endpoint}"
             )
-        else:
-            self._acceptor = port
+        elif hasattr(port, "stopReading"):
+            # A port's own way, where something stands between the socket and us.
+            self._acceptors.append(port)
 
     def _read(self, tls: ListenerTLS) -> Identities:
         settings = ServerSettings(
@@ -191,10 +207,11 @@ class ListenerService(Service):
             downstream.refuse(PlainHTTP("This port speaks TLS: ask by https."))
 
         timeout = self._config.timeouts.head
-        self._doorway = Doorway(
+        doorway = Doorway(
             self._reactor, self._site.timer, identities, factory.build, refuse_plain, timeout
         )
-        return self._doorway.welcome
+        self._doorways.append(doorway)
+        return doorway.welcome
 
     def _refresh(self) -> None:
         assert self._identities is not None
@@ -205,14 +222,3 @@ class ListenerService(Service):
         self.log.failure("the watch over the certificates failed", failure)
         if self.running:
             self._watch.start(WATCH, now=False).addErrback(self._broke)
-
-    def _cannot_listen(self, failure: Failure) -> str:
-        knob = f"listeners.{self._config.name}.endpoint"
-        error = failure.value
-        if not isinstance(error, CannotListenError):
-            return f"{knob}: cannot listen on {self._config.endpoint}: {failure.getErrorMessage()}"
-        reason = getattr(error.socketError, "strerror", None) or error.socketError
-        where = f"port {error.port}"
-        holder = holder_of(error.port) if isinstance(error.port, int) else None
-        held = f" (held by {holder})" if holder is not None else ""
-        return f"{knob}: cannot listen on {where}: {reason}{held}; end it, or choose another port"

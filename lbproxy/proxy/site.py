@@ -18,7 +18,9 @@ from lbproxy.forward.fields import Peer
 from lbproxy.forward.retry import ReplayMemory
 from lbproxy.forward.routing import NameRouter, Router, behind_prefix, split_target
 from lbproxy.http1.message import Fields, Values
-from lbproxy.observe.accesslog import AccessLog, asked
+from lbproxy.observe.accesslog import AccessLog, Record, asked
+from lbproxy.observe.metrics import Metrics
+from lbproxy.observe.session import SessionRecord
 from lbproxy.proxy import local, static
 from lbproxy.proxy.exchange import Exchange
 from lbproxy.proxy.plan import FolderPlan, Plan
@@ -66,6 +68,7 @@ class Site:
         config: Config,
         upstreams: Mapping[str, Upstreams],
         access_log: AccessLog,
+        metrics: Metrics,
         report: Callable[[], tuple[int, bytes]],
         chance: random.Random,
     ) -> None:
@@ -77,6 +80,7 @@ class Site:
             config: The routes and their folders.
             upstreams: The pools by name.
             access_log: Gets a record of each exchange.
+            metrics: Counts them.
             report: Gives the status and the JSON document of `/health`.
             chance: Request ids are drawn from it.
 
@@ -100,7 +104,9 @@ class Site:
             if listener.mode == "tcp"
         }
         self._upstreams = upstreams
-        self.log = access_log.write
+        self._write = access_log.write
+        self._metrics = metrics
+        self._observe = metrics.observe
         self._report = report
         self._chance = chance
         self._id_moment = 0
@@ -169,6 +175,16 @@ class Site:
             self._date = formatdate(second, usegmt=True).encode()
         return self._date
 
+    def log(self, record: Record, ended: float) -> None:
+        """An exchange has ended."""
+        self._write(record, ended)
+        self._observe(record, ended)
+
+    def log_session(self, record: SessionRecord, ended: float) -> None:
+        """A session of TCP mode has ended."""
+        self._write(record, ended)
+        self._metrics.observe_session(record)
+
     def local_answer(
         self, downstream: Downstream, status: int, fields: Fields, body: bytes
     ) -> None:
@@ -197,6 +213,11 @@ class Site:
         exchange.start(now)
 
     # What the service asks for.
+
+    @property
+    def clients(self) -> int:
+        """Open connections."""
+        return len(self._clients)
 
     def drain(self) -> Deferred[None]:
         """Finish what runs. Fires when the last connection has ended."""

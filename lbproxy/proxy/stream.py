@@ -419,7 +419,7 @@ class Session(Protocol):
             self._state = State.OVER
             self.record.bytes_in = self.from_client.moved
             self.record.bytes_out = self.from_backend.moved
-        self._site.log(self.record, self._site.clock.seconds())
+        self._site.log_session(self.record, self._site.clock.seconds())
         self._site.left(self)
 
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.config import model
@@ -56,14 +55,13 @@ class Upstreams:
         connections: Those of each backend.
     """
 
-    log = Logger()
-
     def __init__(
         self,
         reactor: Any,
         timer: CoarseTimer,
         pool: Pool,
         trusts: Mapping[str, Trust] | None = None,
+        workers: int = 1,
     ) -> None:
         """Build; nothing is connected yet.
 
@@ -72,16 +70,17 @@ class Upstreams:
             timer: Watches the deadlines.
             pool: Decides which backend is next.
             trusts: How those of its backends that speak TLS do that, as `trusts_of` gave it.
+            workers: Among how many processes the retries of small traffic are divided.
         """
         config = pool.config
         trusts = trusts or {}
         self.pool = pool
-        pool.on_turn = self._tell
+        pool.on_turn = self._turned
         self._reactor = reactor
         self._trusts = trusts
         self._clock = IReactorTime(reactor)
         self.waiting = WaitingRoom(self._clock, timer, config.name, config.queue)
-        self.budget = RetryBudget(config.retry.budget)
+        self.budget = RetryBudget(config.retry.budget, workers)
         self.connections = {
             backend: Connections(
                 reactor, timer, backend.config, config.timeouts, trusts.get(backend.name)
@@ -106,14 +105,7 @@ class Upstreams:
         for connections in self.connections.values():
             connections.close()
 
-    def _tell(self, backend: Backend, detail: str) -> None:
-        self.log.info(
-            "{pool}/{backend} is {state}: {detail}",
-            pool=self.pool.name,
-            backend=backend.name,
-            state=backend.state.value,
-            detail=detail,
-        )
+    def _turned(self, backend: Backend, detail: str) -> None:
         if backend.available and self.waiting:
             # Not at once: it may be a choice, under way, that has let the backend back.
             self._clock.callLater(0.0, self._admit)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet import main
@@ -155,6 +155,10 @@ class SecureConnection(Connection):
         self._reactor.addWriter(self)
         if not self._reading:
             self._reactor.removeReader(self)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """Send several pieces as one: OpenSSL takes one at a time."""
+        self.write(b"".join(iovec))
 
     def _flush(self) -> Exception | None:
         queue = self._queue

@@ -189,3 +189,63 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(
             (second["state"], second["in_flight"], second["last_probe"]), ("unknown", 1, None)
         )
+
+
+class TellingTests(SynchronousTestCase):
+    """A pool that judges, and one that is told."""
+
+    def setUp(self) -> None:
+        self.judging, self.told = pool_of(1, 1), pool_of(1, 1)
+
+    def tell(self, now: float) -> None:
+        """Tell all that the judging pool knows."""
+        for backend, other in zip(self.judging.backends, self.told.backends, strict=True):
+            self.told.learn(other, self.judging.standing(backend), now)
+
+    def test_probed(self) -> None:
+        """What the probes say holds where it is told, with its time and its slow start."""
+        for place in (0, 1):
+            probe(self.judging, place, place == 0, 0.0)
+        probe(self.judging, 1, True, 20.0)
+        probe(self.judging, 1, True, 21.0)
+        self.tell(21.5)
+        self.assertEqual(self.told.report(22.0), self.judging.report(22.0))
+        self.assertEqual(names(self.told, 20, 21.0).count("b"), 2)
+
+    def test_every_probe(self) -> None:
+        """Each probe is heard of, whether or not it turned anything."""
+        heard: list[Backend] = []
+        self.judging.on_probe = heard.append
+        for _ in range(3):
+            probe(self.judging, 0, True, 1.0)
+        self.assertEqual(heard, [self.judging.backends[0]] * 3)
+
+    def test_outlier(self) -> None:
+        """Where another pool judges, an outlier is told, and is out once that was heard."""
+        outliers: list[Backend] = []
+        self.told.on_outlier = lambda backend, now: outliers.append(backend)
+        a = self.told.backends[0]
+        for _ in range(5):
+            self.told.failed(a, UpstreamClosed("gone"), 1.0)
+        self.assertEqual(outliers, [a])
+        self.assertIn("a", names(self.told, 2, 1.0))
+        self.judging.eject(self.judging.backends[0], 1.0)
+        self.tell(1.0)
+        self.assertEqual(names(self.told, 2, 10.9), "bb")
+        self.assertIn("a", names(self.told, 20, 11.0))
+        self.told.failed(a, UpstreamClosed("gone"), 11.0)
+        self.assertEqual(outliers, [a])
+
+    def test_last_one(self) -> None:
+        """Of those that are spoken against the last one stays, whoever says so."""
+        a, b = self.judging.backends
+        self.judging.eject(a, 1.0)
+        self.judging.eject(b, 1.0)
+        self.judging.eject(a, 1.0)
+        self.tell(1.0)
+        self.assertEqual(names(self.told, 2, 1.0), "bb")
+        self.judging.reinstate(a, 10.9)
+        self.assertFalse(a.available)
+        self.judging.reinstate(a, 11.0)
+        self.tell(11.0)
+        self.assertIn("a", names(self.told, 20, 11.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from datetime import date
 from ipaddress import ip_network
@@ -57,20 +58,30 @@ BACKEND = "pools.api.backends[0]"
 ENDS = {"": 0, LISTENER: 2, ROUTE: 5, POOL: 6, BACKEND: 9}
 
 SECONDS = "expected seconds above 0, a year at most, found "
+WORKERS = 'expected "auto", or a whole number from 1 to 256, found '
+ENDPOINT = 'expected an endpoint such as "tcp:3000", found '
 LATER = "is not available in this version"
 
 #: In which table, which line, and what is told of which key.
 MISTAKES = (
-    ("", "workers = 2", "workers", f"more than one worker {LATER}"),
-    ("", 'workers = "auto"', "workers", f"more than one worker {LATER}"),
-    ("", "workers = true", "workers", "expected 1, found true"),
-    ("", "workers = 0", "workers", "expected 1, found 0"),
+    ("", "workers = true", "workers", f"{WORKERS}true"),
+    ("", "workers = 0", "workers", f"{WORKERS}0"),
+    ("", "workers = 257", "workers", f"{WORKERS}257"),
+    ("", 'workers = "all"', "workers", f'{WORKERS}"all"'),
+    ("", "admin = true", "admin", "expected a table, found true"),
+    ("", 'admin = { endpoint = "3900" }', "admin.endpoint", ENDPOINT + '"3900"'),
+    (
+        "",
+        'admin = { endpoint = "tcp:3000" }',
+        "admin.endpoint",
+        '"tcp:3000" is listeners.web.endpoint already',
+    ),
     ("", "worker = 1", "worker", "unknown key; did you mean workers?"),
     (
         "",
         "zzz = 1",
         "zzz",
-        "unknown key; known are access_log, listeners, pools, routes, stop, workers",
+        "unknown key; known are access_log, admin, listeners, pools, routes, stop, workers",
     ),
     ("", 'access_log = ""', "access_log", 'expected a string, found ""'),
     ("", "access_log = true", "access_log", "expected a string, found true"),
@@ -465,7 +476,7 @@ backends = [
             wanted = {
                 field.name for field in attrs.fields(cls) if field.default is not attrs.NOTHING
             }
-            self.assertEqual(wanted - written - {"pools", "routes", "stop"}, set())
+            self.assertEqual(wanted - written - {"admin", "pools", "routes", "stop"}, set())
 
 
 #: A whole config of TCP mode.
@@ -621,10 +632,19 @@ class MistakeTests(LoadTestCase):
         told = self.mistakes(text)
         self.assertEqual(told, ["2: listeners.web.endpiont: unknown key; did you mean endpoint?"])
 
+    def test_shares(self) -> None:
+        """What is limited in all must be enough for each worker; `auto` gets what it can."""
+        text = BASE.replace("[pools.api]", "[pools.api]\nmax_in_flight = 2")
+        (told,) = self.mistakes("workers = 3\n" + text)
+        self.assertIn("pools.api.max_in_flight: 2 cannot be divided among 3 workers", told)
+        self.assertEqual(self.load("workers = 2\n" + text).workers, 2)
+        cores = len(os.sched_getaffinity(0))
+        self.assertEqual(self.load('workers = "auto"\n' + text).workers, cores)
+
     def test_all_at_once(self) -> None:
         """All mistakes are told, in the file's order."""
         text = BASE.replace("3001", "99999").replace('pool = "api"', 'pool = "ap"\nmethods = [1]')
-        told = self.mistakes("workers = 3\n" + text + "weight = 'x'\n")
+        told = self.mistakes("workers = 0\n" + text + "weight = 'x'\n")
         keys = [line.split(": ")[1] for line in told]
         self.assertEqual(
             keys,
@@ -726,7 +746,18 @@ SCALARS = st.one_of(
 )
 NAMES = st.sampled_from(
     (
-        *("listeners", "routes", "pools", "stop", "workers", "access_log", "web", "api", "name"),
+        *(
+            "listeners",
+            "routes",
+            "pools",
+            "stop",
+            "workers",
+            "access_log",
+            "admin",
+            "web",
+            "api",
+            "name",
+        ),
         *("endpoint", "timeouts", "limits", "trusted", "path", "pool", "static", "listener"),
         *("host", "methods", "headers", "retry_on", "max_body", "backends", "address", "weight"),
         *("health", "interval", "timeout", "head", "target", "server", "queue", "x y", "drain"),

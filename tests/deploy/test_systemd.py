@@ -47,7 +47,8 @@ def started(text: str) -> list[str]:
     return line.removeprefix("ExecStart=").split()
 
 
-def test_socket_activation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_socket_activation(tmp_path: Path, workers: int) -> None:
     """The unit's command and config serve the client for whom systemd opened the socket."""
     activate = program("systemd-socket-activate")
     text = (DEPLOY / "lbproxy.toml").read_text(encoding="utf-8")
@@ -55,7 +56,7 @@ def test_socket_activation(tmp_path: Path) -> None:
     text = text.replace("/opt/lbproxy/share/lbproxy/public", str(ROOT / "public"))
     for backend in ("127.0.0.1:3001", "127.0.0.1:3002"):
         text = text.replace(backend, f"127.0.0.1:{free_port()}")
-    config.write_text(text, encoding="utf-8")
+    config.write_text(f"admin = false\nworkers = {workers}\n{text}", encoding="utf-8")
     unit = (DEPLOY / "lbproxy.service").read_text(encoding="utf-8")
     unit = unit.replace("/opt/lbproxy/bin", str(BIN))
     unit = unit.replace("/etc/lbproxy/lbproxy.toml", str(config))

@@ -20,6 +20,10 @@ class RetryBudgetTests(SynchronousTestCase):
         """With little traffic there are still some."""
         self.assertEqual(spent(RetryBudget(0.0), 5.0), FLOOR)
 
+    def test_divided(self) -> None:
+        """Of what little traffic may retry each of several processes has its part."""
+        self.assertEqual(spent(RetryBudget(0.0, 4), 5.0), -(-FLOOR // 4))
+
     def test_share(self) -> None:
         """With more, there is a share of the requests."""
         budget = RetryBudget(0.2)

@@ -128,8 +128,9 @@ def script(act: Callable[[Wire], None]) -> Callable[[Origin, Wire], None]:
 
 CONFIG = """
 access_log = "access.log"
+{top}
 [listeners.web]
-endpoint = "tcp:0:interface=127.0.0.1"
+endpoint = "{endpoint}"
 [[routes]]
 path = "/"
 pool = "api"
@@ -155,12 +156,21 @@ class Balancer:
         log: Its access log.
     """
 
-    def __init__(self, folder: Path, ports: list[int], pool: str, health: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ports: list[int],
+        pool: str,
+        health: str,
+        top: str = "admin = false",
+        endpoint: str = "tcp:0:interface=127.0.0.1",
+    ) -> None:
         config = folder / "lbproxy.toml"
         backends = [
             BACKEND.format(name="abcdef"[place], port=port) for place, port in enumerate(ports)
         ]
-        config.write_text(CONFIG.format(pool=pool, health=health) + "".join(backends))
+        text = CONFIG.format(pool=pool, health=health, top=top, endpoint=endpoint)
+        config.write_text(text + "".join(backends))
         twistd = Path(sys.executable).with_name("twistd")
         self.log = folder / "access.log"
         self.process = Process(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from queue import Queue
 
 import pytest
 
 from tests.integration.origin import OK, Balancer, Origin, Wire, balancer
+from tests.processes import PATIENCE
 
 Act = Callable[[Wire], None]
 
@@ -121,20 +123,20 @@ def test_requests_refused(
 )
 def test_answers_refused(proxy: Balancer, scripted: Scripted, answer: bytes) -> None:
     """502, and the connection to the backend is closed, not used again."""
-    ends: list[bytes] = []
+    ends: Queue[bytes] = Queue()
 
     def act(wire: Wire) -> None:
         wire.send(answer)
-        ends.append(wire.rest())
+        ends.put(wire.rest())
         scripted.acts.pop(b"/bad", None)
 
     scripted.acts[b"/bad"] = act
     told = proxy.ask(b"POST /bad HTTP/1.1\r\n" + LAST)
     assert told.startswith(b"HTTP/1.1 502 ")
     assert b"xyz" not in told
-    # Its end has come before another request can have: the origin would have read it otherwise.
+    # What the origin reads until the end would be the next request, if that came here.
     assert proxy.ask(get(b"/next")).startswith(b"HTTP/1.1 200 ")
-    assert ends == [b""]
+    assert ends.get(timeout=PATIENCE) == b""
 
 
 # Versions.

@@ -223,4 +223,4 @@ def test_mistakes(tmp_path: Path) -> None:
     assert used.output.count("listeners.web.endpoint: cannot listen on port") == 1
     assert "Traceback" not in used.output
     key = "routes[0].expose_backends"
-    assert typo.output == f"{config}:8: {key}: unknown key; did you mean expose_backend?"
+    assert typo.output == f"{config}:9: {key}: unknown key; did you mean expose_backend?"

@@ -15,6 +15,7 @@ from tests.processes import LISTENS, Process
 
 CONFIG = """
 access_log = false
+admin = false
 [listeners.web]
 endpoint = "tcp:0:interface=127.0.0.1"
 [[routes]]

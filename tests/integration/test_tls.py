@@ -23,6 +23,7 @@ from tests.processes import PATIENCE, Process
 
 CONFIG = """
 access_log = "access.log"
+admin = false
 [listeners.web]
 endpoint = "tcp:0:interface=127.0.0.1"
 [listeners.secure]

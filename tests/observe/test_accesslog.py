@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import select
 from pathlib import Path
 from typing import cast
 from unittest import mock
@@ -162,3 +164,48 @@ class AccessLogTests(SynchronousTestCase):
         silent.stopService()
         self.log.stopService()
         self.assertEqual(self.lines(), [])
+
+    def test_shared_file(self) -> None:
+        """Several processes write whole lines to one file that the first of them has opened."""
+        self.log.stopService()
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        self.addCleanup(os.close, descriptor)
+        logs = [AccessLog(self.timer, str(self.path), descriptor) for _ in range(2)]
+        for log in logs:
+            log.privilegedStartService()
+            log.startService()
+        for number in range(4):
+            logs[number % 2].write(record(request_id=f"id-{number}"), 0.0)
+            logs[number % 2].expired(0.0)
+        for log in logs:
+            log.stopService()
+        self.assertEqual(self.lines(), ["id-0", "id-1", "id-2", "id-3"])
+
+    def test_shared_pipe(self) -> None:
+        """Into a pipe that others write to as well goes what no line of theirs can cut."""
+        self.log.stopService()
+        reading, writing = os.pipe()
+        for descriptor in (reading, writing):
+            self.addCleanup(os.close, descriptor)
+        log = AccessLog(self.timer, "shared", writing)
+        log.privilegedStartService()
+        log.startService()
+        long = "x" * select.PIPE_BUF
+        for number in range(40):
+            detail = long if number == 20 else ""
+            log.write(record(request_id=f"id-{number}", detail=detail), 0.0)
+        written: list[bytes] = []
+
+        def write(data: bytes) -> int:
+            written.append(data)
+            return len(data)
+
+        with mock.patch.object(log, "_file") as file:
+            file.write.side_effect = write
+            log.expired(0.0)
+        self.assertGreater(len(written), 2)
+        self.assertEqual([piece for piece in written if not piece.endswith(b"\n")], [])
+        (more,) = [piece for piece in written if len(piece) > select.PIPE_BUF]
+        self.assertEqual(more.count(b"\n"), 1)
+        self.assertEqual(b"".join(written).count(b"\n"), 40)
+        log.stopService()

@@ -15,6 +15,8 @@ from tests.packaging.source import copy_checkout
 from tests.processes import LISTENS, PATIENCE, ROOT, Process, free_port
 
 CONFIG = """\
+admin = false
+
 [listeners.web]
 endpoint = "tcp:0:interface=127.0.0.1"
 

@@ -9,8 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.balance.pool import Pool, State
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.balance.standing import State
 from lbproxy.config import model
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.probe.prober import Prober

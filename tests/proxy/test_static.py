@@ -13,6 +13,7 @@ from typing import Any
 
 from lbproxy.config import model
 from lbproxy.http1.cache import HeadCache
+from lbproxy.observe.metrics import Metrics
 from lbproxy.proxy import static
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
@@ -56,6 +57,7 @@ class StaticCase(TransportCase):
             config,
             {},
             self.log,
+            Metrics(),
             lambda: (200, b"{}\n"),
             random.Random(1),
         )

@@ -19,6 +19,7 @@ from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import model
 from lbproxy.forward.retry import PROCESS_LIMIT
 from lbproxy.observe.accesslog import AccessLog, Line
+from lbproxy.observe.metrics import Metrics
 from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstreams import Upstreams
@@ -130,6 +131,7 @@ class BalancerCase(SynchronousTestCase):
             config,
             {"api": self.upstreams},
             self.log,
+            Metrics(),
             lambda: (200, b"{}\n"),
             random.Random(1),
         )

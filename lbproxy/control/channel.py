@@ -1,0 +1,134 @@
+"""The parent's end of the channel to a worker that has a process of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionClosed
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.protocols.amp import AMP, BinaryBoxProtocol, Command
+from twisted.python.failure import Failure
+
+from lbproxy.balance.standing import Standing
+from lbproxy.control import commands
+from lbproxy.control.commands import PART, Place
+from lbproxy.control.link import ParentEnd, Whole
+
+log = Logger()
+
+
+def quiet(failure: Failure) -> None:
+    """The other end is gone, which is told elsewhere; all else is a fault of ours."""
+    if failure.check(ConnectionClosed) is None:
+        log.failure("a command was not carried out", failure)
+
+
+class Channel(AMP):
+    """AMP that does not log when it begins and ends: who started and who ended is logged."""
+
+    def makeConnection(self, transport: Any) -> None:
+        BinaryBoxProtocol.makeConnection(self, transport)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        BinaryBoxProtocol.connectionLost(self, reason)
+
+
+class WorkerLink(Channel):
+    """Speaks with one worker, most of it on behalf of `Child`.
+
+    What is told of a state is told one command at a time, and meanwhile only the latest is kept: so
+    what waits for a worker that is behind is bounded by the number of backends.
+
+    Attributes:
+        parent: Hears what the worker tells.
+    """
+
+    def __init__(self, parent: ParentEnd) -> None:
+        super().__init__()
+        self.parent = parent
+        self._standings: dict[Place, Standing] = {}
+        self._queues: frozenset[int] | None = None
+        self._whole: Whole | None = None
+        self._telling = False
+
+    # What the parent asks for.
+
+    def learn(self, pool: int, backend: int, standing: Standing) -> None:
+        """A backend's standing has changed."""
+        self._standings[pool, backend] = standing
+        self._tell()
+
+    def accept(self, queues: frozenset[int]) -> None:
+        """Accept clients from these workers' queues, and from no others."""
+        self._queues = queues
+        self._tell()
+
+    def hear(self, whole: Whole) -> None:
+        """What there is to report of the others."""
+        self._whole = whole
+        self._tell()
+
+    def ask(self, command: type[Command]) -> Deferred[Any]:
+        """A command of nothing but its name. Fires when it was carried out."""
+        asked: Deferred[Any] = self.callRemote(command)
+        return asked
+
+    # What the worker tells.
+
+    @commands.Ready.responder
+    def ready(self, addresses: list[str]) -> dict[str, Any]:
+        self.parent.ready(addresses)
+        return {}
+
+    @commands.Suspect.responder
+    def suspect(self, place: Place) -> dict[str, Any]:
+        self.parent.suspect(*place)
+        return {}
+
+    @commands.Outlier.responder
+    def outlier(self, place: Place) -> dict[str, Any]:
+        self.parent.outlier(*place)
+        return {}
+
+    @commands.Counted.responder
+    def counted(self, series: Any, load: Any) -> dict[str, Any]:
+        self.parent.counted(commands.counts_in(series), commands.load_in(load))
+        return {}
+
+    @commands.Leaving.responder
+    def leaving(self) -> dict[str, Any]:
+        self.parent.leaving()
+        return {}
+
+    # The rest is ours.
+
+    def _tell(self) -> None:
+        if self._telling:
+            return
+        if self._standings:  # First, so that it never accepts before it knows whom to ask.
+            told = dict(list(self._standings.items())[:PART])
+            for place in told:
+                del self._standings[place]
+            self._send(commands.Learn, standings=commands.standings_out(told))
+        elif self._queues is not None:
+            queues, self._queues = self._queues, None
+            self._send(commands.Accept, queues=sorted(queues))
+        elif self._whole is not None:
+            whole, self._whole = self._whole, None
+            self._send(commands.Hear, whole=commands.whole_out(whole))
+
+    def _send(self, command: type[Command], **arguments: Any) -> None:
+        self._telling = True
+        sent: Deferred[Any] = self.callRemote(command, **arguments)
+        sent.addCallbacks(self._told, self._not_told)
+
+    def _told(self, _: object) -> None:
+        self._telling = False
+        self._tell()
+
+    def _not_told(self, failure: Failure) -> None:
+        quiet(failure)
+        if failure.check(ConnectionClosed) is None:
+            self._told(None)

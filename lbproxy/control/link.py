@@ -1,0 +1,151 @@
+"""What the parent and its workers tell each other, as values."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from lbproxy.balance.standing import Standing
+from lbproxy.config.model import Config, Pool
+from lbproxy.observe.metrics import Counts
+
+#: The descriptors of a worker's process that are always there; the log and the sockets follow.
+STDIN, STDOUT, STDERR, LINK, DUTY, FREE = range(6)
+
+
+@attrs.frozen
+class Duty:
+    """What a worker is to do; the same for each of them.
+
+    Attributes:
+        config: What to serve: with the worker's share of what is limited.
+        workers: How many there are.
+        started: When the balancer started, in the clock's seconds.
+        queues: For each listener the descriptors of its listening sockets, in the order of the
+            config: one for each worker, or one that all share. Empty if the worker is to bind.
+        access_log: The descriptor of the access log, or `None` to open it.
+    """
+
+    config: Config
+    workers: int = 1
+    started: float = 0.0
+    queues: tuple[tuple[int, ...], ...] = ()
+    access_log: int | None = None
+
+
+@attrs.frozen
+class Load:
+    """What a worker has to do at present.
+
+    Attributes:
+        in_flight: Attempts under way, of each pool's backends, in the order of the config.
+        waiting: Requests that wait in each pool's queue.
+        clients: Open connections.
+    """
+
+    in_flight: tuple[tuple[int, ...], ...] = ()
+    waiting: tuple[int, ...] = ()
+    clients: int = 0
+
+
+@attrs.frozen
+class WorkerReport:
+    """How a worker is, for people.
+
+    Attributes:
+        worker: Its number, from 1.
+        pid: Of its process; `None` while there is none.
+        state: The state of its life.
+        since: When that changed last, in the clock's seconds.
+        restarts: How often another process has taken its place.
+    """
+
+    worker: int
+    pid: int | None
+    state: str
+    since: float
+    restarts: int
+
+
+@attrs.frozen
+class Whole:
+    """What a worker is told of the others, so that it can report on all of them.
+
+    Attributes:
+        workers: All of them.
+        elsewhere: Attempts that are under way in other workers, as in `Load.in_flight`.
+    """
+
+    workers: tuple[WorkerReport, ...] = ()
+    elsewhere: tuple[tuple[int, ...], ...] = ()
+
+
+class WorkerEnd(Protocol):
+    """A worker, as its parent sees it: itself, or the other end of a channel.
+
+    Attributes:
+        pid: Of its process.
+    """
+
+    pid: int
+
+    def start(self) -> None:
+        """Begin; the parent hears when it could serve."""
+
+    def learn(self, pool: int, backend: int, standing: Standing) -> None:
+        """A backend's standing has changed; both are told by their places in the config."""
+
+    def accept(self, queues: frozenset[int]) -> None:
+        """Accept clients from the queues of these workers, and from no others."""
+
+    def hear(self, whole: Whole) -> None:
+        """What there is to report of the others."""
+
+    def count(self) -> Deferred[Any]:
+        """Tell what has been counted now. Fires when that is done."""
+
+    def drain(self) -> None:
+        """Finish what runs, then end."""
+
+    def end(self) -> None:
+        """End what runs now, whole or not, and then itself."""
+
+    def kill(self) -> None:
+        """End, even if it does not listen any more."""
+
+
+class ParentEnd(Protocol):
+    """The parent, as one of its workers sees it: itself, or the other end of a channel."""
+
+    def ready(self, addresses: list[str]) -> None:
+        """The worker could accept clients; and where, for people."""
+
+    def suspect(self, pool: int, backend: int) -> None:
+        """A backend has refused a connection of live traffic."""
+
+    def outlier(self, pool: int, backend: int) -> None:
+        """Live traffic speaks against a backend."""
+
+    def counted(self, counts: Counts, load: Load) -> Deferred[Any]:
+        """What has been counted since the last time. Fires when the parent has it."""
+
+    def leaving(self) -> None:
+        """The worker was asked by somebody else to end, and drains."""
+
+
+def share(config: Config, workers: int) -> Config:
+    """The config of one of several workers, each of which has its part of what is limited.
+
+    A part is rounded up, so that nobody's is nothing.
+    """
+
+    def part(number: int) -> int:
+        return -(-number // workers)
+
+    def of(pool: Pool) -> Pool:
+        queue = attrs.evolve(pool.queue, length=part(pool.queue.length))
+        return attrs.evolve(pool, max_in_flight=part(pool.max_in_flight), queue=queue)
+
+    return attrs.evolve(config, pools=tuple(of(pool) for pool in config.pools))

@@ -1,0 +1,265 @@
+"""The control plane: probes and judges the backends, tells the workers, adds up what they count."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lbproxy.balance.balancer import balancer_named
+from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.standing import State
+from lbproxy.config import model
+from lbproxy.config.model import Config
+from lbproxy.control import report
+from lbproxy.control.link import Whole
+from lbproxy.control.seat import Occupant, Seat, Spawn
+from lbproxy.observe.metrics import EJECTIONS, Counts
+from lbproxy.probe.checks import Check
+from lbproxy.probe.prober import Prober
+
+#: Seconds from one word to the workers about the others to the next.
+TICK = 1.0
+
+#: Seconds that workers get to tell what they have counted, when somebody asks.
+PATIENCE = 0.5
+
+#: Seconds beyond `stop.drain` after which a worker that has not ended is killed.
+GRACE = 5.0
+
+
+class Parent(Service):
+    """Knows the whole, and has the workers know it.
+
+    Attributes:
+        pools: As judged here: no request is served from them.
+        counts: What all workers have counted.
+        draining: Whether all ends.
+        seats: The workers' places.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        config: Config,
+        check_of: Callable[[model.Pool], Check],
+        chance: random.Random,
+        spawn: Spawn,
+    ) -> None:
+        """Prepare; nothing is probed yet and no worker is made.
+
+        Args:
+            clock: Provides the time.
+            config: What is served.
+            check_of: What probes a pool's backends.
+            chance: All chance is drawn from it.
+            spawn: Makes a worker.
+        """
+        self._clock = IReactorTime(clock)
+        self._config = config
+        self.started = self._clock.seconds()
+        self.pools = [
+            Pool(pool, balancer_named(pool.balancer)(chance), self.started) for pool in config.pools
+        ]
+        self._probers = [Prober(clock, pool, check_of(pool.config), chance) for pool in self.pools]
+        self.counts = Counts()
+        self.draining = False
+        self.seats = [Seat(number, clock, self, spawn) for number in range(config.workers)]
+        self._places: dict[Backend, tuple[int, int]] = {}
+        for place, pool in enumerate(self.pools):
+            pool.on_turn = self._turned_in(pool)
+            pool.on_probe = self._tell
+            self._places |= {backend: (place, each) for each, backend in enumerate(pool.backends)}
+        self._returns: dict[Backend, IDelayedCall] = {}
+        self._accepting = self._announced = False
+        self._tick = LoopingCall(self._tell_whole)
+        self._tick.clock = clock
+        self._emptied: Deferred[None] | None = None
+        self._hard_stop: IDelayedCall | None = None
+
+    # The service.
+
+    def startService(self) -> None:
+        """Probe, and make the workers; they accept when each backend has its first verdict."""
+        super().startService()
+        for prober in self._probers:
+            prober.startService()
+        self._tick.start(TICK, now=False).addErrback(self._broke)
+        for seat in self.seats:
+            seat.life.start()
+        first = gatherResults([prober.first_round() for prober in self._probers])
+        first.addCallback(self._accept)
+        first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
+
+    def drain(self) -> Deferred[None]:
+        """Have the workers finish what runs. Fires when the last one has ended."""
+        self.draining = True
+        self._emptied = emptied = Deferred[None]()
+        patience = self._config.stop.drain + GRACE
+        self._hard_stop = self._clock.callLater(patience, self._kill_all)
+        for seat in self.seats:
+            seat.life.drain()
+        self._look_for_the_last()
+        return emptied
+
+    def end_now(self) -> None:
+        """Have the workers end what runs, whole or not."""
+        for occupant in self._occupants():
+            occupant.worker.end()
+
+    def stopService(self) -> Deferred[None]:
+        """Give up the probes. Fires when they have ended."""
+        super().stopService()
+        if self._tick.running:
+            self._tick.stop()
+        for due in self._returns.values():
+            due.cancel()
+        self._returns.clear()
+        return gatherResults([prober.stopService() for prober in self._probers]).addCallback(
+            lambda _: None
+        )
+
+    # What the workers tell, each through its `Occupant`.
+
+    def welcome(self, occupant: Occupant) -> None:
+        """A worker could serve: tell it all."""
+        for backend, (pool, place) in self._places.items():
+            occupant.worker.learn(pool, place, self.pools[pool].standing(backend))
+
+    def suspect(self, pool: int, backend: int) -> None:
+        """A backend has refused a connection of live traffic."""
+        self.pools[pool].suspect(self.pools[pool].backends[backend])
+
+    def outlier(self, pool: int, backend: int) -> None:
+        """Live traffic speaks against a backend."""
+        judged = self.pools[pool]
+        judged.eject(judged.backends[backend], self._clock.seconds())
+
+    def counted(self, counts: Counts) -> None:
+        """A worker has counted something, and told its load."""
+        self.counts.add(counts)
+        for pool, place in self._places.values():
+            self.pools[pool].backends[place].in_flight = self._in_flight(pool, place, None)
+
+    def moved(self) -> None:
+        """The state of a worker has changed: all hear of it, and queues get who serves them."""
+        self._share_queues()
+        self._tell_whole()
+        self._look_for_the_last()
+
+    # What is asked from outside.
+
+    def fresh(self) -> Deferred[Any]:
+        """Have the workers tell what they have counted. Fires when they have, or after a while."""
+
+        def ask(occupant: Occupant) -> Deferred[Any]:
+            return occupant.worker.count().addTimeout(PATIENCE, self._clock)
+
+        return DeferredList([ask(each) for each in self._occupants()], consumeErrors=True)
+
+    def health(self) -> tuple[int, bytes]:
+        """The health report: status and document."""
+        workers = [seat.report() for seat in self.seats]
+        now = self._clock.seconds()
+        return report.health(self.pools, self.started, now, self.draining, workers)
+
+    # The rest is ours.
+
+    def _accept(self, _: object) -> None:
+        self._accepting = True
+        self._share_queues()
+
+    def _share_queues(self) -> None:
+        """Give each worker its queue; that of a worker which does not serve goes to another one."""
+        serving = [seat.occupant for seat in self.seats if seat.occupant and seat.occupant.serving]
+        if not (self._accepting and serving) or self.draining:
+            return
+        wanted: dict[Occupant, set[int]] = {occupant: set() for occupant in self._occupants()}
+        for seat in self.seats:
+            own = seat.occupant
+            takes = own if own in serving else serving[seat.number % len(serving)]
+            assert takes is not None
+            wanted[takes].add(seat.number)
+        for occupant, queues in wanted.items():
+            if occupant.queues != queues:
+                occupant.queues = frozenset(queues)
+                occupant.worker.accept(occupant.queues)
+        if not self._announced:
+            self._announced = True
+            for address in serving[0].addresses:
+                self.log.info("{listener}", listener=address)
+
+    def _tell(self, backend: Backend, detail: str = "") -> None:
+        pool, place = self._places[backend]
+        standing = self.pools[pool].standing(backend, detail)
+        for occupant in self._occupants():
+            occupant.worker.learn(pool, place, standing)
+
+    def _turned_in(self, pool: Pool) -> Callable[[Backend, str], None]:
+        def turned(backend: Backend, detail: str) -> None:
+            state = backend.state.value
+            self.log.info(
+                "{pool}/{backend} is {state}: {detail}",
+                pool=pool.name,
+                backend=backend.name,
+                state=state,
+                detail=detail,
+            )
+            due = self._returns.pop(backend, None)
+            if due is not None and due.active():
+                due.cancel()
+            if backend.state is State.EJECTED:
+                self.counts.of((EJECTIONS, pool.name, backend.name))[0] += 1
+                seconds = backend.ejection.until - self._clock.seconds()
+                self._returns[backend] = self._clock.callLater(seconds, self._return, pool, backend)
+            self._tell(backend, detail)
+
+        return turned
+
+    def _return(self, pool: Pool, backend: Backend) -> None:
+        # The clock that wakes us may be ahead of the one that tells the time.
+        del self._returns[backend]
+        pool.reinstate(backend, max(self._clock.seconds(), backend.ejection.until))
+
+    def _tell_whole(self) -> None:
+        workers = tuple(seat.report() for seat in self.seats)
+        for occupant in self._occupants():
+            elsewhere = tuple(
+                tuple(self._in_flight(place, each, occupant) for each in range(len(pool.backends)))
+                for place, pool in enumerate(self.pools)
+            )
+            occupant.worker.hear(Whole(workers, elsewhere))
+
+    def _in_flight(self, pool: int, place: int, but: Occupant | None) -> int:
+        loads = [occupant.load for occupant in self._occupants() if occupant is not but]
+        return sum(load.in_flight[pool][place] for load in loads if load.in_flight)
+
+    def _occupants(self) -> Iterable[Occupant]:
+        return [occupant for seat in self.seats for occupant in seat.occupants]
+
+    def _kill_all(self) -> None:
+        for occupant in self._occupants():
+            occupant.worker.kill()
+
+    def _look_for_the_last(self) -> None:
+        if self._emptied is None or not all(seat.empty for seat in self.seats):
+            return
+        emptied, self._emptied = self._emptied, None
+        if self._hard_stop is not None and self._hard_stop.active():
+            self._hard_stop.cancel()
+        emptied.callback(None)
+
+    def _broke(self, failure: Failure) -> None:
+        """A LoopingCall dies of an exception: begin anew."""
+        self.log.failure("telling the workers failed", failure)
+        if self.running:
+            self._tick.start(TICK, now=False).addErrback(self._broke)

@@ -1,0 +1,142 @@
+"""What is counted of the exchanges, in a form that adds up over several processes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+import attrs
+
+from lbproxy.observe.accesslog import Attempt, Record
+from lbproxy.observe.session import SessionRecord
+
+#: Upper bounds of a histogram's buckets, in seconds; behind them is one for all that is slower.
+BOUNDS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
+    *(0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+
+#: What the numbers of each series are. A histogram is a sum, and then its buckets.
+REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS, SESSIONS = range(6)
+
+_HISTOGRAM = 1 + len(BOUNDS) + 1
+
+#: How many there were, and their bytes in and out: all of a `SESSIONS` series, and what stands
+#: before the histogram of a `REQUESTS` series.
+TALLIES = 3
+
+_SIZES = {
+    REQUESTS: TALLIES + _HISTOGRAM,
+    FIRST_BYTES: _HISTOGRAM,
+    CONNECTS: _HISTOGRAM,
+    FAILURES: 1,
+    EJECTIONS: 1,
+    SESSIONS: TALLIES,
+}
+
+_SLOTS = TALLIES + 1
+
+#: A family and its labels.
+Key = tuple[int | str | None, ...]
+
+
+@attrs.define
+class Counts:
+    """Numbers by what they are of; only ever added to.
+
+    The families and their labels are
+    `REQUESTS`: path of the route, pool, last backend, first digit of the status, reason;
+    `FIRST_BYTES` and `CONNECTS`: pool, backend;
+    `FAILURES`: pool, backend, outcome, decision;
+    `EJECTIONS`: pool, backend;
+    `SESSIONS`: listener, pool, last backend, reason.
+
+    Attributes:
+        series: The numbers of each.
+    """
+
+    series: dict[Key, list[float]] = attrs.Factory(dict)
+
+    def of(self, key: Key) -> list[float]:
+        """The numbers of a series, which begins with zeros."""
+        numbers = self.series.get(key)
+        if numbers is None:
+            family = key[0]
+            assert isinstance(family, int)
+            numbers = self.series[key] = [0] * _SIZES[family]
+        return numbers
+
+    def add(self, other: Counts) -> None:
+        """Add what was counted elsewhere."""
+        for key, numbers in other.series.items():
+            mine = self.of(key)
+            for place, number in enumerate(numbers):
+                mine[place] += number
+
+    def family(self, family: int) -> Iterator[tuple[Key, list[float]]]:
+        """The series of a family: their labels and their numbers."""
+        for key, numbers in self.series.items():
+            if key[0] == family:
+                yield key[1:], numbers
+
+
+class Metrics:
+    """Counts the exchanges of one process."""
+
+    def __init__(self) -> None:
+        self._counts = Counts()
+
+    def observe(self, record: Record, ended: float) -> None:
+        """Take an exchange that has ended.
+
+        This runs for each request, so it looks up as little as it can (`benchmarks/micro`).
+
+        Args:
+            record: What is known of it.
+            ended: When it ended, in the clock's seconds.
+        """
+        attempts = record.attempts
+        pool = record.pool
+        backend = attempts[-1].backend if attempts else None
+        key = (REQUESTS, record.route, pool, backend, record.status // 100, record.reason)
+        numbers = self._counts.series.get(key) or self._counts.of(key)
+        seconds = ended - record.started
+        numbers[0] += 1
+        numbers[1] += record.bytes_in
+        numbers[2] += record.bytes_out
+        numbers[3] += seconds
+        numbers[_SLOTS + bisect_left(BOUNDS, seconds)] += 1
+        if attempts:
+            self._try(pool, attempts)
+
+    def observe_session(self, record: SessionRecord) -> None:
+        """Take a session of TCP mode that has ended."""
+        attempts = record.attempts
+        backend = attempts[-1].backend if attempts else None
+        numbers = self._counts.of((SESSIONS, record.listener, record.pool, backend, record.reason))
+        numbers[0] += 1
+        numbers[1] += record.bytes_in
+        numbers[2] += record.bytes_out
+        self._try(record.pool, attempts)
+
+    def take(self) -> Counts:
+        """What has been counted since the last call."""
+        counts, self._counts = self._counts, Counts()
+        return counts
+
+    def _try(self, pool: str | None, attempts: list[Attempt]) -> None:
+        for attempt in attempts:
+            first = attempt.first_byte
+            if first is not None:
+                self._time(FIRST_BYTES, pool, attempt.backend, first)
+            if attempt.connected:
+                self._time(CONNECTS, pool, attempt.backend, attempt.connected)
+            if attempt.decision:
+                told = (FAILURES, pool, attempt.backend, attempt.outcome, attempt.decision)
+                self._counts.of(told)[0] += 1
+
+    def _time(self, family: int, pool: str | None, backend: str, seconds: float) -> None:
+        key = (family, pool, backend)
+        numbers = self._counts.series.get(key) or self._counts.of(key)
+        numbers[0] += seconds
+        numbers[1 + bisect_left(BOUNDS, seconds)] += 1

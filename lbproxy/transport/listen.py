@@ -1,0 +1,171 @@
+"""Listening sockets that one process makes and others accept from."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+import attrs
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from lbproxy.errors import ConfigError
+from lbproxy.transport.holder import holder_of
+
+_server_from_string: Any = serverFromString  # Untyped in Twisted.
+
+
+class Sockets:
+    """The listening sockets of one endpoint, which accept nobody here.
+
+    To Twisted's endpoints this is the reactor that they listen with, so it reads the same
+    descriptions. Of a TCP port there is a socket for each process, among which the kernel spreads
+    the clients (SO_REUSEPORT, `socket(7)`); anything else has one socket that all share.
+
+    Attributes:
+        sockets: One, or one for each process.
+    """
+
+    def __init__(self, reactor: Any, knob: str, description: str, count: int) -> None:
+        """Bind.
+
+        Args:
+            reactor: Listens where there is only one socket.
+            knob: Where the config names the endpoint.
+            description: The endpoint.
+            count: How many processes there are.
+
+        Raises:
+            ConfigError: If that is not possible, with the address, who holds it, and the knob.
+        """
+        self._reactor = reactor
+        self._count = count
+        self._port: Any = None
+        self.sockets: list[socket.socket] = []
+        factory = Factory()
+        factory.noisy = False
+        failures: list[Failure] = []
+        listening = _server_from_string(self, description).listen(factory)
+        listening.addErrback(failures.append)
+        for failure in failures:
+            self.close()
+            raise ConfigError(cannot_listen(knob, description, failure))
+
+    def close(self) -> None:
+        """Close them here."""
+        port, self._port = self._port, None
+        if port is not None:
+            port.stopListening()
+        for each in self.sockets:
+            each.close()
+        self.sockets.clear()
+
+    # What an endpoint takes us for.
+
+    def listenTCP(self, port: int, factory: object, backlog: int = 50, interface: str = "") -> None:
+        """Make a socket for each process (`IReactorTCP`)."""
+        family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
+        try:
+            for number in range(self._count):
+                each = socket.socket(family, socket.SOCK_STREAM)
+                self.sockets.append(each)
+                each.setblocking(False)
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if number:
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                each.bind((interface, port))
+                # The first one was bound alone: so another program on this port is noticed.
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                port = each.getsockname()[1]
+            for each in self.sockets:
+                each.listen(backlog)
+        except OSError as error:
+            raise CannotListenError(interface, port, error) from None
+
+    def listenUNIX(self, address: str, factory: object, *args: object, **more: object) -> None:
+        """Make one socket; the path goes when it is closed here (`IReactorUNIX`)."""
+        self._hold(self._reactor.listenUNIX(address, factory, *args, **more))
+
+    def adoptStreamPort(self, descriptor: int, family: int, factory: object) -> None:
+        """Take over the one socket that whoever started us made (`IReactorSocket`)."""
+        self.sockets.append(socket.socket(fileno=os.dup(descriptor)))
+
+    def _hold(self, port: Any) -> None:
+        port.stopReading()
+        self._port = port
+        self.sockets.append(port.socket.dup())
+
+
+@implementer(IListeningPort)
+class Inherited:
+    """A listening socket that another process has bound.
+
+    Attributes:
+        socket: It.
+        factory: Whose connections are accepted.
+    """
+
+    def __init__(self, descriptor: int, factory: Any) -> None:
+        self.socket = socket.socket(fileno=descriptor)
+        self.socket.setblocking(False)
+        self.factory = factory
+
+    def getHost(self) -> IAddress:
+        """Its address."""
+        where = self.socket.getsockname()
+        if self.socket.family == socket.AF_INET:
+            return IPv4Address("TCP", *where)
+        if self.socket.family == socket.AF_INET6:
+            return IPv6Address("TCP", *where)
+        return UNIXAddress(where or None)
+
+    def startListening(self) -> None:
+        """It has done so from the first."""
+
+    def stopListening(self) -> None:
+        """Close it in this process."""
+        self.socket.close()
+
+
+@implementer(IStreamServerEndpoint)
+@attrs.frozen
+class _InheritedEndpoint:
+    descriptor: int
+
+    def listen(self, protocolFactory: Any) -> Deferred[IListeningPort]:
+        return succeed(Inherited(self.descriptor, protocolFactory))
+
+
+def inherited(descriptor: int) -> Any:
+    """An endpoint that listens on a socket which another process has bound.
+
+    Args:
+        descriptor: The socket, which becomes the endpoint's.
+    """
+    return _InheritedEndpoint(descriptor)
+
+
+def cannot_listen(knob: str, endpoint: str, failure: Failure) -> str:
+    """Why an endpoint cannot be listened on, in one line.
+
+    Args:
+        knob: Where the config names it.
+        endpoint: Its description.
+        failure: What came of it.
+    """
+    error = failure.value
+    if not isinstance(error, CannotListenError):
+        return f"{knob}: cannot listen on {endpoint}: {failure.getErrorMessage()}"
+    reason = getattr(error.socketError, "strerror", None) or error.socketError
+    where = f"port {error.port}"
+    holder = holder_of(error.port) if isinstance(error.port, int) else None
+    held = f" (held by {holder})" if holder is not None else ""
+    return f"{knob}: cannot listen on {where}: {reason}{held}; end it, or choose another port"

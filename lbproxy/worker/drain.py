@@ -1,0 +1,66 @@
+"""The end of a worker: no new clients, then what runs, then all that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lbproxy.proxy.listener import ListenerService
+from lbproxy.proxy.site import Site
+
+
+class Drain:
+    """Happens once, however often it is asked for.
+
+    Attributes:
+        ended: Fires when all has ended.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        site: Site,
+        listeners: Iterable[ListenerService],
+        seconds: float,
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            clock: Provides the time.
+            site: Its connections may finish what runs.
+            listeners: Refuse new clients.
+            seconds: For how long what runs may go on.
+            close: Is called when the last connection has ended.
+        """
+        self._clock = clock
+        self._site = site
+        self._listeners = listeners
+        self._seconds = seconds
+        self._close = close
+        self._begun = False
+        self.ended: Deferred[None] = Deferred()
+
+    def begin(self) -> None:
+        """Begin, unless that was done before."""
+        if not self._begun:
+            self._begun = True
+            Deferred.fromCoroutine(self._run()).addErrback(self._broke).chainDeferred(self.ended)
+
+    async def _run(self) -> None:
+        drained = self._site.drain()
+        hard_stop: IDelayedCall = self._clock.callLater(self._seconds, self._site.abort)
+        await gatherResults([listener.stopService() for listener in self._listeners])
+        await drained
+        if hard_stop.active():
+            hard_stop.cancel()
+        await self._close()
+
+    def _broke(self, failure: Failure) -> None:
+        self.log.failure("the end was not in order", failure)

@@ -1,0 +1,193 @@
+"""A worker in memory, and what it tells its parent."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from lbproxy.balance.standing import Standing, State
+from lbproxy.config import model
+from lbproxy.control.link import Duty, Load, Whole, WorkerReport, share
+from lbproxy.observe.metrics import REQUESTS, Counts
+from lbproxy.worker.serve import TICK, Worker
+from tests.proxy.wires import OK, Reactor, Wire
+
+UP = Standing(State.UP, "answered 200", 1000.0, 0.0, False, True, None)
+GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
+
+
+class Parent:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.counts = Counts()
+        self.load = Load()
+        self.counting: Deferred[Any] | None = None
+
+    def ready(self, addresses: list[str]) -> None:
+        self.told.append("ready")
+
+    def suspect(self, pool: int, backend: int) -> None:
+        self.told.append(("suspect", pool, backend))
+
+    def outlier(self, pool: int, backend: int) -> None:
+        self.told.append(("outlier", pool, backend))
+
+    def counted(self, counts: Counts, load: Load) -> Deferred[Any]:
+        self.counts.add(counts)
+        self.load = load
+        self.told.append("counted")
+        return self.counting or succeed(None)
+
+    def leaving(self) -> None:
+        self.told.append("leaving")
+
+
+class WorkerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.reactor.advance(1000.0)
+        backends = model.Backend("a", "a:80"), model.Backend("b", "b:80")
+        self.config = model.Config(
+            (model.Listener("web", "tcp:3000"),),
+            (model.Route("/", pool="api"),),
+            (model.Pool("api", backends, slow_start=0.0),),
+            access_log=None,
+        )
+        self.worker = Worker(self.reactor, Duty(self.config, started=900.0), random.Random(1))
+        self.parent = Parent()
+        self.worker.link = self.parent
+        self.worker.privilegedStartService()
+        self.worker.startService()
+        self.worker.start()
+        for place in (0, 1):
+            self.worker.learn(0, place, UP)
+        self.worker.accept(frozenset({0}))
+
+    def tearDown(self) -> None:
+        self.worker.end()
+        self.reactor.advance(0)
+        self.successResultOf(self.worker.drained)
+        self.reactor.advance(0)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def client(self, data: bytes = b"") -> Wire:
+        """A client that connects, and what it sends."""
+        factory: Any = self.reactor.tcpServers[0][1]
+        wire = Wire(self.reactor, factory.buildProtocol(None))
+        wire.give(data)
+        return wire
+
+    def backend(self, answer: bytes | None = None) -> None:
+        """The oldest connection that is being made stands, and brings an answer or its end."""
+        factory: Any = self.reactor.tcpClients.pop(0)[2]
+        wire = Wire(self.reactor, factory.buildProtocol(None))
+        if answer is None:
+            wire.close()
+        else:
+            wire.give(answer)
+
+    def health(self, client: Wire) -> tuple[bytes, dict[str, Any]]:
+        """The status line and the report that a client gets."""
+        client.take()
+        client.give(GET.replace(b" / ", b" /health "))
+        head, _, body = client.take().partition(b"\r\n\r\n")
+        return head.split(b"\r\n")[0], json.loads(body)
+
+    def test_counts(self) -> None:
+        """What has ended is counted and told within a second, with what is under way."""
+        client = self.client(GET)
+        self.backend(OK)
+        client.give(GET)
+        self.reactor.advance(TICK)
+        numbers = self.parent.counts.series[REQUESTS, "/", "api", "a", 2, "answered"]
+        self.assertEqual(numbers[0], 1)
+        self.assertEqual(self.parent.load, Load(((0, 1),), (0,), 1))
+
+    def test_parent_behind(self) -> None:
+        """While the parent has not heard the last, nothing is told; it all goes with the next."""
+        self.parent.counting = Deferred()
+        self.reactor.advance(TICK)
+        client = self.client()
+        for _ in range(3):
+            client.give(GET.replace(b" / ", b" /health "))
+            self.reactor.advance(TICK)
+        self.assertEqual(self.parent.told.count("counted"), 1)
+        counting, self.parent.counting = self.parent.counting, None
+        counting.callback(None)
+        self.reactor.advance(TICK)
+        numbers = self.parent.counts.series[REQUESTS, None, None, None, 2, "answered"]
+        self.assertEqual(numbers[0], 3)
+
+    def test_outlier(self) -> None:
+        """Whoever fails too often is told, and is out when the parent has said so."""
+        self.worker.learn(0, 1, UP)
+        client = self.client()
+        last = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        post = GET.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n")
+        while ("outlier", 0, 0) not in self.parent.told:
+            client.give(post)
+            name = self.reactor.tcpClients[0][0]
+            self.backend(None if name == "a" else last)
+        out = Standing(State.EJECTED, "", 1000.0, 1010.0, False, True, None)
+        self.worker.learn(0, 0, out)
+        for _ in range(4):
+            client.take()
+            client.give(GET)
+            self.assertEqual(self.reactor.tcpClients[0][0], "b")
+            self.backend(last)
+
+    def test_report(self) -> None:
+        """The report is of the whole, as far as the worker was told."""
+        reports = (WorkerReport(1, 17, "serving", 950.0, 0), WorkerReport(2, 18, "idle", 0.0, 3))
+        self.worker.hear(Whole(reports, ((4, 0),)))
+        _, told = self.health(self.client())
+        self.assertEqual([worker["pid"] for worker in told["workers"]], [17, 18])
+        self.assertEqual(told["uptime"], 100.0)
+        self.assertEqual([each["in_flight"] for each in told["pools"][0]["backends"]], [4, 0])
+
+    def test_leave(self) -> None:
+        """Asked by somebody else, it says so, and finishes; the balancer as a whole is well."""
+        client = self.client(GET)
+        watcher = self.client(b"GET")
+        self.worker.leave()
+        self.assertIn("leaving", self.parent.told)
+        watcher.give(b" /health HTTP/1.1\r\nHost: shop\r\n\r\n")
+        self.assertIn(b"200 OK", watcher.take())
+        self.assertNoResult(self.worker.drained)
+        self.backend(OK)
+        self.assertIn(b"Connection: close", client.take())
+        self.reactor.advance(0)
+        self.assertEqual(self.parent.told[-1], "counted")
+        self.assertEqual(len(self.parent.counts.series), 3)
+
+    def test_drain(self) -> None:
+        """Asked by its parent, it tells those who ask that the balancer ends."""
+        self.client(GET)
+        watcher = self.client(b"GET")
+        self.worker.drain()
+        self.worker.drain()
+        watcher.give(b" /health HTTP/1.1\r\nHost: shop\r\n\r\n")
+        self.assertIn(b"503 ", watcher.take())
+        self.reactor.pump([1.0] * 31)
+        self.assertTrue(self.worker.drained.called)
+
+
+class ShareTests(SynchronousTestCase):
+    def test_shares(self) -> None:
+        """Each of several has its part of what is limited, and nobody's is nothing."""
+        backends = (model.Backend("a", "a:80"),)
+        pools = (
+            model.Pool("api", backends, max_in_flight=10, queue=model.Queue(length=1)),
+            model.Pool("none", backends, queue=model.Queue(length=0)),
+        )
+        config = model.Config((), (), pools)
+        first, second = share(config, 4).pools
+        self.assertEqual((first.max_in_flight, first.queue.length), (3, 1))
+        self.assertEqual((second.max_in_flight, second.queue.length), (64, 0))
+        self.assertEqual(share(config, 1), config)
