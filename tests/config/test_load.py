@@ -460,6 +460,12 @@ backends = [
         self.assertEqual(config.routes[0], default.routes[0])
         self.assertTrue(Path(config.routes[1].static or "", "index.html").is_file())
 
+    def test_example_of_tcp(self) -> None:
+        """The example of TCP mode is right."""
+        config = load(EXAMPLE.with_name("tcp.toml"))
+        self.assertEqual({listener.mode for listener in config.listeners}, {"tcp"})
+        self.assertEqual(config.stream_pools, {pool.name for pool in config.pools})
+
     def test_example_comments(self) -> None:
         """What the example has as a comment is a key, with the default as its value."""
         lines = EXAMPLE.read_text().splitlines()
