@@ -27,6 +27,7 @@ from lbproxy.probe.prober import Prober
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstreams import Upstreams, trusts_of
+from lbproxy.transport.heap import keep_freed
 from lbproxy.transport.timer import CoarseTimer
 from lbproxy.transport.trust import Trust
 
@@ -170,6 +171,7 @@ def makeService(options: Options) -> Balancer:
     Raises:
         SystemExit: With what only building it shows to be wrong, and status 1.
     """
+    keep_freed()
     with suppress(ImportError):  # There is a platform without epoll.
         from lbproxy.transport.reactor import prefer
 
