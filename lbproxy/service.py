@@ -23,6 +23,7 @@ from lbproxy.preface.proxy_protocol import LOCAL
 from lbproxy.probe.checks import Check, http_check, tcp_check
 from lbproxy.proxy.upstreams import trusts_of
 from lbproxy.static.files import Folder
+from lbproxy.transport.heap import keep_freed
 from lbproxy.worker.serve import Worker
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ def makeService(options: Options) -> Balancer:
     Raises:
         SystemExit: With what only building it shows to be wrong, and status 1.
     """
+    keep_freed()
     with suppress(ImportError):  # There is a platform without epoll.
         from lbproxy.transport.reactor import prefer
 

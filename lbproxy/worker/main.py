@@ -24,6 +24,7 @@ from zope.interface import provider
 
 from lbproxy.control.link import DUTY, LINK, STDERR, Duty
 from lbproxy.errors import ConfigError
+from lbproxy.transport.heap import keep_freed
 
 #: Bytes of a line of the log.
 LINE = 4096
@@ -31,6 +32,7 @@ LINE = 4096
 
 def _reactor() -> Any:
     """The reactor, which is chosen here, before its first import."""
+    keep_freed()
     with suppress(ImportError):  # There is a platform without epoll.
         from lbproxy.transport.reactor import prefer
 
