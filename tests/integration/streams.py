@@ -57,7 +57,7 @@ class StreamBalancer:
 
     def __init__(self, folder: Path, config: str) -> None:
         file = folder / "lbproxy.toml"
-        file.write_text(f'access_log = "access.log"\n{config}')
+        file.write_text(f'access_log = "access.log"\nadmin = false\n{config}')
         self._log = folder / "access.log"
         self._wires: list[Wire] = []
         twistd = Path(sys.executable).with_name("twistd")

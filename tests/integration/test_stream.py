@@ -16,8 +16,7 @@ import pytest
 import trustme
 
 from lbproxy.preface.proxy_protocol import InetAddress, parse, v1, v2
-from tests.integration.origin import BACKEND as HTTP_BACKEND
-from tests.integration.origin import CONFIG, Origin, Wire, polite
+from tests.integration.origin import Balancer, Origin, Wire, polite
 from tests.integration.streams import LISTENER, StreamBalancer, backends, pool, stream_balancer
 from tests.processes import PATIENCE, free_port
 
@@ -247,17 +246,17 @@ def test_announced_refused(tmp_path: Path) -> None:
 def test_announced_request(tmp_path: Path, write: type) -> None:
     """In HTTP mode the header's client is the one of `X-Forwarded-For`."""
     origin = Origin(polite)
-    config = CONFIG.format(pool="", health="false").replace('"tcp:0', '"haproxy:tcp:0')
-    config = config.replace('access_log = "access.log"', "")
-    config += HTTP_BACKEND.format(name="a", port=origin.port)
     header = write(*CLIENT)
-    with stream_balancer(tmp_path, config) as proxy:
+    proxy = Balancer(tmp_path, [origin.port], "", "false", endpoint="haproxy:tcp:0")
+    with proxy.process:
         for at in range(1, len(header), 5):
-            client = proxy.connect("web")
+            client = proxy.connect()
             client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.send(header[:at])
             client.send(header[at:] + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            assert client.rest().startswith(b"HTTP/1.1 200 ")
+            with client.socket:
+                assert client.rest().startswith(b"HTTP/1.1 200 ")
+        assert proxy.process.stop() == 0
     assert all(b"\r\nX-Forwarded-For: 203.0.113.7\r\n" in head for head in origin.heads)
 
 
