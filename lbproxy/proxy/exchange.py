@@ -232,9 +232,9 @@ class Exchange:
             attempt.reused, attempt.connected = True, 0.0
             self._send(upstream)
         else:
-            self._connecting = connections.connect()
-            self._connecting.addCallbacks(self._connected, self._not_connected)
-            self._connecting.addErrback(self._broke)
+            # A Unix socket stands at once: then this has fired already when it is given.
+            self._connecting = connecting = connections.connect()
+            connecting.addCallbacks(self._connected, self._not_connected).addErrback(self._broke)
 
     def _no_backend(self, now: float) -> None:
         """Wait if it is only that all have enough to do; else say that nobody is there."""

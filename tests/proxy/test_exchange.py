@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import NoRouteError, TimeoutError
 
 from lbproxy.config import model
 from lbproxy.forward.retry import REQUEST_LIMIT
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.proxy.upstream import Upstream
 from tests.proxy.wires import OK, BalancerCase, Wire
 
 HOST = b"Host: shop\r\n"
@@ -212,6 +214,25 @@ class RetryTests(BalancerCase):
         self.assertEqual(backend.take(), b"i")
         backend.give(OK)
         self.assertTrue(client.take().endswith(b"ok"))
+        self.assert_nothing_left()
+
+
+class ConnectTests(BalancerCase):
+    def test_stands_at_once(self) -> None:
+        """A connection may stand before it is awaited, as one to a Unix socket does."""
+        self.start("a")
+        connections = self.upstreams.connections[self.pool.backends[0]]
+
+        def connect() -> Deferred[Upstream]:
+            upstream = connections._build()
+            upstream.connected_by = Deferred()
+            self.wires.append(Wire(self.reactor, upstream))
+            return upstream.connected_by
+
+        self.patch(connections, "connect", connect)
+        client = self.client(GET)
+        self.wires[-1].give(OK)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))
         self.assert_nothing_left()
 
 
