@@ -449,7 +449,7 @@ class Downstream(protocol.Protocol):
     def _relay(self, length: int) -> None:
         sink = self._answerer.request_sink() if self._answerer is not None else None
         if sink is not None:
-            self._socket.intake = Transfer(self._socket, sink, length, self)
+            Transfer(self._socket, sink, self, length)
 
     def relayed(self, count: int) -> None:
         """A piece of the request's body has gone to the backend's connection at once."""
@@ -500,7 +500,7 @@ class Downstream(protocol.Protocol):
     @property
     def _waiting(self) -> int:
         """Bytes that wait for the client to take them, where the transport tells."""
-        waiting: int = getattr(self.transport, "queued", 0)
+        waiting: int = getattr(self.transport, "waiting", 0)
         return waiting
 
     def _judge_taking(self, now: float) -> None:

@@ -166,7 +166,6 @@ class Session(Protocol):
         if not in_order:
             self._say("client_reset")
         if self._state is State.JOINED:
-            self._stop_relays()
             if self._upstream is not None:
                 _close(self._upstream.transport, in_order)
         elif self._state is not State.OVER:
@@ -188,7 +187,6 @@ class Session(Protocol):
         in_order = self._in_order(reason)
         if not in_order:
             self._say("backend_reset")
-        self._stop_relays()
         self._release()
         if self._client_here:
             _close(self._client, in_order)
@@ -406,10 +404,6 @@ class Session(Protocol):
         backend, self._backend = self._backend, None
         if backend is not None:
             self._upstreams.release(backend)
-
-    def _stop_relays(self) -> None:
-        self.from_client.stop()
-        self.from_backend.stop()
 
     def _over_if_both(self) -> None:
         """Both connections are gone: the session is over."""

@@ -389,7 +389,7 @@ class Upstream(Dialled):
     def _relay(self, awaiting: Awaiting, length: int) -> None:
         sink = awaiting.answer_sink()
         if sink is not None:
-            self._socket.intake = Transfer(self._socket, sink, length, self)
+            Transfer(self._socket, sink, self, length)
 
     def relayed(self, count: int) -> None:
         """A piece of the body has gone to the client's connection at once."""
@@ -416,7 +416,10 @@ class Upstream(Dialled):
         # First the connection, so that the next request of this client finds it idle.
         self._awaiting = None
         self.deadline = NEVER
-        if self._keep and self._sent and not self._paused and not self._parser.buffered:
+        if self._keep and self._sent and not self._parser.buffered:
+            if self._paused:  # The client has still to take the end of it, which is with it.
+                self._paused = False
+                self._socket.resumeProducing()
             self._state = IDLE
             self.reused = True
             self.idle_since = now

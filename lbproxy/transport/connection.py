@@ -74,6 +74,7 @@ class Connection:
         queued: Bytes that wait for the socket to be writable.
         intake: Takes over the reading: its `pull` is called instead of `recv`.
         outlet: Takes over the writing, when all that is queued has been sent: its `push` is called.
+            It has `held`, in bytes. Both are told by `stop` that the connection is lost.
         plain: Whether what is written goes out as it is, so that `splice` may move bytes past us.
     """
 
@@ -241,10 +242,14 @@ class Connection:
         self._pause()
 
     def wait_for(self, outlet: Any) -> None:
-        """Have `outlet.push` called when the socket is writable and nothing is queued."""
+        """Have `outlet.push` called when the socket is writable and nothing is queued.
+
+        The producer is paused until the outlet has taken itself away.
+        """
         if not self.disconnected:
             self.outlet = outlet
             self._reactor.addWriter(self)
+            self._pause()
 
     def send_file(self, file: int, offset: int, length: int, before: bytes = b"") -> None:
         """Send a part of an open file, behind what is queued, without a copy of it in memory.
@@ -275,7 +280,9 @@ class Connection:
         if error is not None or self._queue:
             return error
         if self.outlet is not None:
-            return self.outlet.push()
+            error = self.outlet.push()
+            if error is not None or self.outlet is not None:
+                return error
         self._reactor.removeWriter(self)
         if self._closing:
             return main.CONNECTION_DONE
@@ -370,6 +377,11 @@ class Connection:
         """Say between whom this connection really is, as a proxy before us knows it."""
         self._announced = (peer, host)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that the kernel has not taken yet: queued ones, and those that an outlet holds."""
+        return self.queued if self.outlet is None else self.queued + int(self.outlet.held)
+
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Whether small writes go out at once; a Unix socket has no such choice."""
         if self.socket.family != socket.AF_UNIX:
@@ -462,7 +474,12 @@ class Connection:
         self.socket.close()
         protocol, self.protocol = self.protocol, None
         producer, self._producer = self._producer, None
+        intake, outlet = self.intake, self.outlet
         self.intake = self.outlet = None
+        if intake is not None:
+            intake.stop()
+        if outlet is not None:
+            outlet.stop()
         if producer is not None:
             producer.stopProducing()
         if protocol is not None:

@@ -105,10 +105,10 @@ class TimeTests(BalancerCase):
             client = self.client(request)
             client.loseConnection = lambda: None  # type: ignore[method-assign]
             self.accept().give(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100))
-            client.queued = 100000
+            client.waiting = 100000
             client.protocol.pauseProducing()
             for _ in range(3):
-                client.queued -= 1000
+                client.waiting -= 1000
                 self.pass_time(75.0)
                 self.assertTrue(client.open)
             self.pass_time(76.0)

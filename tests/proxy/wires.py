@@ -37,10 +37,10 @@ class Wire(StringTransport):
     """One end of a connection; the test is the other end.
 
     Attributes:
-        queued: Bytes that the other end has not taken, as the test says.
+        waiting: Bytes that the other end has not taken, as the test says.
     """
 
-    queued = 0
+    waiting = 0
 
     def __init__(self, reactor: Reactor, protocol: Protocol) -> None:
         super().__init__()

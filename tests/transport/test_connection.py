@@ -156,13 +156,17 @@ class ReadTests(ConnectionCase):
             def pull(self) -> Exception | None:
                 return self.answers.pop(0)
 
-        self.connection.intake = Intake()
+            def stop(self) -> None:
+                self.answers.append(None)
+
+        self.connection.intake = intake = Intake()
         self.theirs.sendall(b"abc")
         self.reactor.turn()
         self.assertIsNone(self.protocol.reason)
         self.reactor.turn()
         self.assertEqual(self.protocol.received, b"")
         self.assert_lost(ConnectionLost)
+        self.assertEqual(intake.answers, [None])
 
     def test_addresses(self) -> None:
         """Both ends tell their addresses."""
@@ -309,6 +313,21 @@ class WriteTests(ConnectionCase):
         self.assertEqual(self.drain(self.theirs), b"later")
         self.assertGreater(outlet.pushed, pushed)
 
+    def test_outlet_waits(self) -> None:
+        """The producer is paused until the outlet is gone, which hears of a loss."""
+        outlet = Outlet()
+        self.connection.wait_for(outlet)
+        self.assertEqual((self.protocol.told, self.connection.waiting), (["pause"], 5))
+        self.reactor.turn()
+        self.assertEqual((self.protocol.told, outlet.pushed), (["pause"], 1))
+        self.connection.outlet = None
+        self.reactor.turn()
+        self.assertEqual((self.protocol.told, self.connection.waiting), (["pause", "resume"], 0))
+        self.connection.wait_for(outlet)
+        self.reset()
+        self.reactor.until(lambda: self.protocol.reason)
+        self.assertTrue(outlet.stopped)
+
     def test_outlet_and_pause(self) -> None:
         """Reading pauses and goes on whoever writes."""
         self.connection.outlet = Outlet()
@@ -324,12 +343,19 @@ class WriteTests(ConnectionCase):
 class Outlet:
     """Takes over the writing, and writes nothing."""
 
+    held = 5
+
     def __init__(self) -> None:
         self.pushed = 0
+        self.stopped = False
 
     def push(self) -> None:
         """Count."""
         self.pushed += 1
+
+    def stop(self) -> None:
+        """The connection is lost."""
+        self.stopped = True
 
 
 class FileTests(ConnectionCase):

@@ -1,4 +1,4 @@
-"""Joined connections, one test class for both ways of moving bytes; and the splice by itself."""
+"""Joined connections, one test class for all ways of moving bytes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from lbproxy.transport import splice
-from lbproxy.transport.connection import HIGH_WATER, READ_SIZE, Connection
+from lbproxy.transport import pipes
+from lbproxy.transport.connection import HIGH_WATER, Connection
+from lbproxy.transport.pipes import PIPES, Pipe
 from lbproxy.transport.relay import Relay
-from lbproxy.transport.splice import PIPES, Pipe, Pipes, Splice, can_splice
+from lbproxy.transport.transfer import PIECE
 from tests.transport.turning import TransportCase
 
 #: Of the test's own, whole and in pieces of random sizes.
@@ -69,8 +70,6 @@ class RelayTests(TransportCase):
         self.addCleanup(self.end)
 
     def end(self) -> None:
-        self.up.stop()
-        self.down.stop()
         for side in self.sides:
             if side.lost is None:
                 side.transport.abortConnection()
@@ -133,7 +132,7 @@ class RelayTests(TransportCase):
         self.reactor.work(stuck)
         here, there = (side.transport for side in self.sides)
         self.assertNotIn(here, self.reactor.getReaders())
-        self.assertLessEqual(there.queued, HIGH_WATER + READ_SIZE)
+        self.assertLessEqual(there.queued, HIGH_WATER + PIECE)
         receive, read = self.receive(self.backend)
 
         def done() -> bool:
@@ -159,7 +158,7 @@ class RelayTests(TransportCase):
 
     def test_sink_gone(self) -> None:
         """A sink that is reset is told to its own protocol, whoever reads."""
-        self.backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, splice_reset())
+        self.backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_reset())
         self.backend.close()
         send = self.send(self.client, MUCH)
         self.reactor.work(lambda: send() or self.sides[1].lost is not None)
@@ -170,7 +169,7 @@ class RelayTests(TransportCase):
         send = self.send(self.client, MUCH)
         receive, read = self.receive(self.backend)
         self.reactor.work(lambda: send() or receive() or len(read) > 1_000_000)
-        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, splice_reset())
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_reset())
         self.client.close()
         self.reactor.work(lambda: receive() or self.sides[0].lost is not None)
 
@@ -196,14 +195,13 @@ class PlainRelayTests(RelayTests):
         idle: list[Pipe] = []
         self.patch(PIPES, "_idle", idle)
         self.test_little()
-        self.assertIsNone(self.up._bulk)
         self.assertEqual(len(idle), 1)
         idle.pop().close()
 
     def test_no_pipe(self) -> None:
         """Where there can be no pipe, bytes are copied."""
         self.patch(PIPES, "_idle", [])
-        self.patch(splice, "Pipe", refuse)
+        self.patch(pipes, "Pipe", refuse)
         self.test_both_ways()
 
 
@@ -212,133 +210,6 @@ def refuse() -> Pipe:
     raise OSError(24, os.strerror(24))
 
 
-def splice_reset() -> bytes:
+def linger_reset() -> bytes:
     """For `SO_LINGER`: close with a reset."""
     return (1).to_bytes(4, "little") + bytes(4)
-
-
-class SpliceTests(TransportCase):
-    """A length that is known beforehand, as for the body of a message."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.client, near = self.pair(small=False)
-        self.backend, far = self.pair(small=False)
-        self.protocols = Keeping(), Keeping()
-        self.source, self.sink = Connection(self.reactor, near), Connection(self.reactor, far)
-        self.source.start(self.protocols[0])
-        self.sink.start(self.protocols[1])
-        self.ends: list[int] = []
-        self.addCleanup(self.end)
-
-    def end(self) -> None:
-        for connection in (self.source, self.sink):
-            connection.abortConnection()
-        self.reactor.turn()
-
-    def splice(self, limit: int | None) -> Splice:
-        pipe = PIPES.take()
-        assert pipe is not None
-        return Splice(self.source, self.sink, pipe, limit, lambda: self.ends.append(1))
-
-    def test_limit(self) -> None:
-        """So many bytes go over, and what stands behind them is the source's protocol's again."""
-        self.client.sendall(b"body" + b"next")
-        self.splice(4)
-        self.reactor.work(lambda: self.ends)
-        self.reactor.work(lambda: self.protocols[0].data)
-        self.assertEqual((self.backend.recv(100), self.protocols[0].data), (b"body", b"next"))
-        self.assertEqual((self.source.intake, self.sink.outlet), (None, None))
-
-    def test_behind_queue(self) -> None:
-        """What was queued before goes first; nothing is lost or mixed where the sink is slow."""
-        head = b"h" * 8_000_000
-        self.sink.write(head)
-        self.assertTrue(self.sink.queued)
-        self.splice(len(MUCH))
-        read, rest = bytearray(), memoryview(MUCH)
-
-        def done() -> bool:
-            nonlocal rest
-            with contextlib.suppress(BlockingIOError):
-                rest = rest[self.client.send(rest) :]
-            with contextlib.suppress(BlockingIOError):
-                read.extend(self.backend.recv(1 << 18))
-            return bool(self.ends) and len(read) == len(head) + len(MUCH)
-
-        self.reactor.work(done)
-        self.assertEqual(read[: len(head)], head)
-        self.assertEqual(read[len(head) :], MUCH)
-        self.assertEqual(self.ends, [1])
-
-    def test_source_ends_early(self) -> None:
-        """A source that ends before the limit is told to its protocol, not as an end."""
-        self.client.sendall(b"bo")
-        self.client.close()
-        spliced = self.splice(4)
-        self.reactor.work(lambda: self.protocols[0].lost)
-        self.assertEqual((self.ends, spliced.moved), ([], 2))
-        spliced.stop()
-        self.assertEqual(self.backend.recv(100), b"bo")
-
-    def test_close_behind(self) -> None:
-        """A sink that is to close sends what is in the pipe before."""
-        self.client.sendall(b"body")
-        self.sink.write(b"h" * 8_000_000)
-        spliced = self.splice(None)
-        self.reactor.work(lambda: spliced.held)
-        self.sink.loseWriteConnection()
-        read = bytearray()
-
-        def done() -> bool:
-            try:
-                data = self.backend.recv(1 << 18)
-            except BlockingIOError:
-                return False
-            read.extend(data)
-            return not data
-
-        self.reactor.work(done)
-        self.assertEqual((len(read), bytes(read[-4:])), (8_000_004, b"body"))
-        spliced.stop()
-
-    def test_stop(self) -> None:
-        """A pipe that is not empty is not used again."""
-        pipes = Pipes()
-        self.patch(splice, "PIPES", pipes)
-        self.client.sendall(b"body")
-        self.sink.write(b"h" * 8_000_000)
-        spliced = self.splice(None)
-        self.reactor.work(lambda: spliced.held)
-        spliced.stop()
-        spliced.stop()
-        self.assertEqual((pipes._idle, self.source.intake, self.sink.outlet), ([], None, None))
-        pipe = pipes.take()
-        assert pipe is not None
-        pipes.give(pipe, empty=True)
-        self.assertIs(pipes.take(), pipe)
-        pipe.close()
-
-    def test_plain_only(self) -> None:
-        """Not where a subclass does something with the bytes."""
-        other = Joined(self.reactor, self.client)
-        self.assertTrue(can_splice(self.source, self.sink))
-        self.assertFalse(can_splice(self.source, other))
-        self.assertFalse(can_splice(other, self.sink))
-
-
-class Keeping:
-    """Keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.data = b""
-        self.lost = False
-
-    def makeConnection(self, transport: Any) -> None:
-        """The connection stands."""
-
-    def dataReceived(self, data: bytes) -> None:
-        self.data += data
-
-    def connectionLost(self, reason: Failure) -> None:
-        self.lost = True

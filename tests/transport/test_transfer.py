@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
+import struct
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.transport.connection import Connection
-from lbproxy.transport.transfer import Transfer, can_transfer
+from lbproxy.transport import pipes, transfer
+from lbproxy.transport.connection import HIGH_WATER, Connection
+from lbproxy.transport.pipes import PIPES, Pipe, Pipes
+from lbproxy.transport.transfer import PIECE, Transfer, can_splice, can_transfer
 from tests.transport.turning import Recorder, TransportCase
 
 BODY = random.Random(1).randbytes(3 << 20)
@@ -49,8 +54,15 @@ class Holder(Recorder):
 
 
 class TransferTests(TransportCase):
+    """Bytes are copied, whatever comes."""
+
     def setUp(self) -> None:
         super().setUp()
+        self.patch(transfer, "can_splice", lambda source, sink: False)
+        self.join()
+
+    def join(self) -> None:
+        """Make two connections."""
         self.sender = Recorder()
         self.source, self.origin = self.connect(self.sender)
         self.taker = Holder(self.source)
@@ -59,7 +71,7 @@ class TransferTests(TransportCase):
 
     def begin(self, length: int) -> None:
         """Transfer so many bytes."""
-        self.source.intake = Transfer(self.source, self.sink, length, self.counter)
+        Transfer(self.source, self.sink, self.counter, length)
 
     def push(self, data: bytes) -> bytes:
         """What the client gets while the origin sends as fast as it can."""
@@ -102,7 +114,7 @@ class TransferTests(TransportCase):
             self.reactor.turn()
         self.reactor.turn(100)
         self.assertIn("pause", self.taker.told)
-        self.assertLessEqual(self.sink.queued, 2 * 262144)
+        self.assertLessEqual(self.sink.waiting, HIGH_WATER + PIECE)
         got = self.drain(self.client) + self.push(bytes(rest))
         self.assertEqual(got, BODY)
 
@@ -116,17 +128,149 @@ class TransferTests(TransportCase):
         self.assertTrue(self.sender.reason.check(ConnectionDone, ConnectionLost))
         self.assertEqual(self.counter.moved, 5)
 
-    def test_sink_lost(self) -> None:
-        """Bytes for a client that has gone are counted, and go nowhere."""
-        self.begin(100)
-        self.sink.abortConnection()
-        self.reactor.turn(2)
-        self.origin.send(b"hello")
-        self.reactor.turn(2)
-        self.assertEqual(self.counter.moved, 5)
+    def test_behind_queue(self) -> None:
+        """What was queued before goes first."""
+        head = b"h" * 500_000
+        self.sink.write(head)
+        self.assertTrue(self.sink.queued)
+        self.begin(len(BODY))
+        self.assertEqual(self.push(BODY), head + BODY)
 
-    def test_who_can(self) -> None:
+    def test_one_after_another(self) -> None:
+        """As soon as the last byte is with the sink, the connections may be used again."""
+        self.begin(len(BODY))
+        self.assertEqual(self.push(BODY), BODY)
+        self.begin(len(BODY))
+        self.assertEqual(self.push(BODY), BODY)
+        self.assertEqual(self.counter.moved, 2 * len(BODY))
+        self.assertEqual((self.source.intake, self.sink.outlet), (None, None))
+
+    def test_sink_lost(self) -> None:
+        """A sink that is reset while bytes wait for it is told to its own protocol."""
+        self.begin(len(BODY))
+        self.origin.setblocking(False)
+        rest = memoryview(BODY)
+        while "pause" not in self.taker.told:
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[self.origin.send(rest) :]
+            self.reactor.turn()
+        reset(self.client)
+        self.reactor.until(lambda: "lost" in self.taker.told)
+        self.assertIsNone(self.sink.outlet)
+        self.assertIsNone(self.sender.reason)
+
+    def test_source_reset(self) -> None:
+        """A source that is reset in the middle is told to its protocol."""
+        self.begin(len(BODY))
+        self.origin.send(BODY[:100_000])
+        self.reactor.turn(5)
+        reset(self.origin)
+        self.drain(self.client)
+        self.reactor.until(lambda: "lost" in self.sender.told)
+        self.assertIsNone(self.source.intake)
+
+
+class SplicedTransferTests(TransferTests):
+    """Much is moved inside the kernel, through a pipe."""
+
+    def setUp(self) -> None:
+        TransportCase.setUp(self)
+        self.pipes: list[Pipe] = []
+        self.patch(PIPES, "_idle", self.pipes)
+        self.patch(transfer, "LARGE", 1000)  # The buffers of these sockets are small.
+        self.patch(transfer, "SMALL", 500)
+        self.join()
+        self.addCleanup(self.close)
+
+    def close(self) -> None:
+        """Close the pipes that were kept."""
+        while self.pipes:
+            self.pipes.pop().close()
+
+    def test_whole(self) -> None:
+        """All bytes go through in order, and the pipe is there for the next."""
+        super().test_whole()
+        self.assertEqual(len(self.pipes), 1)
+
+    def test_little(self) -> None:
+        """When little comes it is copied again."""
+        self.begin(2 * len(BODY) + transfer.FEW)
+        self.assertEqual(self.push(BODY), BODY)
+        self.assertEqual(self.pipes, [])
+        for number in range(transfer.FEW):
+            self.origin.send(b"%d" % number)
+            self.assertEqual(self.drain(self.client), b"%d" % number)
+        self.assertEqual(len(self.pipes), 1)
+        self.assertEqual(self.push(BODY), BODY)
+
+    def test_no_pipe(self) -> None:
+        """Where there can be no pipe, bytes are copied."""
+
+        def refuse() -> Pipe:
+            raise OSError(24, "Too many open files")
+
+        self.patch(pipes, "Pipe", refuse)
+        super().test_whole()
+        self.assertEqual(self.pipes, [])
+
+    def test_close_behind(self) -> None:
+        """A sink whose side is to be closed sends what is in the pipe before."""
+        Transfer(self.source, self.sink, self.counter)
+        self.sink.write(b"h" * HIGH_WATER)
+        for _ in range(transfer.MANY + 1):
+            self.origin.send(b"b" * 1000)
+            self.reactor.turn()
+        self.assertGreater(self.sink.waiting, self.sink.queued)
+        self.sink.loseWriteConnection()
+        self.assertEqual(self.drain(self.client)[-5001:], b"h" + b"b" * 5000)
+        self.assertEqual(self.client.recv(1), b"")
+
+    def test_lost_with_bytes(self) -> None:
+        """A pipe that is not empty is not used again."""
+        super().test_sink_lost()
+        self.assertEqual(self.pipes, [])
+
+
+class CapabilityTests(TransportCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.source, _ = self.connect(Recorder())
+        self.sink, _ = self.connect(Recorder())
+
+    def test_transfer(self) -> None:
         """A socket of ours can; what stands above something else cannot."""
         self.assertTrue(can_transfer(self.source))
         self.assertFalse(can_transfer(Recorder()))
         self.assertFalse(can_transfer(socket.socket))
+
+    def test_splice(self) -> None:
+        """Not where a subclass does something with the bytes."""
+        ours, _ = self.pair()
+        other = Other(self.reactor, ours)
+        self.assertTrue(can_splice(self.source, self.sink))
+        self.assertFalse(can_splice(self.source, other))
+        self.assertFalse(can_splice(other, self.sink))
+
+
+class PipesTests(SynchronousTestCase):
+    def test_kept(self) -> None:
+        """An empty pipe is used again; one with bytes in it is closed."""
+        kept = Pipes()
+        pipe, other = kept.take(), kept.take()
+        assert pipe is not None and other is not None
+        os.write(other.writer, b"left")
+        kept.give(pipe, empty=True)
+        kept.give(other, empty=False)
+        self.assertRaises(OSError, os.fstat, other.writer)
+        self.assertIs(kept.take(), pipe)
+        pipe.close()
+
+
+class Other(Connection):
+    """Does something with the bytes."""
+
+
+def reset(skt: socket.socket) -> None:
+    """Close with a reset."""
+    skt.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    skt.close()
