@@ -31,7 +31,7 @@ LARGE, MANY = 32768, 4
 SMALL, FEW = 16384, 8
 
 #: Bytes that are known to come still from which on the first large read is enough.
-BULK = 1 << 20
+BULK = 1 << 18
 
 _buffer = memoryview(bytearray(PIECE))
 
