@@ -17,8 +17,10 @@ from twisted.logger import Logger
 
 from lbproxy.transport.timer import NEVER, RESOLUTION, CoarseTimer
 
-#: Lines are written at once beyond this many, else at the timer's next tick.
-BATCH = 512
+#: Lines are made and written at once when there are so many, else at the timer's next tick. One
+#: after another they take half the time of what each takes between two exchanges, since the
+#: processor has all that it needs at hand.
+BATCH = 128
 
 
 _text = encode_basestring_ascii
@@ -201,7 +203,7 @@ class AccessLog(Service):
         self._descriptor = descriptor
         self._at_once = sys.maxsize
         self._file: FileIO | None = None
-        self._lines: list[str] = []
+        self._ended: list[tuple[Line, float]] = []
         self._lost = 0
         self._torn = False
         self.deadline = NEVER
@@ -237,11 +239,11 @@ class AccessLog(Service):
             self._at_once = select.PIPE_BUF
 
     def write(self, record: Line, ended: float) -> None:
-        """Take a record of what has ended."""
+        """Take a record of what has ended, which changes no more."""
         if self._path is None:
             return
-        self._lines.append(record.line(ended))
-        if len(self._lines) >= BATCH:
+        self._ended.append((record, ended))
+        if len(self._ended) >= BATCH:
             self.expired(0.0)
         elif self.deadline == NEVER:
             self.deadline = ended + RESOLUTION / 2
@@ -249,10 +251,10 @@ class AccessLog(Service):
     def expired(self, now: float) -> None:
         """Write what waits."""
         self.deadline = NEVER
-        lines, self._lines = self._lines, []
-        if not lines or self._file is None:
+        records, self._ended = self._ended, []
+        if not records or self._file is None:
             return
-        data = "".join(lines).encode("ascii")
+        data = "".join([record.line(ended) for record, ended in records]).encode("ascii")
         if self._torn:  # A line that was cut must not garble the next one.
             data = b"\n" + data
         written = 0
@@ -267,7 +269,7 @@ class AccessLog(Service):
                     path=self._path,
                     error=error,
                 )
-            self._lost += len(lines)
+            self._lost += len(records)
             return
         self._torn = False
         if self._lost:

@@ -36,6 +36,9 @@ _SIZES = {
 
 _SLOTS = TALLIES + 1
 
+#: Exchanges that wait to be counted at most; why in batches, `accesslog.BATCH` says.
+BATCH = 128
+
 #: A family and its labels.
 Key = tuple[int | str | None, ...]
 
@@ -85,29 +88,18 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counts = Counts()
+        self._ended: list[tuple[Record, float]] = []
 
     def observe(self, record: Record, ended: float) -> None:
-        """Take an exchange that has ended.
-
-        This runs for each request, so it looks up as little as it can (`benchmarks/micro`).
+        """Take an exchange that has ended; it is counted with others, at the latest by `take`.
 
         Args:
-            record: What is known of it.
+            record: What is known of it, which changes no more.
             ended: When it ended, in the clock's seconds.
         """
-        attempts = record.attempts
-        pool = record.pool
-        backend = attempts[-1].backend if attempts else None
-        key = (REQUESTS, record.route, pool, backend, record.status // 100, record.reason)
-        numbers = self._counts.series.get(key) or self._counts.of(key)
-        seconds = ended - record.started
-        numbers[0] += 1
-        numbers[1] += record.bytes_in
-        numbers[2] += record.bytes_out
-        numbers[3] += seconds
-        numbers[_SLOTS + bisect_left(BOUNDS, seconds)] += 1
-        if attempts:
-            self._try(pool, attempts)
+        self._ended.append((record, ended))
+        if len(self._ended) >= BATCH:
+            self._count()
 
     def observe_session(self, record: SessionRecord) -> None:
         """Take a session of TCP mode that has ended."""
@@ -121,8 +113,27 @@ class Metrics:
 
     def take(self) -> Counts:
         """What has been counted since the last call."""
+        self._count()
         counts, self._counts = self._counts, Counts()
         return counts
+
+    def _count(self) -> None:
+        records, self._ended = self._ended, []
+        series = self._counts.series
+        for record, ended in records:
+            attempts = record.attempts
+            pool = record.pool
+            backend = attempts[-1].backend if attempts else None
+            key = (REQUESTS, record.route, pool, backend, record.status // 100, record.reason)
+            numbers = series.get(key) or self._counts.of(key)
+            seconds = ended - record.started
+            numbers[0] += 1
+            numbers[1] += record.bytes_in
+            numbers[2] += record.bytes_out
+            numbers[3] += seconds
+            numbers[_SLOTS + bisect_left(BOUNDS, seconds)] += 1
+            if attempts:
+                self._try(pool, attempts)
 
     def _try(self, pool: str | None, attempts: list[Attempt]) -> None:
         for attempt in attempts:
