@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from lbproxy.errors import MalformedMessage, TargetTooLong, UnsupportedVersion
 from lbproxy.http1 import grammar
-from lbproxy.http1.cache import LONGEST, HeadCache
+from lbproxy.http1.cache import HeadCache
 from lbproxy.http1.framing import request_framing, response_framing
-from lbproxy.http1.message import End, RequestHead, ResponseHead
+from lbproxy.http1.message import LENGTH, NONE, End, RequestHead, ResponseHead
 from lbproxy.http1.stream import FAILED, HEAD, IDLE, TUNNEL, HeadLimits, MessageStream
 
 __all__ = ["HeadLimits", "RequestParser", "ResponseParser"]
@@ -39,6 +39,22 @@ class RequestParser(MessageStream):
         self._cache = HeadCache() if cache is None else cache
         self._empty_lines = 0
 
+    def known(self, data: bytes) -> RequestHead | None:
+        """The request that `data` is, if it is whole, alone and one that has come before.
+
+        Mostly it is: then nothing has to be fed, asked for or ended. Else nothing is taken.
+        """
+        head = self._cache.heads.get(data)
+        if (
+            head is None
+            or self._state is not HEAD
+            or self._at != len(self._buffer)
+            or head.framing is not NONE
+        ):
+            return None
+        self._empty_lines = 0
+        return head
+
     def next_event(self) -> RequestHead | bytes | End | None:
         """The next event, or `None` if it needs more bytes.
 
@@ -52,13 +68,6 @@ class RequestParser(MessageStream):
             raise
 
     def _take_head(self) -> RequestHead | None:
-        buffer = self._buffer
-        if not self._at and len(buffer) <= LONGEST and isinstance(buffer, bytes):
-            head = self._cache.heads.get(buffer)
-            if head is not None:  # Mostly a head comes alone and in one read.
-                self._buffer = b""
-                self._begin_body(head)
-                return head
         while self._buffer.startswith(b"\r\n", self._at):
             self._empty_lines += 1
             if self._empty_lines > EMPTY_LINES:
@@ -145,6 +154,23 @@ class ResponseParser(MessageStream):
             self._cache = HeadCache()
         self._state = HEAD
         self._scanned = self._at
+
+    def known(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
+        """The answer that `data` is, and its body, if it is whole and its head has come before.
+
+        Mostly a short answer is: then it is over, and nothing has to be fed or asked for. Else
+        nothing is taken.
+        """
+        if self._state is not HEAD or self._at != len(self._buffer):
+            return None
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._cache.heads.get(data[:end])
+        if head is None or len(data) - end != head.length or head.status < 200:
+            return None
+        if head.framing is not LENGTH and head.framing is not NONE:
+            return None
+        self._state = IDLE
+        return head, data[end:]
 
     def next_event(self) -> ResponseHead | bytes | End | None:
         """The next event, or `None` if it needs more bytes or no answer is expected.

@@ -185,7 +185,7 @@ class MessageStream:
         self._scanned = self._at
 
     def take_whole_body(self) -> bytes | None:
-        """All of a body, if its length is known and it is here with nothing behind it.
+        """All of a body of known length, if it is here with nothing behind it.
 
         With it the message has ended. Else nothing is taken.
         """

@@ -24,6 +24,8 @@ from lbproxy.http1 import serialize
 from lbproxy.http1.cache import HeadCache
 from lbproxy.http1.message import (
     CHUNKED,
+    LENGTH,
+    NO_TRAILERS,
     NONE,
     UNTIL_CLOSE,
     End,
@@ -173,8 +175,14 @@ class Downstream(protocol.Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Read a part of a request."""
         if self._life is OPEN:
+            may_advance = not (self._advancing or self._clogged)
+            if may_advance and self._request is HEAD:
+                head = self._parser.known(data)
+                if head is not None:
+                    self._begin(head)
+                    return
             self._parser.feed(data)
-            if not self._advancing and not self._clogged:
+            if may_advance:
                 self._advance()
         elif self._life is TUNNEL and self._answerer is not None:
             self.record.bytes_in += len(data)
@@ -273,6 +281,21 @@ class Downstream(protocol.Protocol):
         elif not minor:
             begin += b"Connection: keep-alive\r\n"
         self._out.append(begin + b"\r\n")
+
+    def answer_whole(self, status: int, begin: bytes, body: bytes, now: float) -> None:
+        """Give the answer, and go on with the next request.
+
+        Args:
+            status: As for `answer`.
+            begin: As for `answer`, and has announced the body's length.
+            body: All of it.
+            now: The present time, in the clock's seconds.
+        """
+        self.answer(status, begin, LENGTH, now)
+        if body:
+            self.record.bytes_out = len(body)
+            self._out.append(body)
+        self.answer_end(NO_TRAILERS, now)
 
     @property
     def sends_files(self) -> bool:
@@ -420,6 +443,8 @@ class Downstream(protocol.Protocol):
                 if event is None:
                     break
                 if isinstance(event, RequestHead):
+                    if event.framing is NONE:
+                        self._parser.skip_end()
                     self._begin(event)
                 elif isinstance(event, bytes):
                     self._take_data(event)
@@ -470,7 +495,6 @@ class Downstream(protocol.Protocol):
         self._chunked = False
         self._answer = UNANSWERED
         if head.framing is NONE:
-            self._parser.skip_end()
             self._request = ALL_READ
             self.deadline = NEVER
         else:

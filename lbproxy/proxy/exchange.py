@@ -284,6 +284,32 @@ class Exchange:
 
     def answered(self, head: ResponseHead, now: float) -> None:
         """The answer's head has come."""
+        begin = self._accept(head, now)
+        if begin is None:
+            return
+        assert self._upstream is not None
+        downstream = self._downstream
+        if head.memo.is_event_stream:
+            self._upstream.stream_answer()
+        downstream.answer(head.status, begin, head.framing, now)
+        if head.status == 101:
+            Tunnel(downstream, self._upstream, self._finish)
+        elif downstream.clogged:
+            self._upstream.pause_answer()
+
+    def answered_whole(self, head: ResponseHead, body: bytes, now: float) -> None:
+        """The whole answer has come."""
+        begin = self._accept(head, now)
+        if begin is None:
+            return
+        assert self._upstream is not None
+        self._upstream.release(now)
+        self._upstream = None
+        self._finish()
+        self._downstream.answer_whole(head.status, begin, body, now)
+
+    def _accept(self, head: ResponseHead, now: float) -> bytes | None:
+        """How the client's answer begins, or `None` if another attempt follows this one."""
         attempt = self._record.attempts[-1]
         attempt.first_byte = now - attempt.started
         assert self._backend is not None and self._upstream is not None
@@ -292,11 +318,17 @@ class Exchange:
             if unwanted is not None:
                 self._upstream.abort()
                 self.attempt_failed(unwanted)
-                return
+                return None
         attempt.outcome = "answered"
         self._pool.answered(self._backend, head.status, now)
         self._tee.release()
-        self._give_answer(head, now)
+        template: ResponseTemplate | None = head.memo
+        if template is None:
+            template = head.memo = ResponseTemplate(head)
+        begin = template.begin(self._request_id, self._site.http_date(now))
+        if self._plan.route.expose_backend:
+            begin += b"X-Served-By: %b\r\n" % self._backend.name.encode()
+        return begin
 
     def _unwanted(self, head: ResponseHead) -> UpstreamError | None:
         """Why an answer that is well-formed is not given to the client."""
@@ -316,23 +348,6 @@ class Exchange:
             ):
                 return GatewayStatus(f"answered {head.status}")
         return None
-
-    def _give_answer(self, head: ResponseHead, now: float) -> None:
-        assert self._backend is not None and self._upstream is not None
-        downstream = self._downstream
-        template: ResponseTemplate | None = head.memo
-        if template is None:
-            template = head.memo = ResponseTemplate(head)
-        begin = template.begin(self._request_id, self._site.http_date(now))
-        if self._plan.route.expose_backend:
-            begin += b"X-Served-By: %b\r\n" % self._backend.name.encode()
-        if template.is_event_stream:
-            self._upstream.stream_answer()
-        downstream.answer(head.status, begin, head.framing, now)
-        if head.status == 101:
-            Tunnel(downstream, self._upstream, self._finish)
-        elif downstream.clogged:
-            self._upstream.pause_answer()
 
     def _not_connected(self, failure: Failure) -> None:
         if not failure.check(CancelledError):  # Else we gave up ourselves.

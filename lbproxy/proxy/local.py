@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lbproxy.forward.fields import VIA
 from lbproxy.http1 import serialize
-from lbproxy.http1.message import LENGTH, NO_TRAILERS, Fields, RequestHead
+from lbproxy.http1.message import Fields, RequestHead
 
 if TYPE_CHECKING:
     from lbproxy.proxy.downstream import Downstream
@@ -36,10 +36,9 @@ def answer(
     if status != 204:
         fields.append((b"Content-Length", b"%d" % len(body)))
     begin = serialize.response(status, serialize.reason_phrase(status), serialize.lines(fields))
-    downstream.answer(status, begin, LENGTH, now)
-    if body and status != 204 and downstream.head.method != b"HEAD":
-        downstream.answer_data(body)
-    downstream.answer_end(NO_TRAILERS, now)
+    if status == 204 or downstream.head.method == b"HEAD":
+        body = b""
+    downstream.answer_whole(status, begin, body, now)
 
 
 def is_last_hop(head: RequestHead) -> bool:

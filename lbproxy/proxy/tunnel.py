@@ -75,6 +75,9 @@ class Tunnel:
     def answered(self, head: ResponseHead, now: float) -> None:
         """No heads come through a tunnel."""
 
+    def answered_whole(self, head: ResponseHead, body: bytes, now: float) -> None:
+        """No heads come through a tunnel."""
+
     def answer_sink(self) -> None:
         """A tunnel's bytes have no length."""
 

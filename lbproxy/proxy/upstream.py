@@ -36,6 +36,9 @@ class Awaiting(Protocol):
     def answered(self, head: ResponseHead, now: float) -> None:
         """The answer's head, and when it came, in the clock's seconds."""
 
+    def answered_whole(self, head: ResponseHead, body: bytes, now: float) -> None:
+        """All of an answer, instead of what `answered` begins; who takes it calls `release`."""
+
     def informational(self, head: ResponseHead) -> None:
         """A 1xx head, before the answer's own."""
 
@@ -152,6 +155,11 @@ class Upstream(Dialled):
         self._heard = True
         if self._state is ANSWERING:
             self.deadline = self._clock.seconds() + self._read_timeout
+        else:
+            known = self._parser.known(data)
+            if known is not None:
+                self._give_whole(awaiting, *known)
+                return
         self._parser.feed(data)
         self._read_events(awaiting)
 
@@ -278,6 +286,24 @@ class Upstream(Dialled):
         transport.unregisterProducer()
         transport.loseConnection()
 
+    def release(self, now: float) -> None:
+        """The answer has been taken whole: be ready for another request, or close.
+
+        Whoever took it does this first, so that the next request of its client finds us idle.
+        """
+        self._awaiting = None
+        self.deadline = NEVER
+        if self._keep and self._sent and not self._parser.buffered:
+            if self._paused:  # The client has still to read the end of it.
+                self._paused = False
+                self._socket.resumeProducing()
+            self._state = IDLE
+            self.reused = True
+            self.idle_since = now
+            self._keeper.put(self)
+        else:
+            self._drop()
+
     def abort(self) -> None:
         """Give up the exchange; nobody is told any more."""
         self._awaiting = None
@@ -342,6 +368,11 @@ class Upstream(Dialled):
         parser = self._parser
         try:
             while self._awaiting is awaiting:
+                if self._head is not None:
+                    body = parser.take_whole_body()
+                    if body is not None:
+                        self._give_whole(awaiting, self._head, body)
+                        return
                 event = parser.next_event()
                 if event is None:
                     break
@@ -352,16 +383,14 @@ class Upstream(Dialled):
                     if self._awaiting is awaiting:
                         awaiting.answer_data(event)
                 elif isinstance(event, End):
-                    self._finish(awaiting, event.trailers, self._clock.seconds())
+                    self._finish(awaiting, event.trailers)
                     return
                 elif event.informational:
                     awaiting.informational(event)
-                elif event.length and not parser.buffered:
+                elif event.length:
                     self._hold(event)
                 else:
                     self._begin_answer(awaiting, event)
-                    if self._awaiting is awaiting and self._took_whole_body(awaiting):
-                        return
         except MalformedMessage as error:
             self._malformed(awaiting, error)
             return
@@ -370,13 +399,18 @@ class Upstream(Dialled):
             self._relay(awaiting, parser.rest)
 
     def _hold(self, head: ResponseHead) -> None:
-        """Wait for the first byte of a body of known length before the head is given.
+        """Give the head of a body of known length with the first byte of that, or with all.
 
         Servers write the two one after the other, and one that dies in between would leave half an
         answer at the client, where now the request can still go elsewhere.
         """
         self._head = head
-        self.deadline = self._clock.seconds() + self._timeouts.read
+        if not self._parser.buffered:
+            self.deadline = self._clock.seconds() + self._timeouts.read
+
+    def _give_whole(self, awaiting: Awaiting, head: ResponseHead, body: bytes) -> None:
+        self._keep = not head.closes
+        awaiting.answered_whole(head, body, self._clock.seconds())
 
     def _begin_answer(self, awaiting: Awaiting, head: ResponseHead) -> None:
         now = self._clock.seconds()
@@ -401,31 +435,11 @@ class Upstream(Dialled):
         self._parser.skip(count)
         awaiting.answer_relayed(count)
         if not self._parser.rest:
-            self._finish(awaiting, NO_TRAILERS, now)
+            self._finish(awaiting, NO_TRAILERS)
 
-    def _took_whole_body(self, awaiting: Awaiting) -> bool:
-        """Whether the answer has ended in the read that brought its head, as short ones do."""
-        body = self._parser.take_whole_body()
-        if body is None:
-            return False
-        awaiting.answer_data(body)
-        self._finish(awaiting, NO_TRAILERS, self._clock.seconds())
-        return True
-
-    def _finish(self, awaiting: Awaiting, trailers: Fields, now: float) -> None:
-        # First the connection, so that the next request of this client finds it idle.
-        self._awaiting = None
-        self.deadline = NEVER
-        if self._keep and self._sent and not self._parser.buffered:
-            if self._paused:  # The client has still to take the end of it, which is with it.
-                self._paused = False
-                self._socket.resumeProducing()
-            self._state = IDLE
-            self.reused = True
-            self.idle_since = now
-            self._keeper.put(self)
-        else:
-            self._drop()
+    def _finish(self, awaiting: Awaiting, trailers: Fields) -> None:
+        now = self._clock.seconds()
+        self.release(now)
         awaiting.answer_end(trailers, now)
 
     def _malformed(self, awaiting: Awaiting, error: MalformedMessage) -> None:
