@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Pool
+from lbproxy.balance.registry import balancer_for
 from lbproxy.config import model
 from lbproxy.forward.fields import Peer, RequestTemplate, ResponseTemplate
 from lbproxy.http1.message import RequestHead, ResponseHead
@@ -146,7 +146,7 @@ def choice(count: int, chance: random.Random) -> Case:
         model.Backend(f"backend-{number}", f"127.0.0.1:{3001 + number}") for number in range(count)
     )
     config = model.Pool("api", backends, health=None)
-    pool = Pool(config, balancer_named(config.balancer)(chance), 0.0)
+    pool = Pool(config, balancer_for(config, chance), 0.0)
     return Case(
         f"choose one of {count} backends",
         HEADS,

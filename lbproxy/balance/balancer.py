@@ -1,24 +1,33 @@
-"""The interface of a policy, and the policies by the names that the config gives them."""
+"""The interface of a policy: which of several backends is next."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
-
-from lbproxy.balance.round_robin import RoundRobin
 
 
 class Candidate(Protocol):
     """What a policy sees of a backend.
 
     Attributes:
-        share: Its weight at present, above 0.0.
+        share: Its weight at present, above 0.0; below `weight` while it starts slowly.
         current: A number that the policy may keep here from one choice to the next.
     """
 
     share: float
     current: float
+
+    @property
+    def name(self) -> str:
+        """As in the config; no other backend of the pool has it."""
+
+    @property
+    def weight(self) -> int:
+        """As in the config, or as it was set since; above 0."""
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts under way at it, of this process."""
 
 
 C = TypeVar("C", bound=Candidate)
@@ -27,23 +36,29 @@ C = TypeVar("C", bound=Candidate)
 class Balancer(Protocol):
     """A policy: which of several backends is next."""
 
-    def choose(self, candidates: Sequence[C]) -> C:
+    def choose(self, candidates: Sequence[C], now: float, key: bytes | None) -> C:
         """The next one.
 
         Args:
-            candidates: Those that could take the request; never empty.
+            candidates: Those that could take the request; never empty. While it is the same
+                object, it has the same members with the same shares, so that what was worked out
+                for it holds.
+            now: The present time, in the clock's seconds.
+            key: What the pool's `hash` names of the request; `None` if the pool has no `hash`, or
+                the request no such thing.
         """
 
 
-_POLICIES: dict[str, Callable[[random.Random], Balancer]] = {
-    "round_robin": lambda chance: RoundRobin(),
-}
+class Observer(Protocol):
+    """What a policy has besides if it wants to know how attempts end."""
 
+    def observe(self, candidate: Candidate, seconds: float, failed: bool, now: float) -> None:
+        """An attempt has ended in an answer's head, or has failed.
 
-def balancer_named(name: str) -> Callable[[random.Random], Balancer]:
-    """What makes the policy of this name, given a source of chance.
-
-    Raises:
-        KeyError: If there is none; the config refuses such a name before.
-    """
-    return _POLICIES[name]
+        Args:
+            candidate: Where.
+            seconds: From when the request was whole to the head, or the time of the connection in
+                TCP mode; for a failure it may be 0.0.
+            failed: Whether it failed, or the answer says so: 502, 503 and 504.
+            now: The present time, in the clock's seconds.
+        """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from datetime import UTC, datetime
-from typing import Any
+from math import inf
+from typing import Any, cast
 
 import attrs
 
-from lbproxy.balance.balancer import Balancer
+from lbproxy.balance.balancer import Balancer, Observer
+from lbproxy.balance.hashing import hash64
 from lbproxy.balance.standing import Standing, State
+from lbproxy.balance.tiers import spill
 from lbproxy.config import model
 from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamError
 from lbproxy.health.ejection import Ejection
@@ -23,6 +26,10 @@ GATEWAY_STATUSES = frozenset({502, 503, 504})
 #: Those that are chosen; a backend that no probe has judged yet is taken as up.
 _AVAILABLE = frozenset({State.UNKNOWN, State.UP})
 
+#: The share of a backend that starts slowly grows in so many steps, not with each choice: what a
+#: policy has worked out of the shares holds that long.
+STEPS = 100
+
 
 @attrs.define(eq=False)
 class Backend:
@@ -32,6 +39,7 @@ class Backend:
         config: As in `[[pools.NAME.backends]]`.
         verdict: What the probes say.
         since: When its state last changed, in the clock's seconds.
+        weight: Its share of the requests in full health; 0 takes no new ones.
         share: Its weight at present, for the policy.
         current: The policy's own number.
         in_flight: Attempts under way.
@@ -43,6 +51,7 @@ class Backend:
     config: model.Backend
     verdict: Verdict
     since: float
+    weight: int
     state: State = State.UNKNOWN
     share: float = 0.0
     current: float = 0.0
@@ -60,7 +69,7 @@ class Backend:
     @property
     def available(self) -> bool:
         """Whether it may be chosen."""
-        return self.state in _AVAILABLE and self.config.weight > 0
+        return self.state in _AVAILABLE and self.weight > 0
 
 
 class Pool:
@@ -70,6 +79,7 @@ class Pool:
         config: As in `[pools.NAME]`.
         backends: In the order of the config.
         degraded: Whether the last choice fell on a backend although none counts as healthy.
+        timed: Whether `took` is to be told how long attempts take.
         on_suspect: Called with a backend that refused a connection of live traffic.
         on_outlier: Called with a backend that live traffic speaks against, and the time. At first
             that is `eject`; where another process judges, it is told instead.
@@ -89,21 +99,23 @@ class Pool:
         rise, fall = (health.rise, health.fall) if health is not None else (1, 1)
         self.config = config
         self.backends = [
-            Backend(backend, Verdict(rise, fall), now, share=float(backend.weight))
+            Backend(backend, Verdict(rise, fall), now, backend.weight, share=float(backend.weight))
             for backend in config.backends
         ]
         if health is None:  # Nobody will ever ask: only live traffic judges.
             for backend in self.backends:
                 backend.state = State.UP
         self.degraded = False
-        self._available = [backend for backend in self.backends if backend.available]
-        self._unsettled = False
+        self._settle_at = inf
         self._full = 0
+        self._spilled = 0.0
+        self._group()
         self.on_suspect: Callable[[Backend], None] | None = None
         self.on_outlier: Callable[[Backend, float], None] = self.eject
         self.on_probe: Callable[[Backend], None] | None = None
         self.on_turn: Callable[[Backend, str], None] | None = None
         self._balancer = balancer
+        self.timed = hasattr(balancer, "observe")
 
     @property
     def name(self) -> str:
@@ -112,27 +124,28 @@ class Pool:
 
     # The path of each attempt.
 
-    def choose(self, tried: Set[Backend], now: float) -> Backend | None:
+    def choose(self, tried: Set[Backend], now: float, key: bytes | None = None) -> Backend | None:
         """The backend for the next attempt, or `None`.
 
+        Backups get what the first tier cannot bear (`tiers.spill`), and what it has no room for.
         If no backend of the pool counts as healthy, those whose port accepts get one attempt.
 
         Args:
             tried: Those that this request is not to be sent to again.
             now: The present time, in the clock's seconds.
+            key: What the pool's `hash` names of the request, if anything.
         """
-        if self._unsettled:
+        if now >= self._settle_at:
             self._settle(now)
         self.degraded = False
         room = self._available
+        if self._spill and self._spills(key):
+            room = self._reserve
         if tried or self._full:
-            limit = self.config.max_in_flight
-            room = [
-                backend for backend in room if backend not in tried and backend.in_flight < limit
-            ]
+            room = self._with_room(room, tried)
         if not room:
             room = self._last_resort(tried)
-        return self._balancer.choose(room) if room else None
+        return self._balancer.choose(room, now, key) if room else None
 
     def acquire(self, backend: Backend) -> None:
         """An attempt begins."""
@@ -168,6 +181,16 @@ class Pool:
 
     # What is learned.
 
+    def weigh(self, backend: Backend, weight: int, now: float) -> None:
+        """Give a backend another weight; with 0 it finishes what it has, and gets nothing new."""
+        backend.weight = weight
+        self._grow(backend, now)
+        self._group()
+
+    def took(self, backend: Backend, seconds: float, failed: bool, now: float) -> None:
+        """How long an attempt took, for a policy that asks (`timed`); see `Observer.observe`."""
+        cast(Observer, self._balancer).observe(backend, seconds, failed, now)
+
     def answered(self, backend: Backend, status: int, now: float) -> None:
         """An attempt ended in the head of an answer."""
         backend.reached = True
@@ -186,6 +209,8 @@ class Pool:
         if isinstance(error, ReusedConnectionClosed):  # The keep-alive race, which is no fault.
             return
         backend.reached = not isinstance(error, ConnectFailed)
+        if self.timed:
+            self.took(backend, 0.0, True, now)
         if self.config.ejection:
             self._judge(backend, False, now)
         if isinstance(error, ConnectFailed) and error.refused:
@@ -244,8 +269,11 @@ class Pool:
         if standing.state is not backend.state:
             self._turn(backend, standing.state, standing.detail, now)
         backend.since, backend.starting = standing.since, standing.starting
+        before = backend.share
         self._grow(backend, now)
-        self._unsettled = True
+        if backend.share != before:
+            self._group()
+        self._settle_at = -inf
 
     def report(self, now: float) -> dict[str, Any]:
         """The pool and its backends for people and programs, fit for JSON."""
@@ -259,21 +287,66 @@ class Pool:
 
     def _settle(self, now: float) -> None:
         """Let those back whose time out is over, and give their share to those that start."""
+        grown = False
         for backend in self.backends:
             self.reinstate(backend, now)
             if backend.starting:
                 self._grow(backend, now)
-        self._unsettled = any(
-            backend.starting or backend.state is State.EJECTED for backend in self.backends
-        )
+                grown = True
+        if grown:
+            self._group()
+        self._settle_at = min((self._due(backend, now) for backend in self.backends), default=inf)
+
+    def _due(self, backend: Backend, now: float) -> float:
+        """When time alone will change something about a backend."""
+        if backend.state is State.EJECTED:
+            return backend.ejection.until
+        return now + self.config.slow_start / STEPS if backend.starting else inf
+
+    def _group(self) -> None:
+        """Sort out who may be chosen.
+
+        The lists are new ones whenever anything has changed, by which policies see that it has.
+        """
+        tiers: tuple[list[Backend], list[Backend]] = ([], [])
+        weights = [0, 0]
+        for backend in self.backends:
+            tier = backend.config.backup
+            weights[tier] += backend.weight
+            if backend.available:
+                tiers[tier].append(backend)
+        able = [sum(backend.weight for backend in tier) for tier in tiers]
+        self._spill = spill(able[0], weights[0], able[1], weights[1])
+        first, backups = tiers
+        if first:
+            self._available, self._reserve = first, backups
+        else:
+            self._available, self._reserve, self._spill = backups, [], 0.0
+
+    def _spills(self, key: bytes | None) -> bool:
+        """Whether a request goes to the backups, in an even pattern; one key always to the same."""
+        if key:
+            return hash64(b"tier " + key) < self._spill * 2.0**64
+        self._spilled += self._spill
+        if self._spilled < 1.0:
+            return False
+        self._spilled -= 1.0
+        return True
+
+    def _with_room(self, room: list[Backend], tried: Set[Backend]) -> list[Backend]:
+        """Those not tried that could do more; if there are none, those of the other tier."""
+        limit = self.config.max_in_flight
+        left = [backend for backend in room if backend not in tried and backend.in_flight < limit]
+        if left or not self._reserve:
+            return left
+        other = self._available if room is self._reserve else self._reserve
+        return [backend for backend in other if backend not in tried and backend.in_flight < limit]
 
     def _last_resort(self, tried: Set[Backend]) -> list[Backend]:
         if tried or any(backend.available for backend in self.backends):
             return []
         self.degraded = True
-        return [
-            backend for backend in self.backends if backend.reached and backend.config.weight > 0
-        ]
+        return [backend for backend in self.backends if backend.reached and backend.weight > 0]
 
     def _judge(self, backend: Backend, passed: bool, now: float) -> None:
         if not backend.ejection.observe(passed, now) or not backend.available:
@@ -290,8 +363,8 @@ class Pool:
         if state is State.UP and before is not State.UNKNOWN:
             backend.starting = self._is_late(backend, now)
         self._grow(backend, now)
-        self._available = [each for each in self.backends if each.available]
-        self._unsettled = True
+        self._group()
+        self._settle_at = -inf
         if self.on_turn is not None:
             self.on_turn(backend, detail)
 
@@ -306,7 +379,7 @@ class Pool:
     def _grow(self, backend: Backend, now: float) -> None:
         part = share(backend.since, now, self.config.slow_start) if backend.starting else 1.0
         backend.starting = part < 1.0
-        backend.share = backend.config.weight * part
+        backend.share = backend.weight * part
 
     def _report(self, backend: Backend, now: float) -> dict[str, Any]:
         state = backend.state

@@ -16,7 +16,7 @@ class RoundRobin:
     two backends of equal weight alternate strictly.
     """
 
-    def choose(self, candidates: Sequence[C]) -> C:
+    def choose(self, candidates: Sequence[C], now: float, key: bytes | None) -> C:
         """The next one."""
         chosen = candidates[0]
         total = 0.0

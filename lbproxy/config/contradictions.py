@@ -15,7 +15,7 @@ import attrs
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
-from lbproxy.config.model import Health, Route
+from lbproxy.config.model import BALANCERS, Health, Route
 from lbproxy.config.pem import listener_mistakes, upstream_mistakes
 from lbproxy.http1.parser import HeadLimits
 
@@ -24,6 +24,9 @@ _HTTP_LISTENER = ("limits", "tls", "trusted")
 _HTTP_TIMEOUTS = ("body", "idle")
 _HTTP_POOL_TIMEOUTS = ("first_byte", "read")
 _HTTP_BACKEND = ("server", "keep_alive")
+
+#: Keys of a pool that one policy alone knows.
+_ONLY_WITH_BALANCER = {"hash": "consistent_hash", "decay": "peak_ewma"}
 
 #: What a route with `sni` may say.
 _WITH_SNI = frozenset(("sni", "listener", "pool"))
@@ -143,6 +146,7 @@ def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     workers = document.get("workers", 1)
     for path, pool in _tables(("pools",), document.get("pools")):
         yield from _modes_of_pool(document, path, pool)
+        yield from _policy(path, pool)
         health = _table(pool.get("health"))
         interval = health.get("interval", Health().interval)
         timeout = health.get("timeout", Health().timeout)
@@ -161,8 +165,20 @@ def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
         weights = [backend.get("weight", 1) for _, backend in backends]
         if weights and all(weight == 0 and weight is not False for weight in weights):
             yield Mistake((*path, "backends"), "every weight is 0, so none would be chosen")
+        if backends and all(backend.get("backup") is True for _, backend in backends):
+            message = "every one is a backup, and none is there to be backed up"
+            yield Mistake((*path, "backends"), message)
         for place, table in ((path, pool), *backends):
             yield from upstream_mistakes(place, table, pool, folder)
+
+
+def _policy(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
+    """Keys of a pool that go with one policy only; those of users may want a key of a request."""
+    balancer = pool.get("balancer", BALANCERS[0])
+    for key, only in _ONLY_WITH_BALANCER.items():
+        others = BALANCERS if key == "hash" else (balancer,)
+        if key in pool and balancer != only and balancer in others:
+            yield Mistake((*path, key), f'goes only with balancer = "{only}"')
 
 
 def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
@@ -171,6 +187,10 @@ def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -
     if "http" in uses and "send_proxy" in pool:
         message = "goes only with TCP mode, and a route of HTTP has this pool"
         yield Mistake((*path, "send_proxy"), message)
+    key = _table(pool.get("hash")).get("key", "client")
+    if "tcp" in uses and isinstance(key, str) and key != "client":
+        message = f"{shown(key)} is not known of a session in TCP mode; only client is"
+        yield Mistake((*path, "hash", "key"), message)
     tls = [each.get("tls") for _, each in _tables((*path, "backends"), pool.get("backends"))]
     if "send_proxy" in pool and (pool.get("tls") is True or True in tls):
         message = "does not go with tls in this version; a PROXY header comes before TLS"

@@ -167,22 +167,22 @@ def elements(value: object) -> list[Any]:
     return value
 
 
-def one_of(known: Iterable[str], not_yet: Iterable[str] = ()) -> Kind:
+def one_of(known: Iterable[str], others: Callable[[], Iterable[str]] = tuple) -> Kind:
     """One of some words.
 
     Args:
         known: Those that are accepted.
-        not_yet: Those that a later version will know.
+        others: Gives more of them; it is asked only about a word that is not known.
     """
-    words, later = tuple(known), frozenset(not_yet)
+    words = tuple(known)
 
     def read(value: object) -> str:
         word = text(value)
-        if word in later:
-            raise Wrong(f"{shown(word)} is not available in this version")
         if word not in words:
-            guess = question(guessed(word, words))
-            raise Wrong(f"expected {' or '.join(words)}, found {shown(word)}{guess}")
+            known_too = (*words, *others())
+            if word not in known_too:
+                guess = question(guessed(word, known_too))
+                raise Wrong(f"expected {' or '.join(known_too)}, found {shown(word)}{guess}")
         return word
 
     return Kind(read)
@@ -193,6 +193,16 @@ def backend_name(value: object) -> str:
     word = text(value)
     if not word.isascii() or word != word.strip():
         raise expected("a name in ASCII, since X-Served-By carries it", word)
+    return word
+
+
+def hash_key(value: object) -> str:
+    """What of a request a policy hashes."""
+    word = text(value)
+    kind, colon, name = word.partition(":")
+    named = colon and kind in ("header", "cookie") and _TOKEN.fullmatch(name)
+    if word not in ("client", "path") and not named:
+        raise expected('"client", "path", "header:NAME" or "cookie:NAME"', word)
     return word
 
 

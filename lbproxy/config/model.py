@@ -16,6 +16,7 @@ import attrs
 from lbproxy.config import kinds
 from lbproxy.config.kinds import YEAR, Kind, Named, Switched
 from lbproxy.http1.parser import HeadLimits
+from lbproxy.plugins import balancer_names
 from lbproxy.transport.certificates import CIPHERS
 
 #: Seconds for which each server keeps an idle connection unless it is told otherwise; 0 is never.
@@ -31,8 +32,8 @@ KEEP_ALIVE = {
 #: Seconds for which a connection to an unknown server may be idle before it is used again.
 UNKNOWN_IDLE_LIMIT = 1.5
 
-#: Policies of the design that a later version brings.
-BALANCERS_TO_COME = ("least_loaded", "two_choices", "consistent_hash", "peak_ewma")
+#: The policies that come with lbproxy; users add their own as plugins (`lbproxy/plugins.py`).
+BALANCERS = ("round_robin", "least_loaded", "two_choices", "peak_ewma", "consistent_hash")
 
 #: The part of a server's keep-alive that we use: it must not close while we send.
 KEEP_ALIVE_USED = 0.8
@@ -52,7 +53,8 @@ Verify = Annotated[bool | str, Kind(kinds.verify)]
 Server = Annotated[str, kinds.one_of(KEEP_ALIVE)]
 Mode = Annotated[str, kinds.one_of(("http", "tcp"))]
 ProxyVersion = Annotated[str, kinds.one_of(("v1", "v2"))]
-BalancerName = Annotated[str, kinds.one_of(("round_robin",), BALANCERS_TO_COME)]
+BalancerName = Annotated[str, kinds.one_of(BALANCERS, balancer_names)]
+LoadFactor = Annotated[float, kinds.number("a factor", 1.0, 100.0, above=True)]
 
 
 @attrs.frozen
@@ -213,6 +215,21 @@ class Queue:
 
 
 @attrs.frozen
+class Hash:
+    """How `consistent_hash` keeps what belongs together at one backend.
+
+    Attributes:
+        key: What of a request belongs together: `client` (its address), `path`, `header:NAME` or
+            `cookie:NAME`.
+        load_factor: How many times its part of all that is in flight a backend may have in flight
+            and still take a key.
+    """
+
+    key: Annotated[str, Kind(kinds.hash_key)] = "client"
+    load_factor: LoadFactor = 1.25
+
+
+@attrs.frozen
 class Backend:
     """One address of a pool.
 
@@ -220,6 +237,7 @@ class Backend:
         name: As in `X-Served-By` and the logs.
         address: `host:port`, `[v6]:port` or `unix:/path`.
         weight: Its share of the requests; 0 is none.
+        backup: Whether it is of the second tier, which gets requests only as the first one fails.
         server: A key of `KEEP_ALIVE`, if it is known what runs there.
         keep_alive: Seconds for which it keeps an idle connection, if not as usual for `server`.
         tls: Whether it speaks TLS, if not as its pool; and so are `verify` and `sni`.
@@ -233,6 +251,7 @@ class Backend:
     tls: Flag | None = None
     verify: Verify | None = None
     sni: Name | None = None
+    backup: Flag = False
 
     @property
     def host(self) -> str:
@@ -284,6 +303,8 @@ class Pool:
         sni: The name of that certificate, which is also asked for; by default the host of each
             backend's address.
         send_proxy: The version of the PROXY header that begins each session, if one is wanted.
+        hash: For `consistent_hash`, which has its defaults without, and for policies of users.
+        decay: Seconds in which `peak_ewma` forgets a latency.
     """
 
     name: Text
@@ -299,6 +320,16 @@ class Pool:
     tls: Flag = False
     verify: Verify = True
     sni: Name | None = None
+    send_proxy: ProxyVersion | None = None
+    hash: Hash | None = None
+    decay: Seconds = 10.0
+
+    @property
+    def hash_key(self) -> Hash | None:
+        """What its policy is told of each request; `None` is nothing."""
+        if self.hash is None and self.balancer == "consistent_hash":
+            return Hash()
+        return self.hash
 
     def tls_of(self, backend: Backend) -> UpstreamTLS | None:
         """How one of the backends speaks TLS; `None` if it does not."""
@@ -306,8 +337,6 @@ class Pool:
             return None
         verify = self.verify if backend.verify is None else backend.verify
         return UpstreamTLS(verify, backend.sni or self.sni or backend.host)
-
-    send_proxy: ProxyVersion | None = None
 
 
 @attrs.frozen

@@ -13,8 +13,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.standing import State
 from lbproxy.config import model
 from lbproxy.config.model import Config
@@ -22,6 +22,7 @@ from lbproxy.control import report
 from lbproxy.control.link import Whole
 from lbproxy.control.seat import Occupant, Seat, Spawn
 from lbproxy.observe.metrics import EJECTIONS, Counts
+from lbproxy.plugins import balancer_maker
 from lbproxy.probe.checks import Check
 from lbproxy.probe.prober import Prober
 
@@ -68,7 +69,8 @@ class Parent(Service):
         self._config = config
         self.started = self._clock.seconds()
         self.pools = [
-            Pool(pool, balancer_named(pool.balancer)(chance), self.started) for pool in config.pools
+            Pool(pool, balancer_for(pool, chance, balancer_maker), self.started)
+            for pool in config.pools
         ]
         self._probers = [Prober(clock, pool, check_of(pool.config), chance) for pool in self.pools]
         self.counts = Counts()

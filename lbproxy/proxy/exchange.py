@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lbproxy.balance.pool import Backend
+from lbproxy.balance.pool import GATEWAY_STATUSES, Backend
 from lbproxy.errors import (
     AnswerCut,
     BadAnswer,
@@ -81,6 +81,8 @@ class Exchange:
     _upstream: Upstream | None = None
     _waiter: Waiter | None = None
     _queued_since = 0.0
+    _key: bytes | None = None
+    _whole_at = 0.0
 
     def __init__(self, site: Site, downstream: Downstream, plan: Plan) -> None:
         """Prepare to forward.
@@ -101,6 +103,8 @@ class Exchange:
         if plan.head.framing is not NONE:
             self._tee = Tee(site.replay_memory)
             self._body_end = None
+        if plan.hash_key is not None:
+            self._key = plan.hash_key.of(downstream.peer)
 
     def start(self, now: float) -> None:
         """Begin with the first attempt."""
@@ -146,6 +150,8 @@ class Exchange:
         if self._plan.head.framing is CHUNKED:
             end = serialize.last_chunk(fields.trailer_fields(trailers))
         self._body_end = end
+        if self._pool.timed:
+            self._whole_at = self._site.clock.seconds()
         if self._upstream is not None:
             self._end_request(self._upstream)
 
@@ -215,7 +221,7 @@ class Exchange:
     # An attempt, from the choice to the head of its answer.
 
     def _attempt(self, now: float) -> None:
-        backend = self._pool.choose(self._tried, now)
+        backend = self._pool.choose(self._tried, now, self._key)
         if backend is None:
             self._no_backend(now)
             return
@@ -321,6 +327,9 @@ class Exchange:
                 return None
         attempt.outcome = "answered"
         self._pool.answered(self._backend, head.status, now)
+        if self._pool.timed and self._body_end is not None:  # Else the client's time is in it.
+            seconds = now - max(attempt.started, self._whole_at)
+            self._pool.took(self._backend, seconds, head.status in GATEWAY_STATUSES, now)
         self._tee.release()
         template: ResponseTemplate | None = head.memo
         if template is None:

@@ -8,6 +8,7 @@ import attrs
 
 from lbproxy.config.model import Route
 from lbproxy.forward.fields import RequestTemplate, upgrade_to
+from lbproxy.forward.hash_key import HashKey, hash_key
 from lbproxy.forward.retry import MethodClass, method_class
 from lbproxy.http1.message import RequestHead
 from lbproxy.proxy.upstreams import Upstreams
@@ -26,6 +27,7 @@ class Plan:
         method_class: What may be retried.
         upgrade: The protocol that it may switch to, or `None`.
         template: The head as a backend gets it.
+        hash_key: Gives what the pool's policy hashes; `None` if it hashes nothing.
     """
 
     route: Route
@@ -35,6 +37,7 @@ class Plan:
     method_class: MethodClass
     upgrade: bytes | None
     template: RequestTemplate
+    hash_key: HashKey | None
 
     def __init__(
         self,
@@ -62,6 +65,8 @@ class Plan:
         self.method_class = method_class(head)
         self.upgrade = upgrade_to(head)
         self.template = RequestTemplate(head, target, host, self.upgrade)
+        hashed = upstreams.pool.config.hash_key
+        self.hash_key = None if hashed is None else hash_key(hashed.key, head, target)
 
 
 @attrs.define

@@ -100,6 +100,7 @@ class Session(Protocol):
     _client_ended = False
     _backend_ended = False
     _client_here = True
+    _key: bytes | None = None
     _moved = 0
     _looks = 0
 
@@ -244,12 +245,14 @@ class Session(Protocol):
             return
         self._upstreams = upstreams
         self.record.pool = upstreams.pool.name
+        if upstreams.pool.config.hash_key is not None:
+            self._key = getattr(self._client.getPeer(), "host", "unix").encode()
         upstreams.budget.request(now)
         self._attempt(now)
 
     def _attempt(self, now: float) -> None:
         pool = self._upstreams.pool
-        backend = pool.choose(self._tried, now)
+        backend = pool.choose(self._tried, now, self._key)
         if backend is None:
             self._no_backend(now)
             return
@@ -326,6 +329,8 @@ class Session(Protocol):
         attempt.connected = now - attempt.started
         assert self._backend is not None
         pool.connected(self._backend, now)
+        if pool.timed:
+            pool.took(self._backend, attempt.connected, False, now)
         client, backend = self._client, cast(Any, upstream.transport)
         self.from_client = Relay(client, backend)
         self.from_backend = Relay(backend, client)

@@ -13,13 +13,14 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.standing import Standing
 from lbproxy.control import report
 from lbproxy.control.link import Duty, Load, ParentEnd, Whole
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.observe.metrics import Metrics
+from lbproxy.plugins import balancer_maker
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstreams import Upstreams, trusts_of
@@ -63,7 +64,8 @@ class Worker(MultiService):
         self._access_log = AccessLog(self._timer, config.access_log, duty.access_log)
         self._metrics = Metrics()
         self._pools = [
-            Pool(pool, balancer_named(pool.balancer)(chance), duty.started) for pool in config.pools
+            Pool(pool, balancer_for(pool, chance, balancer_maker), duty.started)
+            for pool in config.pools
         ]
         for place, pool in enumerate(self._pools):
             self._connect(place, pool)

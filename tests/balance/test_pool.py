@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.balance.balancer import balancer_named
 from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import model
 from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamClosed
@@ -47,8 +50,12 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_registry(self) -> None:
         """The policies are found by the names that the config gives them."""
+        config = model.Pool("api", (model.Backend("a", "h:1"),))
+        for name in model.BALANCERS:
+            made = balancer_for(attrs.evolve(config, balancer=name), random.Random(0))
+            self.assertEqual(type(made).__name__.lower(), name.replace("_", ""))
         with self.assertRaises(KeyError):
-            balancer_named("dice")
+            balancer_for(attrs.evolve(config, balancer="dice"), random.Random(0))
 
     def test_tried(self) -> None:
         """What was tried is not chosen again."""

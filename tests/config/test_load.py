@@ -20,6 +20,7 @@ from lbproxy.config.model import (
     Backend,
     Config,
     DownstreamTimeouts,
+    Hash,
     Health,
     Listener,
     Pool,
@@ -57,10 +58,10 @@ BACKEND = "pools.api.backends[0]"
 #: After which line of `BASE` the lines of each table are put.
 ENDS = {"": 0, LISTENER: 2, ROUTE: 5, POOL: 6, BACKEND: 9}
 
+HASH = "balancer = 'consistent_hash'\n"
 SECONDS = "expected seconds above 0, a year at most, found "
 WORKERS = 'expected "auto", or a whole number from 1 to 256, found '
 ENDPOINT = 'expected an endpoint such as "tcp:3000", found '
-LATER = "is not available in this version"
 
 #: In which table, which line, and what is told of which key.
 MISTAKES = (
@@ -175,7 +176,15 @@ MISTAKES = (
         "routes[1]",
         "never reached: routes[0] takes all that matches",
     ),
-    (POOL, "balancer = 'two_choices'", "pools.api.balancer", f'"two_choices" {LATER}'),
+    (POOL, "balancer = 'dice'", "pools.api.balancer", "expected round_robin or least_loaded or"),
+    (POOL, "hash = {}", "pools.api.hash", 'goes only with balancer = "consistent_hash"'),
+    (POOL, "decay = 1", "pools.api.decay", 'goes only with balancer = "peak_ewma"'),
+    (POOL, f"{HASH}decay = 1", "pools.api.decay", 'goes only with balancer = "peak_ewma"'),
+    (POOL, f"{HASH}hash.key = 'ip'", "pools.api.hash.key", 'expected "client", "path", "header:N'),
+    (POOL, f"{HASH}hash.key = 'header:'", "pools.api.hash.key", 'expected "client", "path", "he'),
+    (POOL, f"{HASH}hash.key = 'cookie:a b'", "pools.api.hash.key", 'expected "client", "path", '),
+    (POOL, f"{HASH}hash.load_factor = 1", "pools.api.hash.load_factor", "expected a factor above"),
+    (POOL, f"{HASH}hash.keys = 'path'", "pools.api.hash.keys", "unknown key; did you mean key?"),
     (POOL, "balancer = 'round-robin'", "pools.api.balancer", "did you mean round_robin?"),
     (POOL, "health = true", "pools.api.health", "expected a table, found true"),
     (POOL, "health.path = 'x'", "pools.api.health.path", 'expected a path that begins with "/"'),
@@ -202,6 +211,8 @@ MISTAKES = (
         "pools.api.backends[0].weight",
         "expected a whole number from 0 to 1000",
     ),
+    (BACKEND, "backup = 1", "pools.api.backends[0].backup", "expected true or false, found 1"),
+    (BACKEND, "backup = true", "pools.api.backends", "every one is a backup, and none is there"),
     (BACKEND, "weight = 0", "pools.api.backends", "every weight is 0, so none would be chosen"),
     (
         BACKEND,
@@ -342,7 +353,8 @@ retry_on = [502, 504]
 path = "/"
 static = "."
 [pools.api]
-balancer = "round_robin"
+balancer = "consistent_hash"
+hash = { key = "header:X-Tenant", load_factor = 2 }
 health = { path = "/up?x=1", interval = 2, timeout = 2, rise = 1, fall = 1 }
 timeouts = { connect = 1, first_byte = 2, read = 3, stream = 4 }
 retry = { attempts = 1, budget = 0 }
@@ -352,7 +364,7 @@ max_in_flight = 1
 queue = { length = 0, wait = 0.5 }
 backends = [
   { name = "one", address = "[::1]:1", weight = 0, server = "uvicorn", keep_alive = 0 },
-  { name = "two", address = "unix:/run/two.sock" },
+  { name = "two", address = "unix:/run/two.sock", backup = true },
 ]
 """
         )
@@ -386,9 +398,9 @@ backends = [
                     "api",
                     (
                         Backend("one", "[::1]:1", 0, "uvicorn", 0.0),
-                        Backend("two", "unix:/run/two.sock"),
+                        Backend("two", "unix:/run/two.sock", backup=True),
                     ),
-                    "round_robin",
+                    "consistent_hash",
                     Health("/up?x=1", 2.0, 2.0, 1, 1),
                     UpstreamTimeouts(1.0, 2.0, 3.0, 4.0),
                     Retry(1, 0.0),
@@ -396,6 +408,7 @@ backends = [
                     False,
                     1,
                     Queue(0, 0.5),
+                    hash=Hash("header:X-Tenant", 2.0),
                 ),
             ),
             stop=Stop(0.0),
@@ -551,6 +564,12 @@ TCP_REPLACED = (
         "tls = true\n[pools.named]",
         "pools.db.send_proxy",
         "does not go with tls",
+    ),
+    (
+        "[pools.named]",
+        f"[pools.named]\n{HASH}hash.key = 'path'",
+        "pools.named.hash.key",
+        '"path" is not known of a session in TCP mode; only client is',
     ),
     ("timeouts.connect", "timeouts.read", "pools.db.timeouts.read", ONLY_TCP),
     ("timeouts.connect", "timeouts.first_byte", "pools.db.timeouts.first_byte", ONLY_TCP),

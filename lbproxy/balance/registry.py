@@ -1,0 +1,54 @@
+"""The policies by the names that the config gives them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, cast
+
+from lbproxy.balance.balancer import Balancer
+from lbproxy.balance.consistent_hash import ConsistentHash
+from lbproxy.balance.least_loaded import LeastLoaded
+from lbproxy.balance.peak_ewma import PeakEwma
+from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.balance.two_choices import TwoChoices
+from lbproxy.config import model
+
+#: Makes the policy of a pool.
+Maker = Callable[[model.Pool, random.Random], Balancer]
+
+
+def _consistent_hash(config: model.Pool, chance: random.Random) -> Balancer:
+    assert config.hash_key is not None
+    return ConsistentHash(config.hash_key.load_factor, chance)
+
+
+_POLICIES: dict[str, Maker] = {
+    "round_robin": lambda config, chance: RoundRobin(),
+    "least_loaded": lambda config, chance: LeastLoaded(chance),
+    "two_choices": lambda config, chance: TwoChoices(chance),
+    "peak_ewma": lambda config, chance: PeakEwma(config.decay, chance),
+    "consistent_hash": _consistent_hash,
+}
+
+
+def balancer_for(
+    config: model.Pool, chance: random.Random, find: Callable[[str], Any] = lambda name: None
+) -> Balancer:
+    """The policy of a pool.
+
+    Args:
+        config: Its `balancer` is the name.
+        chance: All chance is drawn from it.
+        find: Gives the user's own `IBalancerMaker` of a name that is none of ours.
+
+    Raises:
+        KeyError: If there is no such policy; the config refuses such a name before.
+    """
+    make = _POLICIES.get(config.balancer)
+    if make is None:
+        maker = find(config.balancer)
+        if maker is None:
+            raise KeyError(config.balancer)
+        make = maker.make
+    return cast(Balancer, make(config, chance))
