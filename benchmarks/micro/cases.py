@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from lbproxy.balance.consistent_hash import ConsistentHash
 from lbproxy.balance.pool import Pool
 from lbproxy.balance.registry import balancer_for
 from lbproxy.config import model
@@ -107,8 +108,11 @@ def cases(chance: random.Random) -> Iterator[Case]:
         HEADS,
         lambda: [ResponseTemplate(head).begin(b"id", b"now") for head in response_heads],
     )
-    for backends in (2, 10):
-        yield choice(backends, chance)
+    for balancer in model.BALANCERS:
+        for backends in (2, 100, 1000):
+            yield choice(balancer, backends, chance)
+    yield choice("least_loaded", 1000, chance, busy=True)
+    yield first_choice(1000, chance)
     yield count(chance)
     yield line(chance)
 
@@ -140,18 +144,50 @@ def parse_responses(heads: list[bytes]) -> list[ResponseHead]:
     return parsed
 
 
-def choice(count: int, chance: random.Random) -> Case:
-    """Choose among as many healthy backends."""
+def pool_of(balancer: str, count: int, chance: random.Random) -> Pool:
+    """A pool of as many healthy backends, which have answered before."""
     backends = tuple(
         model.Backend(f"backend-{number}", f"127.0.0.1:{3001 + number}") for number in range(count)
     )
-    config = model.Pool("api", backends, health=None)
+    config = model.Pool("api", backends, balancer, health=None)
     pool = Pool(config, balancer_for(config, chance), 0.0)
+    for backend in pool.backends:
+        if pool.timed:
+            pool.took(backend, chance.expovariate(100.0), False, 0.0)
+    return pool
+
+
+def keys(chance: random.Random) -> list[bytes]:
+    """What requests are hashed by."""
+    return [b"%x" % chance.getrandbits(128) for _ in range(HEADS)]
+
+
+def choice(balancer: str, count: int, chance: random.Random, *, busy: bool = False) -> Case:
+    """Choose among as many healthy backends, idle ones or all busy, for keys that come again."""
+    pool = pool_of(balancer, count, chance)
+    if busy:
+        for backend in pool.backends:
+            pool.acquire(backend)
+    hashed: list[bytes | None] = [None] * HEADS
+    if pool.config.hash_key is not None:
+        hashed = [*keys(chance)]
     return Case(
-        f"choose one of {count} backends",
+        f"{balancer}: one of {count:,}{' busy ones' if busy else ''}",
         HEADS,
-        lambda: [pool.choose(frozenset(), 1.0) for _ in range(HEADS)],
+        lambda: [pool.choose(frozenset(), 1.0, key) for key in hashed],
     )
+
+
+def first_choice(count: int, chance: random.Random) -> Case:
+    """Choose for keys in whose slots none has come before: what `consistent_hash` puts off."""
+    backends = pool_of("consistent_hash", count, chance).backends
+    few = keys(chance)[:10]
+
+    def run() -> list[object]:
+        policy = ConsistentHash(1.25, chance)
+        return [policy.choose(backends, 1.0, key) for key in few]
+
+    return Case(f"consistent_hash: new slot, {count:,}", len(few), run)
 
 
 def record(chance: random.Random) -> Record:

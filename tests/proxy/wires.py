@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer_only
 
 from lbproxy.balance.pool import Pool
-from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.balance.registry import balancer_for
 from lbproxy.config import model
 from lbproxy.forward.retry import PROCESS_LIMIT
 from lbproxy.observe.accesslog import AccessLog, Line
@@ -118,9 +118,9 @@ class BalancerCase(SynchronousTestCase):
         backends = tuple(
             model.Backend(name, f"{name}:80", server="klein") for name in names or ("a", "b")
         )
-        self.pool = Pool(
-            model.Pool("api", backends, health=None, **pool), RoundRobin(), self.reactor.seconds()
-        )
+        shape = model.Pool("api", backends, health=None, **pool)
+        policy = balancer_for(shape, random.Random(1))
+        self.pool = Pool(shape, policy, self.reactor.seconds())
         self.upstreams = Upstreams(self.reactor, self.timer, self.pool)
         self.listener = listener or model.Listener("web", "tcp:0")
         config = model.Config((self.listener,), (route or model.Route("/", pool="api"),))
