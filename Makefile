@@ -7,6 +7,7 @@
 # make bench  lbproxy beside its peers, in 12 minutes; RECORD=1 keeps the run and shows it in the docs
 # make bench-quick   a part of it, in 2 minutes
 # make bench-micro   single functions
+# make bench-scale   balancers among up to 1,000 simulated backends, shown in the docs; 4 minutes
 # make venv   only the virtual environment
 # make clean  remove what these made
 
@@ -21,7 +22,7 @@ FOLDERS := $(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py))
 UNITS := $(addprefix tests.,$(filter-out $(REAL),$(FOLDERS)))
 SHOP := $(BIN)/twistd --nodaemon --pidfile= lbproxy --with-backends
 
-.PHONY: run dev test lint trial lower bench bench-quick bench-micro venv clean
+.PHONY: run dev test lint trial lower bench bench-quick bench-micro bench-scale venv clean
 
 run: $(VENV)/ready-to-run
 	@exec $(SHOP)
@@ -51,6 +52,9 @@ bench-quick: $(VENV)/ready-to-run
 
 bench-micro: $(VENV)/ready-to-run
 	@$(BIN)/python -m benchmarks.micro
+
+bench-scale: $(VENV)/ready-to-run
+	@$(BIN)/python -m benchmarks.scale $(BENCH)
 
 venv: $(VENV)/ready-to-run
 

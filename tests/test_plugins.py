@@ -7,10 +7,10 @@ import re
 import sys
 from pathlib import Path
 
-import twisted.plugins
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+import twisted.plugins
 from lbproxy.balance.registry import balancer_for
 from lbproxy.config.load import load
 from lbproxy.errors import ConfigError

@@ -6,14 +6,14 @@ BEGIN = "<!-- What follows is written by `make bench RECORD=1`. -->"
 END = "<!-- What is generated ends here. -->"
 
 
-def filled(page: str, generated: str) -> str:
+def filled(page: str, generated: str, begin: str = BEGIN, end: str = END) -> str:
     """The page with its part between the markers replaced.
 
     Raises:
         ValueError: If it has no such part.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    before, begun, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
         raise ValueError("The page has no part to be generated.")
-    return f"{before}{BEGIN}\n\n{generated.strip()}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{generated.strip()}\n\n{end}{after}"

@@ -21,7 +21,9 @@ class HashKeyTests(SynchronousTestCase):
     def test_client(self) -> None:
         """The client's address, or what a trusted peer says of it."""
         self.assertEqual(key("client"), b"192.0.2.7")
-        forwarded = b"X-Forwarded-For: 203.0.113.1\r\nX-Forwarded-For: 203.0.113.2 , 203.0.113.3\r\n"
+        forwarded = (
+            b"X-Forwarded-For: 203.0.113.1\r\nX-Forwarded-For: 203.0.113.2 , 203.0.113.3\r\n"
+        )
         self.assertEqual(key("client", forwarded), b"192.0.2.7")
         self.assertEqual(key("client", forwarded, peer=PROXY), b"203.0.113.3")
         for nothing in (b"", b"X-Forwarded-For:\r\n", b"X-Forwarded-For: a,\r\n"):

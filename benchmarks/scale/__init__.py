@@ -1,0 +1,1 @@
+"""Balancers among many backends, on a clock of their own: `python -m benchmarks.scale`."""
