@@ -22,7 +22,7 @@ PENALTY = 10.0
 #: The least latency, in seconds: below it differences are noise, and products would vanish.
 FLOOR = 1e-4
 
-#: The median is found anew this often within the time in which a latency is forgotten.
+#: The median is found anew so many times within the time in which a latency is forgotten.
 MEDIANS = 20
 
 
@@ -33,10 +33,12 @@ class _Latency:
     Attributes:
         seconds: The estimate.
         at: When it was made, in the clock's seconds.
+        failed: Whether it is that of a failure, which says nothing of how fast the pool is.
     """
 
     seconds: float
     at: float
+    failed: bool
 
 
 class PeakEwma:
@@ -87,13 +89,13 @@ class PeakEwma:
             seconds = max(seconds, PENALTY * self._median)
         known = self._known.get(candidate)
         if known is None:
-            self._known[candidate] = _Latency(seconds, now)
+            self._known[candidate] = _Latency(seconds, now, failed)
             self._median_until = now  # There may have been no median until now.
             return
         if seconds < known.seconds:
             kept = exp((known.at - now) / self._decay)
             seconds += (known.seconds - seconds) * kept
-        known.seconds, known.at = seconds, now
+        known.seconds, known.at, known.failed = seconds, now, failed
 
     def latency(self, candidate: Candidate, now: float) -> float:
         """What its next answer is expected to take, in seconds."""
@@ -108,5 +110,7 @@ class PeakEwma:
 
     def _find_median(self, now: float) -> None:
         self._median_until = now + self._decay / MEDIANS
-        if self._known:
-            self._median = statistics.median(known.seconds for known in self._known.values())
+        answered = [known.seconds for known in self._known.values() if not known.failed]
+        if answered:
+            # Of two the lower one: towards their mean a slow one would never be tried again.
+            self._median = statistics.median_low(answered)

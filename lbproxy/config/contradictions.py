@@ -25,9 +25,6 @@ _HTTP_TIMEOUTS = ("body", "idle")
 _HTTP_POOL_TIMEOUTS = ("first_byte", "read")
 _HTTP_BACKEND = ("server", "keep_alive")
 
-#: Keys of a pool that one policy alone knows.
-_ONLY_WITH_BALANCER = {"hash": "consistent_hash", "decay": "peak_ewma"}
-
 #: What a route with `sni` may say.
 _WITH_SNI = frozenset(("sni", "listener", "pool"))
 
@@ -173,12 +170,12 @@ def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
 
 
 def _policy(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
-    """Keys of a pool that go with one policy only; those of users may want a key of a request."""
+    """Keys of a pool that one policy alone knows; `hash` is for those of users too."""
     balancer = pool.get("balancer", BALANCERS[0])
-    for key, only in _ONLY_WITH_BALANCER.items():
-        others = BALANCERS if key == "hash" else (balancer,)
-        if key in pool and balancer != only and balancer in others:
-            yield Mistake((*path, key), f'goes only with balancer = "{only}"')
+    if "hash" in pool and balancer in BALANCERS and balancer != "consistent_hash":
+        yield Mistake((*path, "hash"), 'goes only with balancer = "consistent_hash"')
+    if "decay" in pool and balancer != "peak_ewma":
+        yield Mistake((*path, "decay"), 'goes only with balancer = "peak_ewma"')
 
 
 def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:

@@ -70,6 +70,26 @@ class PeakEwmaTests(SynchronousTestCase):
         self.policy.observe(a, 0.0, True, 0.2)
         self.assertEqual(self.policy.choose(candidates, 0.2, None), b)
 
+    def test_two(self) -> None:
+        """Of two a slow one tends to the fast one, and so is tried again in an idle pool."""
+        slow, fast = candidates = self.know(0.2, 0.01)
+        self.assertEqual(chosen(self.policy, candidates, 100), {"b": 100})
+        self.assertAlmostEqual(self.policy.latency(slow, DECAY), 0.01 + 0.19 * exp(-1))
+        later = 10 * DECAY
+        self.policy.observe(fast, 0.01, False, later)
+        fast.in_flight = 1
+        self.assertIs(self.policy.choose(candidates, later, None), slow)
+
+    def test_all_fail(self) -> None:
+        """However long all fail, the next failure is no slower than the last."""
+        candidates = self.know(0.1, 0.1)
+        for now in range(1000):
+            for candidate in candidates:
+                self.policy.observe(candidate, 0.0, True, float(now))
+            self.policy.choose(candidates, float(now), None)
+        for candidate in candidates:
+            self.assertAlmostEqual(self.policy.latency(candidate, 999.0), PENALTY * 0.1)
+
     def test_fast_first(self) -> None:
         """In an idle pool of two the faster one is chosen; under load by what is to be waited."""
         a, b = self.know(0.01, 0.04)
