@@ -31,7 +31,8 @@ class Balancer(Protocol):
         """The next one.
 
         Args:
-            candidates: Those that could take the request; never empty.
+            candidates: Those that could take the request; never empty. Where it is the same object
+                as the time before, nothing has changed: neither who is in it nor their shares.
         """
 
 

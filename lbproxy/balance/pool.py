@@ -306,7 +306,10 @@ class Pool:
     def _grow(self, backend: Backend, now: float) -> None:
         part = share(backend.since, now, self.config.slow_start) if backend.starting else 1.0
         backend.starting = part < 1.0
-        backend.share = backend.config.weight * part
+        grown = backend.config.weight * part
+        if grown != backend.share:
+            backend.share = grown
+            self._available = [*self._available]  # Else it would look as before to the policy.
 
     def _report(self, backend: Backend, now: float) -> dict[str, Any]:
         state = backend.state

@@ -147,11 +147,12 @@ class ResponseParser(MessageStream):
 
     def expect(self, method: bytes) -> None:
         """Say which request the next answer is for, since the answer to HEAD has no body."""
-        self._method = method
-        heads = self._heads
-        self._cache = heads.to_head if method == b"HEAD" else heads.to_others
-        if method == b"CONNECT":
-            self._cache = HeadCache()
+        if method != self._method:
+            self._method = method
+            heads = self._heads
+            self._cache = heads.to_head if method == b"HEAD" else heads.to_others
+            if method == b"CONNECT":
+                self._cache = HeadCache()
         self._state = HEAD
         self._scanned = self._at
 
