@@ -28,32 +28,47 @@ class RoundRobin:
         self._candidates: Sequence[Any] = ()
         self._turns: Sequence[Any] = ()
         self._place = 0
+        self._repeats = False
 
     def choose(self, candidates: Sequence[C]) -> C:
         """The next one."""
         if candidates is not self._candidates:
-            self._settle()
+            self._take_back()
             self._candidates = candidates
             return _smooth(candidates)
-        turns, place = self._turns, self._place
-        if not turns:
-            turns = self._turns = _turns(candidates)
-            if not turns:
-                return _smooth(candidates)
-        chosen: C = turns[place]
-        place += 1
-        self._place = place if place < len(turns) else 0
+        place = self._place
+        if place == len(self._turns):
+            place = 0
+            if not self._repeats:
+                self._make()
+                if not self._turns:
+                    return _smooth(candidates)
+        self._place = place + 1
+        chosen: C = self._turns[place]
         return chosen
 
-    def _settle(self) -> None:
-        """Let those who have been chosen pay, as they would have done one by one."""
-        turns, place = self._turns, self._place
-        if place:
-            paid = Counter(turns[:place])
+    def _make(self) -> None:
+        """Make choices until all stand as they do now; none if that takes too long."""
+        candidates = self._candidates
+        shares = [each.share for each in candidates]
+        self._turns, self._repeats = (), False
+        if all(share.is_integer() for share in shares):
+            period = int(sum(shares)) // gcd(*map(int, shares))
+            if period <= LONGEST:
+                before = [each.current for each in candidates]
+                self._turns = [_smooth(candidates) for _ in range(period)]
+                # Not if some had to catch up from before, when there were others as well.
+                self._repeats = before == [each.current for each in candidates]
+
+    def _take_back(self) -> None:
+        """Let all stand as if the choices to come had not been made."""
+        rest = self._turns[self._place :]
+        if rest:
+            paid = Counter(rest)
             total = sum(each.share for each in self._candidates)
             for each in self._candidates:
-                each.current += place * each.share - total * paid[each]
-        self._turns, self._place = (), 0
+                each.current += total * paid[each] - len(rest) * each.share
+        self._turns, self._place, self._repeats = (), 0, False
 
 
 def _smooth(candidates: Sequence[C]) -> C:
@@ -66,12 +81,3 @@ def _smooth(candidates: Sequence[C]) -> C:
             chosen = candidate
     chosen.current -= total
     return chosen
-
-
-def _turns(candidates: Sequence[C]) -> Sequence[C]:
-    """The choices until all stand as they do now; none if that takes too long."""
-    shares = [candidate.share for candidate in candidates]
-    if not all(share.is_integer() for share in shares):
-        return ()
-    period = int(sum(shares)) // gcd(*map(int, shares))
-    return [_smooth(candidates) for _ in range(period)] if period <= LONGEST else ()
