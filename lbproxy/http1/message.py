@@ -101,10 +101,17 @@ class ResponseHead(Head):
     Attributes:
         status: 100 to 599.
         reason: As it came, perhaps empty.
+        sized: Whether the message ends `length` bytes behind the head.
     """
 
     status: int
     reason: bytes
+    sized: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Work out what is asked of each answer."""
+        framed = self.framing is LENGTH or self.framing is NONE
+        self.sized = framed and self.status >= 200
 
     @property
     def informational(self) -> bool:

@@ -80,6 +80,7 @@ class Exchange:
     _connecting: Deferred[Upstream] | None = None
     _upstream: Upstream | None = None
     _waiter: Waiter | None = None
+    _current: Attempt
     _queued_since = 0.0
 
     def __init__(self, site: Site, downstream: Downstream, plan: Plan) -> None:
@@ -193,7 +194,7 @@ class Exchange:
         """The answer broke off: nothing can be retried, and the client must see it."""
         assert self._backend is not None
         self._upstream = None
-        attempt = self._record.attempts[-1]
+        attempt = self._current
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, "answer_begun"
         self._pool.failed(self._backend, error, self._site.clock.seconds())
@@ -221,7 +222,7 @@ class Exchange:
             return
         self._backend = backend
         self._pool.acquire(backend)
-        attempt = Attempt(backend.name, now, self._pool.degraded)
+        self._current = attempt = Attempt(backend.name, now, self._pool.degraded)
         self._record.attempts.append(attempt)
         connections = self._upstreams.connections[backend]
         upstream = None
@@ -262,7 +263,7 @@ class Exchange:
 
     def _connected(self, upstream: Upstream) -> None:
         self._connecting = None
-        attempt = self._record.attempts[-1]
+        attempt = self._current
         attempt.connected = self._site.clock.seconds() - attempt.started
         self._send(upstream)
 
@@ -310,7 +311,7 @@ class Exchange:
 
     def _accept(self, head: ResponseHead, now: float) -> bytes | None:
         """How the client's answer begins, or `None` if another attempt follows this one."""
-        attempt = self._record.attempts[-1]
+        attempt = self._current
         attempt.first_byte = now - attempt.started
         assert self._backend is not None and self._upstream is not None
         if head.status == 101 or head.status in self._plan.route.retry_on:
@@ -360,7 +361,7 @@ class Exchange:
         backend, now = self._backend, self._site.clock.seconds()
         self._upstream = self._connecting = None
         decision = self._decide(error, now)
-        attempt = self._record.attempts[-1]
+        attempt = self._current
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, decision.value
         self._pool.failed(backend, error, now)

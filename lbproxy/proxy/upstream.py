@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
@@ -123,6 +124,7 @@ class Upstream(Dialled):
         self._awaiting: Awaiting | None = None
         self._head: ResponseHead | None = None
         self.reused = False
+        self._is_quiet: Callable[[], bool] | None = None
         self.clogged = False
         self.idle_since = 0.0
         self.deadline = NEVER
@@ -138,6 +140,7 @@ class Upstream(Dialled):
         transport: Any = self.transport
         # With this the transport says when the backend does not keep up.
         transport.registerProducer(self, True)
+        self._is_quiet = getattr(transport, "is_quiet", None)
         self._timer.add(self)
         super().connectionMade()
 
@@ -147,19 +150,20 @@ class Upstream(Dialled):
         if awaiting is None:  # Idle: nobody asked for this (RFC 9112 section 9.2).
             self._drop()
             return
-        if self._state is TUNNEL:
+        self._heard = True
+        if self._state is WAITING:
+            known = self._parser.known(data)
+            if known is not None:
+                head, body = known
+                self._give_whole(awaiting, head, body)
+                return
+        elif self._state is ANSWERING:
+            self.deadline = self._clock.seconds() + self._read_timeout
+        else:
             self.deadline = self._clock.seconds() + self._timeouts.stream
             awaiting.answer_data(data)
             awaiting.flush()
             return
-        self._heard = True
-        if self._state is ANSWERING:
-            self.deadline = self._clock.seconds() + self._read_timeout
-        else:
-            known = self._parser.known(data)
-            if known is not None:
-                self._give_whole(awaiting, *known)
-                return
         self._parser.feed(data)
         self._read_events(awaiting)
 
@@ -202,8 +206,7 @@ class Upstream(Dialled):
 
     def is_usable(self) -> bool:
         """Whether an idle connection may take a request: nothing came, not even its end."""
-        transport: Any = self.transport
-        return self._state is IDLE and (not hasattr(transport, "is_quiet") or transport.is_quiet())
+        return self._state is IDLE and (self._is_quiet is None or self._is_quiet())
 
     def request(self, head: RequestHead, data: bytes, whole: bool, awaiting: Awaiting) -> None:
         """Send a request's head.
