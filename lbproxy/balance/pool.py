@@ -38,6 +38,7 @@ class Backend:
         starting: Whether it is in its slow start.
         reached: Whether its port accepted the last connection.
         last_probe: How the last probe ended.
+        name: As in `X-Served-By` and the logs.
     """
 
     config: model.Backend
@@ -51,11 +52,10 @@ class Backend:
     reached: bool = True
     ejection: Ejection = attrs.Factory(Ejection)
     last_probe: ProbeOutcome | None = None
+    name: str = attrs.field(init=False)
 
-    @property
-    def name(self) -> str:
-        """As in `X-Served-By` and the logs."""
-        return self.config.name
+    def __attrs_post_init__(self) -> None:
+        self.name = self.config.name
 
     @property
     def available(self) -> bool:

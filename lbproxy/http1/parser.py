@@ -132,8 +132,6 @@ class ResponseParser(MessageStream):
 
     __slots__ = ("_cache", "_heads", "_method")
 
-    _after_end = IDLE
-
     def __init__(self, heads: ResponseHeads | None = None) -> None:
         """Begin with no answer expected.
 

@@ -120,6 +120,7 @@ class Downstream(protocol.Protocol):
     head: RequestHead
     record: Record
     peer: Peer
+    _socket: Any
     _caller: str
 
     def __init__(
@@ -153,15 +154,12 @@ class Downstream(protocol.Protocol):
         self._body_seen = 0
         self.deadline = NEVER
 
-    @property
-    def _socket(self) -> Any:
-        return self.transport
-
     # What Twisted tells.
 
     def connectionMade(self) -> None:
         """Await the first request."""
         transport: Any = self.transport
+        self._socket = transport
         # With this the transport says when the client does not keep up.
         transport.registerProducer(self, True)
         self.peer = self._site.peer_of(self._listener, transport)

@@ -62,6 +62,7 @@ class Decision(Enum):
 
 
 _NO_BODY = NoBody()
+_NOBODY: frozenset[Backend] = frozenset()
 _UNSAFE = MethodClass.UNSAFE
 
 
@@ -70,18 +71,7 @@ class Exchange:
 
     log = Logger()
 
-    # What most exchanges never change stands here, not in each of them.
-    _tee: Tee = _NO_BODY
-    _unsent: Sequence[bytes] = ()
-    _body_end: bytes | None = b""
-    _tried: frozenset[Backend] = frozenset()
-    _fresh = False
-    _backend: Backend | None = None
-    _connecting: Deferred[Upstream] | None = None
-    _upstream: Upstream | None = None
-    _waiter: Waiter | None = None
     _current: Attempt
-    _queued_since = 0.0
 
     def __init__(self, site: Site, downstream: Downstream, plan: Plan) -> None:
         """Prepare to forward.
@@ -99,9 +89,17 @@ class Exchange:
         self._pool = plan.upstreams.pool
         self._request_id = self._record.request_id.encode()
         self._wire_head = plan.template.message(downstream.peer, self._request_id)
-        if plan.head.framing is not NONE:
-            self._tee = Tee(site.replay_memory)
-            self._body_end = None
+        bodiless = plan.head.framing is NONE
+        self._tee: Tee = _NO_BODY if bodiless else Tee(site.replay_memory)
+        self._body_end: bytes | None = b"" if bodiless else None
+        self._unsent: Sequence[bytes] = ()
+        self._tried: frozenset[Backend] = _NOBODY
+        self._fresh = False
+        self._backend: Backend | None = None
+        self._connecting: Deferred[Upstream] | None = None
+        self._upstream: Upstream | None = None
+        self._waiter: Waiter | None = None
+        self._queued_since = 0.0
 
     def start(self, now: float) -> None:
         """Begin with the first attempt."""

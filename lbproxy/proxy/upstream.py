@@ -102,6 +102,8 @@ class Upstream(Dialled):
         clogged: Whether the backend is behind with reading.
     """
 
+    _socket: Any
+
     def __init__(
         self,
         clock: IReactorTime,
@@ -129,15 +131,12 @@ class Upstream(Dialled):
         self.idle_since = 0.0
         self.deadline = NEVER
 
-    @property
-    def _socket(self) -> Any:
-        return self.transport
-
     # What Twisted tells.
 
     def connectionMade(self) -> None:
         """Be ready for a request."""
         transport: Any = self.transport
+        self._socket = transport
         # With this the transport says when the backend does not keep up.
         transport.registerProducer(self, True)
         self._is_quiet = getattr(transport, "is_quiet", None)
@@ -296,7 +295,7 @@ class Upstream(Dialled):
         """
         self._awaiting = None
         self.deadline = NEVER
-        if self._keep and self._sent and not self._parser.buffered:
+        if self._keep and self._sent:
             if self._paused:  # The client has still to read the end of it.
                 self._paused = False
                 self._socket.resumeProducing()
@@ -441,6 +440,8 @@ class Upstream(Dialled):
             self._finish(awaiting, NO_TRAILERS)
 
     def _finish(self, awaiting: Awaiting, trailers: Fields) -> None:
+        if self._parser.buffered:  # Nobody asked for this.
+            self._keep = False
         now = self._clock.seconds()
         self.release(now)
         awaiting.answer_end(trailers, now)
