@@ -46,6 +46,7 @@ class Backend:
         starting: Whether it is in its slow start.
         reached: Whether its port accepted the last connection.
         last_probe: How the last probe ended.
+        name: As in `X-Served-By` and the logs.
     """
 
     config: model.Backend
@@ -60,11 +61,10 @@ class Backend:
     reached: bool = True
     ejection: Ejection = attrs.Factory(Ejection)
     last_probe: ProbeOutcome | None = None
+    name: str = attrs.field(init=False)
 
-    @property
-    def name(self) -> str:
-        """As in `X-Served-By` and the logs."""
-        return self.config.name
+    def __attrs_post_init__(self) -> None:
+        self.name = self.config.name
 
     @property
     def available(self) -> bool:
@@ -269,9 +269,7 @@ class Pool:
         if standing.state is not backend.state:
             self._turn(backend, standing.state, standing.detail, now)
         backend.since, backend.starting = standing.since, standing.starting
-        before = backend.share
-        self._grow(backend, now)
-        if backend.share != before:
+        if self._grow(backend, now):
             self._group()
         self._settle_at = -inf
 
@@ -291,8 +289,7 @@ class Pool:
         for backend in self.backends:
             self.reinstate(backend, now)
             if backend.starting:
-                self._grow(backend, now)
-                grown = True
+                grown = self._grow(backend, now) or grown
         if grown:
             self._group()
         self._settle_at = min((self._due(backend, now) for backend in self.backends), default=inf)
@@ -376,10 +373,12 @@ class Pool:
             for other in self.backends
         )
 
-    def _grow(self, backend: Backend, now: float) -> None:
+    def _grow(self, backend: Backend, now: float) -> bool:
+        """Give a backend its present share; true if that is another one than before."""
         part = share(backend.since, now, self.config.slow_start) if backend.starting else 1.0
         backend.starting = part < 1.0
-        backend.share = backend.weight * part
+        before, backend.share = backend.share, backend.weight * part
+        return backend.share != before
 
     def _report(self, backend: Backend, now: float) -> dict[str, Any]:
         state = backend.state

@@ -29,24 +29,28 @@ class RetryBudget:
         self._requests = [0] * WINDOW
         self._retries = [0] * WINDOW
         self._second = 0
+        self._present = 0
 
     def request(self, now: float) -> None:
         """Count a request."""
         if int(now) != self._second:
             self._turn(int(now))
-        self._requests[self._second % WINDOW] += 1
+        self._present += 1
 
     def spend(self, now: float) -> bool:
         """Take a retry out of the budget; false if there is none left."""
         if int(now) != self._second:
             self._turn(int(now))
-        if sum(self._retries) >= self._floor + self._share * sum(self._requests):
+        requests = sum(self._requests) + self._present
+        if sum(self._retries) >= self._floor + self._share * requests:
             return False
         self._retries[self._second % WINDOW] += 1
         return True
 
     def _turn(self, second: int) -> None:
         """Empty the slots that the clock has passed since."""
+        self._requests[self._second % WINDOW] += self._present
+        self._present = 0
         for passed in range(max(self._second, second - WINDOW) + 1, second + 1):
             self._requests[passed % WINDOW] = self._retries[passed % WINDOW] = 0
         self._second = second

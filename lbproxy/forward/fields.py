@@ -6,8 +6,6 @@ no peer can remove it by naming it there (CVE-2021-33197, CVE-2021-32813, CVE-20
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import attrs
 
 from lbproxy.http1 import grammar, serialize
@@ -92,6 +90,7 @@ class Peer:
         trusted: Whether what it says of its own client is believed.
         subject: Whom its certificate is for, by RFC 4514; empty if it has shown none.
         tls: The version and cipher of its connection; empty if that is plain.
+        lines: The field lines that tell a backend of it.
     """
 
     address: bytes
@@ -99,10 +98,10 @@ class Peer:
     trusted: bool
     subject: bytes = b""
     tls: str = ""
+    lines: bytes = attrs.field(init=False)
 
-    @cached_property
-    def lines(self) -> bytes:
-        """The field lines that tell a backend of it."""
+    @lines.default
+    def _lines(self) -> bytes:
         lines = [(b"X-Forwarded-For", self.address), (b"X-Forwarded-Proto", self.scheme)]
         if self.subject:
             lines.append((CLIENT_SUBJECT, self.subject))

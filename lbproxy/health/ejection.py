@@ -25,20 +25,17 @@ class Ejection:
 
     Attributes:
         until: When it is let back, in the clock's seconds; 0.0 if it is not out.
+        troubled: Whether a success would change anything.
     """
 
     until: float = attrs.field(default=0.0, init=False)
+    troubled: bool = attrs.field(default=False, init=False)
     _streak: int = attrs.field(default=0, init=False)
     _times: int = attrs.field(default=0, init=False)
     _outcomes: deque[tuple[float, bool]] = attrs.field(
         factory=lambda: deque(maxlen=REMEMBERED), init=False
     )
     _failures: int = attrs.field(default=0, init=False)
-
-    @property
-    def troubled(self) -> bool:
-        """Whether a success would change anything."""
-        return self._streak > 0 or self._failures > 0
 
     def observe(self, passed: bool, now: float) -> bool:
         """Take the outcome of one attempt; true if the backend should be ejected.
@@ -48,11 +45,12 @@ class Ejection:
         """
         if passed:
             self._streak = 0
-            if not self._failures:
+            if not self.troubled:
                 return False
         else:
             self._streak += 1
         self._remember(passed, now)
+        self.troubled = self._failures > 0
         if self._streak >= IN_ROW:
             return True
         seen = len(self._outcomes)
@@ -71,6 +69,7 @@ class Ejection:
         """The backend is out until then, and what it has done so far is settled."""
         self.until = until
         self._streak = self._failures = 0
+        self.troubled = False
         self._outcomes.clear()
 
     def _remember(self, passed: bool, now: float) -> None:

@@ -13,25 +13,37 @@ H = TypeVar("H")
 #: Heads that are remembered, and the bytes that one may have for that.
 MOST, LONGEST = 512, 2048
 
+#: Heads of which it is known that they came once.
+SEEN = 4096
+
 
 class HeadCache(Generic[H]):
-    """Whole heads by their bytes, the empty line included.
+    """Whole heads by their bytes, the empty line included, from the second time on.
 
-    When it is full it begins anew: what is asked for often is there again at once, and traffic that
-    never repeats itself pays for no bookkeeping.
+    What comes once is not worth its memory: heads that never repeat would take turns in megabytes,
+    which the processor then has to fetch. So of the first time only the hash is kept. When either
+    is full it begins anew: what is asked for often is there again at once, and nothing pays for
+    bookkeeping.
 
     Attributes:
         heads: For look-up.
     """
 
-    __slots__ = ("heads",)
+    __slots__ = ("_seen", "heads")
 
     def __init__(self) -> None:
         self.heads: dict[bytes, H] = {}
+        self._seen: set[int] = set()
 
     def put(self, data: bytes, head: H) -> None:
-        """Remember a head."""
+        """Remember a head, if it has come before."""
         if len(data) > LONGEST:
+            return
+        mark, seen = hash(data), self._seen
+        if mark not in seen:
+            if len(seen) >= SEEN:
+                seen.clear()
+            seen.add(mark)
             return
         if len(self.heads) >= MOST:
             self.heads.clear()

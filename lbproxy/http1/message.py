@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from functools import cached_property
 from typing import Any
 
 import attrs
@@ -46,6 +45,7 @@ class Head:
         framing: How the body ends; never `UNTIL_CLOSE` for a request.
         length: Bytes of the body when the framing is `LENGTH`, else 0.
         memo: What its reader has worked out of it; the same head may come again (`HeadCache`).
+        closes: Whether the sender ends the connection after this message (RFC 9112 section 9.3).
     """
 
     minor: int
@@ -55,29 +55,40 @@ class Head:
     framing: Framing
     length: int
     memo: Any = attrs.field(default=None, init=False)
+    closes: bool = attrs.field(init=False)
+    _fields: Fields | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _values: Values | None = attrs.field(default=None, init=False, repr=False, eq=False)
 
-    @property
-    def closes(self) -> bool:
-        """Whether the sender ends the connection after this message (RFC 9112 section 9.3)."""
+    def __attrs_post_init__(self) -> None:
+        """Work out what is asked of each message."""
         lines = self.control.get(b"connection")
         if lines is None:
-            return not self.minor
-        if lines == [b"keep-alive"]:
-            return False
-        options = members(self.control, b"connection")
-        return b"close" in options or not (self.minor or b"keep-alive" in options)
+            self.closes = not self.minor
+        elif lines == [b"keep-alive"]:
+            self.closes = False
+        else:
+            options = members(self.control, b"connection")
+            self.closes = b"close" in options or not (self.minor or b"keep-alive" in options)
 
-    @cached_property
+    # Not cached properties: with one of these in a class with slots, Python 3.11 takes seven times
+    # as long to find any of its attributes.
+
+    @property
     def fields(self) -> Fields:
         """All field lines, white space around the values removed."""
-        return split_block(self.block)
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = split_block(self.block)
+        return fields
 
-    @cached_property
+    @property
     def values(self) -> Values:
         """All values by lower-case name."""
-        values: Values = {}
-        for name, value in self.fields:
-            values.setdefault(name.lower(), []).append(value)
+        values = self._values
+        if values is None:
+            values = self._values = {}
+            for name, value in self.fields:
+                values.setdefault(name.lower(), []).append(value)
         return values
 
 
@@ -101,10 +112,18 @@ class ResponseHead(Head):
     Attributes:
         status: 100 to 599.
         reason: As it came, perhaps empty.
+        sized: Whether the message ends `length` bytes behind the head.
     """
 
     status: int
     reason: bytes
+    sized: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Work out what is asked of each answer."""
+        super().__attrs_post_init__()
+        framed = self.framing is LENGTH or self.framing is NONE
+        self.sized = framed and self.status >= 200
 
     @property
     def informational(self) -> bool:

@@ -11,7 +11,7 @@ from lbproxy.errors import MalformedMessage, TargetTooLong, UnsupportedVersion
 from lbproxy.http1 import grammar
 from lbproxy.http1.cache import HeadCache
 from lbproxy.http1.framing import request_framing, response_framing
-from lbproxy.http1.message import LENGTH, NONE, End, RequestHead, ResponseHead
+from lbproxy.http1.message import NONE, End, RequestHead, ResponseHead
 from lbproxy.http1.stream import FAILED, HEAD, IDLE, TUNNEL, HeadLimits, MessageStream
 
 __all__ = ["HeadLimits", "RequestParser", "ResponseParser"]
@@ -132,8 +132,6 @@ class ResponseParser(MessageStream):
 
     __slots__ = ("_cache", "_heads", "_method")
 
-    _after_end = IDLE
-
     def __init__(self, heads: ResponseHeads | None = None) -> None:
         """Begin with no answer expected.
 
@@ -147,11 +145,12 @@ class ResponseParser(MessageStream):
 
     def expect(self, method: bytes) -> None:
         """Say which request the next answer is for, since the answer to HEAD has no body."""
-        self._method = method
-        heads = self._heads
-        self._cache = heads.to_head if method == b"HEAD" else heads.to_others
-        if method == b"CONNECT":
-            self._cache = HeadCache()
+        if method != self._method:
+            self._method = method
+            heads = self._heads
+            self._cache = heads.to_head if method == b"HEAD" else heads.to_others
+            if method == b"CONNECT":
+                self._cache = HeadCache()
         self._state = HEAD
         self._scanned = self._at
 
@@ -161,13 +160,15 @@ class ResponseParser(MessageStream):
         Mostly a short answer is: then it is over, and nothing has to be fed or asked for. Else
         nothing is taken.
         """
-        if self._state is not HEAD or self._at != len(self._buffer):
-            return None
         end = data.find(b"\r\n\r\n") + 4
         head = self._cache.heads.get(data[:end])
-        if head is None or len(data) - end != head.length or head.status < 200:
-            return None
-        if head.framing is not LENGTH and head.framing is not NONE:
+        if (
+            head is None
+            or len(data) - end != head.length
+            or not head.sized
+            or self._state is not HEAD
+            or self._at != len(self._buffer)
+        ):
             return None
         self._state = IDLE
         return head, data[end:]

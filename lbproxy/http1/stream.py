@@ -75,6 +75,7 @@ class MessageStream:
     """A stream of messages of either kind; the subclasses read the heads."""
 
     __slots__ = (
+        "_after_end",
         "_at",
         "_buffer",
         "_eof",
@@ -85,11 +86,9 @@ class MessageStream:
         "_state",
     )
 
-    _after_end = HEAD
-
     def __init__(self, limits: HeadLimits, state: State) -> None:
         self._limits = limits
-        self._state = state
+        self._state = self._after_end = state
         self._buffer: bytes | bytearray = b""
         self._at = 0
         self._scanned = 0

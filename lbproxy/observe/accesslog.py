@@ -32,10 +32,6 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-# Records and attempts are made for each request, and most of what they could say is never said: so
-# what is usual stands in the class.
-
-
 class Attempt:
     """One try of an exchange at one backend.
 
@@ -52,18 +48,17 @@ class Attempt:
         first_byte: Seconds until the answer's head, if one came.
     """
 
-    reused = False
-    outcome: str | None = None
-    stage: str | None = None
-    decision = ""
-    detail = ""
-    connected: float | None = None
-    first_byte: float | None = None
-
     def __init__(self, backend: str, started: float, degraded: bool = False) -> None:
         self.backend = backend
         self.started = started
         self.degraded = degraded
+        self.reused = False
+        self.outcome: str | None = None
+        self.stage: str | None = None
+        self.decision = ""
+        self.detail = ""
+        self.connected: float | None = None
+        self.first_byte: float | None = None
 
     def json(self) -> str:
         """The attempt as a JSON object."""
@@ -105,6 +100,9 @@ def asked(method: str, host: str, target: str, minor: int) -> str:
     )
 
 
+_NOTHING = asked("", "", "", 1)
+
+
 class Record:
     """What is known of an exchange; a line of the log when it ends.
 
@@ -126,23 +124,22 @@ class Record:
         answered: Seconds until the answer's head was written.
     """
 
-    asked = asked("", "", "", 1)
-    status = 0
-    reason = "answered"
-    detail = ""
-    route: str | None = None
-    pool: str | None = None
-    bytes_in = 0
-    bytes_out = 0
-    queued = 0.0
-    headed = 0.0
-    answered: float | None = None
-
     def __init__(self, started: float, request_id: str, caller: str) -> None:
         self.started = started
         self.request_id = request_id
         self.caller = caller
+        self.asked = _NOTHING
+        self.status = 0
+        self.reason = "answered"
+        self.detail = ""
+        self.route: str | None = None
+        self.pool: str | None = None
+        self.bytes_in = 0
+        self.bytes_out = 0
         self.attempts: list[Attempt] = []
+        self.queued = 0.0
+        self.headed = 0.0
+        self.answered: float | None = None
 
     def line(self, ended: float) -> str:
         """The record as a line of JSON.

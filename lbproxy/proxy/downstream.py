@@ -24,8 +24,6 @@ from lbproxy.http1 import serialize
 from lbproxy.http1.cache import HeadCache
 from lbproxy.http1.message import (
     CHUNKED,
-    LENGTH,
-    NO_TRAILERS,
     NONE,
     UNTIL_CLOSE,
     End,
@@ -122,6 +120,7 @@ class Downstream(protocol.Protocol):
     head: RequestHead
     record: Record
     peer: Peer
+    _socket: Any
     _caller: str
 
     def __init__(
@@ -155,15 +154,12 @@ class Downstream(protocol.Protocol):
         self._body_seen = 0
         self.deadline = NEVER
 
-    @property
-    def _socket(self) -> Any:
-        return self.transport
-
     # What Twisted tells.
 
     def connectionMade(self) -> None:
         """Await the first request."""
         transport: Any = self.transport
+        self._socket = transport
         # With this the transport says when the client does not keep up.
         transport.registerProducer(self, True)
         self.peer = self._site.peer_of(self._listener, transport)
@@ -272,15 +268,11 @@ class Downstream(protocol.Protocol):
                 self._chunked = True
             else:
                 self._persist = False
-        if self._request is not ALL_READ or self._site.draining:
-            self._persist = False
         if status == 101:
-            begin += b"Connection: upgrade\r\nUpgrade: websocket\r\n"
-        elif not self._persist:
-            begin += b"Connection: close\r\n"
-        elif not minor:
-            begin += b"Connection: keep-alive\r\n"
-        self._out.append(begin + b"\r\n")
+            end = b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        else:
+            end = self._end_of_head()
+        self._out.append(begin + end)
 
     def answer_whole(self, status: int, begin: bytes, body: bytes, now: float) -> None:
         """Give the answer, and go on with the next request.
@@ -291,11 +283,17 @@ class Downstream(protocol.Protocol):
             body: All of it.
             now: The present time, in the clock's seconds.
         """
-        self.answer(status, begin, LENGTH, now)
-        if body:
-            self.record.bytes_out = len(body)
-            self._out.append(body)
-        self.answer_end(NO_TRAILERS, now)
+        record = self.record
+        record.status = status
+        record.answered = now - record.started
+        record.bytes_out = len(body)
+        end = self._end_of_head()
+        self._answer = ALL_GIVEN
+        if len(body) < JOINED:
+            self._socket.write(b"".join((begin, end, body)))
+        else:
+            self._socket.writeSequence((begin + end, body))
+        self._finish(None, now)
 
     @property
     def sends_files(self) -> bool:
@@ -428,6 +426,14 @@ class Downstream(protocol.Protocol):
             self.deadline = NEVER
 
     # The rest is ours.
+
+    def _end_of_head(self) -> bytes:
+        """The empty line, and before it what becomes of the connection if that needs to be said."""
+        if self._request is not ALL_READ or self._site.draining:
+            self._persist = False
+        if not self._persist:
+            return b"Connection: close\r\n\r\n"
+        return b"\r\n" if self.head.minor else b"Connection: keep-alive\r\n\r\n"
 
     def _knob(self, key: str) -> str:
         return f"listeners.{self._listener.name}.{key}"

@@ -62,6 +62,7 @@ class Decision(Enum):
 
 
 _NO_BODY = NoBody()
+_NOBODY: frozenset[Backend] = frozenset()
 _UNSAFE = MethodClass.UNSAFE
 
 
@@ -70,19 +71,7 @@ class Exchange:
 
     log = Logger()
 
-    # What most exchanges never change stands here, not in each of them.
-    _tee: Tee = _NO_BODY
-    _unsent: Sequence[bytes] = ()
-    _body_end: bytes | None = b""
-    _tried: frozenset[Backend] = frozenset()
-    _fresh = False
-    _backend: Backend | None = None
-    _connecting: Deferred[Upstream] | None = None
-    _upstream: Upstream | None = None
-    _waiter: Waiter | None = None
-    _queued_since = 0.0
-    _key: bytes | None = None
-    _whole_at = 0.0
+    _current: Attempt
 
     def __init__(self, site: Site, downstream: Downstream, plan: Plan) -> None:
         """Prepare to forward.
@@ -100,11 +89,19 @@ class Exchange:
         self._pool = plan.upstreams.pool
         self._request_id = self._record.request_id.encode()
         self._wire_head = plan.template.message(downstream.peer, self._request_id)
-        if plan.head.framing is not NONE:
-            self._tee = Tee(site.replay_memory)
-            self._body_end = None
-        if plan.hash_key is not None:
-            self._key = plan.hash_key.of(downstream.peer)
+        bodiless = plan.head.framing is NONE
+        self._tee: Tee = _NO_BODY if bodiless else Tee(site.replay_memory)
+        self._body_end: bytes | None = b"" if bodiless else None
+        self._unsent: Sequence[bytes] = ()
+        self._tried: frozenset[Backend] = _NOBODY
+        self._fresh = False
+        self._backend: Backend | None = None
+        self._connecting: Deferred[Upstream] | None = None
+        self._upstream: Upstream | None = None
+        self._waiter: Waiter | None = None
+        self._queued_since = 0.0
+        self._whole_at = 0.0
+        self._key = None if plan.hash_key is None else plan.hash_key.of(downstream.peer)
 
     def start(self, now: float) -> None:
         """Begin with the first attempt."""
@@ -199,7 +196,7 @@ class Exchange:
         """The answer broke off: nothing can be retried, and the client must see it."""
         assert self._backend is not None
         self._upstream = None
-        attempt = self._record.attempts[-1]
+        attempt = self._current
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, "answer_begun"
         self._pool.failed(self._backend, error, self._site.clock.seconds())
@@ -227,7 +224,7 @@ class Exchange:
             return
         self._backend = backend
         self._pool.acquire(backend)
-        attempt = Attempt(backend.name, now, self._pool.degraded)
+        self._current = attempt = Attempt(backend.name, now, self._pool.degraded)
         self._record.attempts.append(attempt)
         connections = self._upstreams.connections[backend]
         upstream = None
@@ -268,7 +265,7 @@ class Exchange:
 
     def _connected(self, upstream: Upstream) -> None:
         self._connecting = None
-        attempt = self._record.attempts[-1]
+        attempt = self._current
         attempt.connected = self._site.clock.seconds() - attempt.started
         self._send(upstream)
 
@@ -316,7 +313,7 @@ class Exchange:
 
     def _accept(self, head: ResponseHead, now: float) -> bytes | None:
         """How the client's answer begins, or `None` if another attempt follows this one."""
-        attempt = self._record.attempts[-1]
+        attempt = self._current
         attempt.first_byte = now - attempt.started
         assert self._backend is not None and self._upstream is not None
         if head.status == 101 or head.status in self._plan.route.retry_on:
@@ -369,7 +366,7 @@ class Exchange:
         backend, now = self._backend, self._site.clock.seconds()
         self._upstream = self._connecting = None
         decision = self._decide(error, now)
-        attempt = self._record.attempts[-1]
+        attempt = self._current
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, decision.value
         self._pool.failed(backend, error, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
@@ -101,6 +102,8 @@ class Upstream(Dialled):
         clogged: Whether the backend is behind with reading.
     """
 
+    _socket: Any
+
     def __init__(
         self,
         clock: IReactorTime,
@@ -123,21 +126,20 @@ class Upstream(Dialled):
         self._awaiting: Awaiting | None = None
         self._head: ResponseHead | None = None
         self.reused = False
+        self._is_quiet: Callable[[], bool] | None = None
         self.clogged = False
         self.idle_since = 0.0
         self.deadline = NEVER
-
-    @property
-    def _socket(self) -> Any:
-        return self.transport
 
     # What Twisted tells.
 
     def connectionMade(self) -> None:
         """Be ready for a request."""
         transport: Any = self.transport
+        self._socket = transport
         # With this the transport says when the backend does not keep up.
         transport.registerProducer(self, True)
+        self._is_quiet = getattr(transport, "is_quiet", None)
         self._timer.add(self)
         super().connectionMade()
 
@@ -147,19 +149,20 @@ class Upstream(Dialled):
         if awaiting is None:  # Idle: nobody asked for this (RFC 9112 section 9.2).
             self._drop()
             return
-        if self._state is TUNNEL:
+        self._heard = True
+        if self._state is WAITING:
+            known = self._parser.known(data)
+            if known is not None:
+                head, body = known
+                self._give_whole(awaiting, head, body)
+                return
+        elif self._state is ANSWERING:
+            self.deadline = self._clock.seconds() + self._read_timeout
+        else:
             self.deadline = self._clock.seconds() + self._timeouts.stream
             awaiting.answer_data(data)
             awaiting.flush()
             return
-        self._heard = True
-        if self._state is ANSWERING:
-            self.deadline = self._clock.seconds() + self._read_timeout
-        else:
-            known = self._parser.known(data)
-            if known is not None:
-                self._give_whole(awaiting, *known)
-                return
         self._parser.feed(data)
         self._read_events(awaiting)
 
@@ -202,8 +205,7 @@ class Upstream(Dialled):
 
     def is_usable(self) -> bool:
         """Whether an idle connection may take a request: nothing came, not even its end."""
-        transport: Any = self.transport
-        return self._state is IDLE and (not hasattr(transport, "is_quiet") or transport.is_quiet())
+        return self._state is IDLE and (self._is_quiet is None or self._is_quiet())
 
     def request(self, head: RequestHead, data: bytes, whole: bool, awaiting: Awaiting) -> None:
         """Send a request's head.
@@ -293,7 +295,7 @@ class Upstream(Dialled):
         """
         self._awaiting = None
         self.deadline = NEVER
-        if self._keep and self._sent and not self._parser.buffered:
+        if self._keep and self._sent:
             if self._paused:  # The client has still to read the end of it.
                 self._paused = False
                 self._socket.resumeProducing()
@@ -438,6 +440,8 @@ class Upstream(Dialled):
             self._finish(awaiting, NO_TRAILERS)
 
     def _finish(self, awaiting: Awaiting, trailers: Fields) -> None:
+        if self._parser.buffered:  # Nobody asked for this.
+            self._keep = False
         now = self._clock.seconds()
         self.release(now)
         awaiting.answer_end(trailers, now)

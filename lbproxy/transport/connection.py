@@ -202,13 +202,12 @@ class Connection:
                 return
             try:
                 sent = self._send(data)
+                if sent == len(data):
+                    return
             except BlockingIOError:
-                sent = 0
+                pass
             except OSError:
                 self._broken = True  # Inside its own write the protocol must not hear of it.
-                sent = 0
-            if sent == len(data):
-                return
         if isinstance(data, memoryview):
             self._enqueue(bytes(data[sent:]), len(data) - sent)
         else:
