@@ -34,7 +34,7 @@ LOAD = 0.4
 REQUESTS, EACH = 20000, 100
 
 #: What is hashed: so many keys, the n-th of which comes in proportion to 1/n (Zipf's law).
-KEYS = 100_000
+KEYS = 20_000
 
 #: Looks at what is in flight, within the time that is measured.
 LOOKS = 100

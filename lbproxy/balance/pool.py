@@ -10,9 +10,8 @@ from typing import Any, cast
 import attrs
 
 from lbproxy.balance.balancer import Balancer, Observer
-from lbproxy.balance.hashing import hash64
 from lbproxy.balance.standing import Standing, State
-from lbproxy.balance.tiers import spill
+from lbproxy.balance.tiers import Tiers
 from lbproxy.config import model
 from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamError
 from lbproxy.health.ejection import Ejection
@@ -108,8 +107,7 @@ class Pool:
         self.degraded = False
         self._settle_at = inf
         self._full = 0
-        self._spilled = 0.0
-        self._group()
+        self._tiers = Tiers(self.backends)
         self.on_suspect: Callable[[Backend], None] | None = None
         self.on_outlier: Callable[[Backend, float], None] = self.eject
         self.on_probe: Callable[[Backend], None] | None = None
@@ -138,9 +136,10 @@ class Pool:
         if now >= self._settle_at:
             self._settle(now)
         self.degraded = False
-        room = self._available
-        if self._spill and self._spills(key):
-            room = self._reserve
+        tiers = self._tiers
+        room = tiers.first
+        if tiers.spill and tiers.spills(key):
+            room = tiers.second
         if tried or self._full:
             room = self._with_room(room, tried)
         if not room:
@@ -185,7 +184,7 @@ class Pool:
         """Give a backend another weight; with 0 it finishes what it has, and gets nothing new."""
         backend.weight = weight
         self._grow(backend, now)
-        self._group()
+        self._tiers.sort(self.backends)
 
     def took(self, backend: Backend, seconds: float, failed: bool, now: float) -> None:
         """How long an attempt took, for a policy that asks (`timed`); see `Observer.observe`."""
@@ -270,7 +269,7 @@ class Pool:
             self._turn(backend, standing.state, standing.detail, now)
         backend.since, backend.starting = standing.since, standing.starting
         if self._grow(backend, now):
-            self._group()
+            self._tiers.sort(self.backends)
         self._settle_at = -inf
 
     def report(self, now: float) -> dict[str, Any]:
@@ -291,7 +290,7 @@ class Pool:
             if backend.starting:
                 grown = self._grow(backend, now) or grown
         if grown:
-            self._group()
+            self._tiers.sort(self.backends)
         self._settle_at = min((self._due(backend, now) for backend in self.backends), default=inf)
 
     def _due(self, backend: Backend, now: float) -> float:
@@ -300,43 +299,13 @@ class Pool:
             return backend.ejection.until
         return now + self.config.slow_start / STEPS if backend.starting else inf
 
-    def _group(self) -> None:
-        """Sort out who may be chosen.
-
-        The lists are new ones whenever anything has changed, by which policies see that it has.
-        """
-        tiers: tuple[list[Backend], list[Backend]] = ([], [])
-        weights = [0, 0]
-        for backend in self.backends:
-            tier = backend.config.backup
-            weights[tier] += backend.weight
-            if backend.available:
-                tiers[tier].append(backend)
-        able = [sum(backend.weight for backend in tier) for tier in tiers]
-        self._spill = spill(able[0], weights[0], able[1], weights[1])
-        first, backups = tiers
-        if first:
-            self._available, self._reserve = first, backups
-        else:
-            self._available, self._reserve, self._spill = backups, [], 0.0
-
-    def _spills(self, key: bytes | None) -> bool:
-        """Whether a request goes to the backups, in an even pattern; one key always to the same."""
-        if key:
-            return hash64(b"tier " + key) < self._spill * 2.0**64
-        self._spilled += self._spill
-        if self._spilled < 1.0:
-            return False
-        self._spilled -= 1.0
-        return True
-
     def _with_room(self, room: list[Backend], tried: Set[Backend]) -> list[Backend]:
         """Those not tried that could do more; if there are none, those of the other tier."""
         limit = self.config.max_in_flight
         left = [backend for backend in room if backend not in tried and backend.in_flight < limit]
-        if left or not self._reserve:
+        if left or not self._tiers.second:
             return left
-        other = self._available if room is self._reserve else self._reserve
+        other = self._tiers.beside(room)
         return [backend for backend in other if backend not in tried and backend.in_flight < limit]
 
     def _last_resort(self, tried: Set[Backend]) -> list[Backend]:
@@ -360,7 +329,7 @@ class Pool:
         if state is State.UP and before is not State.UNKNOWN:
             backend.starting = self._is_late(backend, now)
         self._grow(backend, now)
-        self._group()
+        self._tiers.sort(self.backends)
         self._settle_at = -inf
         if self.on_turn is not None:
             self.on_turn(backend, detail)

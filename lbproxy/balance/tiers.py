@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from lbproxy.balance.hashing import hash64
+
+if TYPE_CHECKING:
+    from lbproxy.balance.pool import Backend
+
 #: How much of the first tier may be gone before the second one helps: with 1.4, 28 % (Envoy's
 #: default `overprovisioning_factor`).
 OVERPROVISIONING = 1.4
@@ -29,3 +37,52 @@ def spill(first: float, first_of: float, second: float, second_of: float) -> flo
 
 def _bears(available: float, whole: float) -> float:
     return min(1.0, OVERPROVISIONING * available / whole) if whole else 0.0
+
+
+class Tiers:
+    """Who of a pool may be chosen at present, tier by tier.
+
+    The lists are never changed but replaced, by which policies see that something is new.
+
+    Attributes:
+        first: Those that are chosen from; the backups if nobody else is available.
+        second: The backups behind them.
+        spill: The part of the requests that goes to those, as `spill` has it.
+    """
+
+    def __init__(self, backends: Iterable[Backend]) -> None:
+        """Sort out the backends of a pool."""
+        self._spilled = 0.0
+        self.sort(backends)
+
+    def sort(self, backends: Iterable[Backend]) -> None:
+        """Do so again: one has come or gone, or has another weight or share."""
+        tiers: tuple[list[Backend], list[Backend]] = ([], [])
+        weights = [0, 0]
+        for backend in backends:
+            tier = backend.config.backup
+            weights[tier] += backend.weight
+            if backend.available:
+                tiers[tier].append(backend)
+        self.first, self.second = tiers
+        able = [sum(backend.weight for backend in tier) for tier in tiers]
+        self.spill = spill(able[0], weights[0], able[1], weights[1])
+        if not self.first:
+            self.first, self.second, self.spill = self.second, [], 0.0
+
+    def spills(self, key: bytes | None) -> bool:
+        """Whether a request goes to the second tier.
+
+        Requests without a key do so in an even pattern; those of one key all do, or none.
+        """
+        if key:
+            return hash64(b"tier " + key) < self.spill * 2.0**64
+        self._spilled += self.spill
+        if self._spilled < 1.0:
+            return False
+        self._spilled -= 1.0
+        return True
+
+    def beside(self, tier: list[Backend]) -> list[Backend]:
+        """The other tier."""
+        return self.first if tier is self.second else self.second

@@ -57,7 +57,7 @@ class SimulationTests(SynchronousTestCase):
         """What fails at once draws requests to it, but not with peak_ewma."""
         for size in (2, 3, 10):
             found = {name: simulate(Scenario(name, size, broken=1), 1).failed for name in BALANCERS}
-            self.assertLess(found["peak_ewma"], 0.02)
+            self.assertLess(found["peak_ewma"], 0.05)
             self.assertGreater(found["least_loaded"], 1.0 / size)
 
 
