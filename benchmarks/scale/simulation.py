@@ -143,6 +143,7 @@ class Simulation:
         self._begun = 0
         self._latencies: list[float] = []
         self._failed = 0
+        self._counted_from = float("inf")
         self._weights = list(accumulate(1.0 / (rank + 1) for rank in range(KEYS)))
 
     def run(self) -> Result:
@@ -150,18 +151,18 @@ class Simulation:
         skipped = self._requests // 10
         between = max(1, (self._requests - skipped) // LOOKS)
         imbalances = []
-        now = counted_from = 0.0
+        now = 0.0
         for number in range(self._requests):
             now += self._chance.expovariate(self._rate)
-            self._until(now, counted_from)
+            self._until(now)
             if number == skipped:
-                counted_from = now
+                self._counted_from = now
             if number >= skipped and not number % between:
                 loads = [place.load for place in self._places]
                 if any(loads):
                     imbalances.append(max(loads) / statistics.fmean(loads))
             self._arrive(now)
-        self._until(float("inf"), counted_from)
+        self._until(float("inf"))
         cuts = statistics.quantiles(self._latencies, n=100)
         return Result(
             p50=cuts[49],
@@ -191,8 +192,8 @@ class Simulation:
         taken = self._chance.expovariate(1.0 / request.place.mean)
         heappush(self._ends, (now + taken, self._begun, request))
 
-    def _until(self, now: float, counted_from: float) -> None:
-        """Let all end that end by then; those that came since `counted_from` are counted."""
+    def _until(self, now: float) -> None:
+        """Let all end that end by then, and count those that came after the first tenth."""
         while self._ends and self._ends[0][0] <= now:
             ended, _, request = heappop(self._ends)
             place = request.place
@@ -203,7 +204,7 @@ class Simulation:
             request.pool.release(request.backend)
             if request.pool.timed:
                 request.pool.took(request.backend, latency, place.broken, ended)
-            if request.came >= counted_from:
+            if request.came >= self._counted_from:
                 self._latencies.append(latency)
                 self._failed += place.broken
 
