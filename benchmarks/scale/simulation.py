@@ -114,7 +114,8 @@ class Simulation:
             scenario: What is simulated.
             seed: All chance is drawn from it.
         """
-        self._chance = random.Random(seed)
+        # What comes, and how long it takes, hangs on no lots that a policy draws.
+        self._chance, self._lots = random.Random(seed), random.Random(f"lots {seed}")
         backends = tuple(
             model.Backend(f"backend-{number}", f"10.0.0.1:{number + 1}")
             for number in range(scenario.backends)
@@ -124,7 +125,7 @@ class Simulation:
             "api", backends, scenario.balancer, health=None, max_in_flight=1_000_000
         )
         self._pools = [
-            Pool(config, balancer_for(config, self._chance), 0.0) for _ in range(scenario.proxies)
+            Pool(config, balancer_for(config, self._lots), 0.0) for _ in range(scenario.proxies)
         ]
         well = scenario.backends - scenario.slow - scenario.broken
         self._places = [
@@ -176,7 +177,7 @@ class Simulation:
         pool = self._pools[int(self._chance.random() * len(self._pools))]
         key = None
         if pool.config.hash_key is not None:
-            key = b"%d" % bisect(self._weights, self._chance.random() * self._weights[-1])
+            key = b"%d" % bisect(self._weights, self._lots.random() * self._weights[-1])
         backend = pool.choose(frozenset(), now, key)
         assert backend is not None
         pool.acquire(backend)
