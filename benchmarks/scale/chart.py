@@ -14,6 +14,9 @@ WIDTH, HEIGHT = 330, 180
 LEFT, TOP, RIGHT, BOTTOM = 64, 40, 16, 44
 COLUMNS = 2
 
+#: A scale that goes from 1 to more than this has a line for each power of ten only.
+CROWDED = 100.0
+
 #: Above the frames, for the names of the policies.
 HEAD = 40
 
@@ -46,7 +49,8 @@ def chart(cases: Sequence[tuple[Case, Sequence[Row]]]) -> str:
     x = 24.0
     for name in BALANCERS:
         parts += [_mark(name, x, 20), _text(x + 12, 24, name)]
-        x += 40 + 8 * len(name)
+        x += 36 + 8 * len(name)
+    parts.append(_text(width - RIGHT, 24, "across: backends", "end"))
     for number, (case, rows) in enumerate(cases):
         line, column = divmod(number, COLUMNS)
         left = column * (LEFT + WIDTH + RIGHT) + LEFT
@@ -92,12 +96,13 @@ def _ceiling(case: Case) -> float:
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, list[float]]:
-    """The ends of a logarithmic scale, and its lines: 1, 2 and 5 times powers of ten."""
+    """The ends of a logarithmic scale, and its lines: powers of ten, or 2 and 5 times these too."""
     least, most = max(min(values), 1e-4), max(values)
+    digits = (1, 2, 5) if most < CROWDED * least else (1,)
     marks = [
         digit * 10.0**power
         for power in range(math.floor(math.log10(least)) - 1, math.ceil(math.log10(most)) + 1)
-        for digit in (1, 2, 5)
+        for digit in digits
     ]
     low = max(mark for mark in marks if mark <= least)
     high = min(mark for mark in marks if mark >= most and mark > low)
