@@ -173,7 +173,7 @@ class Downstream(protocol.Protocol):
         if self._life is OPEN:
             may_advance = not (self._advancing or self._clogged)
             if may_advance and self._request is HEAD:
-                head = self._parser.known(data)
+                head = self._parser.whole(data)
                 if head is not None:
                     self._begin(head)
                     return

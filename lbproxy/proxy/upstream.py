@@ -151,9 +151,9 @@ class Upstream(Dialled):
             return
         self._heard = True
         if self._state is WAITING:
-            known = self._parser.known(data)
-            if known is not None:
-                head, body = known
+            whole = self._parser.whole(data)
+            if whole is not None:
+                head, body = whole
                 self._give_whole(awaiting, head, body)
                 return
         elif self._state is ANSWERING:
