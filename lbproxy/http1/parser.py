@@ -19,6 +19,9 @@ __all__ = ["HeadLimits", "RequestParser", "ResponseParser"]
 #: Empty lines before a request that are overlooked (RFC 9112 section 2.2).
 EMPTY_LINES = 2
 
+#: Bytes from which on a copy costs more than a view.
+COPIED = 4096
+
 #: For answers, since backends are trusted with more.
 RESPONSE_LIMITS = HeadLimits(head=65536, fields=200)
 
@@ -160,7 +163,7 @@ class ResponseParser(MessageStream):
         self._state = HEAD
         self._scanned = self._at
 
-    def whole(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
+    def whole(self, data: bytes) -> tuple[ResponseHead, bytes | memoryview] | None:
         """The answer that `data` is, and its body, if that is all of one and nothing more.
 
         Mostly a short answer is: then it is over, and nothing has to be fed or asked for. Else
@@ -182,7 +185,7 @@ class ResponseParser(MessageStream):
         if len(data) - end != head.length or not head.sized:
             return None
         self._state = IDLE
-        return head, data[end:]
+        return head, data[end:] if len(data) < COPIED else memoryview(data)[end:]
 
     def next_event(self) -> ResponseHead | bytes | End | None:
         """The next event, or `None` if it needs more bytes or no answer is expected.

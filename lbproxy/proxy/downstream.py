@@ -274,7 +274,7 @@ class Downstream(protocol.Protocol):
             end = self._end_of_head()
         self._out.append(begin + end)
 
-    def answer_whole(self, status: int, begin: bytes, body: bytes, now: float) -> None:
+    def answer_whole(self, status: int, begin: bytes, body: bytes | memoryview, now: float) -> None:
         """Give the answer, and go on with the next request.
 
         Args:

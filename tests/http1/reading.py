@@ -62,7 +62,7 @@ def answer(*pieces: bytes, method: bytes = b"GET", closed: bool = False) -> list
             message = parser.whole(piece) if whole else None
             if message is not None:
                 head, body = message
-                events += [head, body, END] if body else [head, END]
+                events += [head, bytes(body), END] if body else [head, END]
             else:
                 parser.feed(piece)
                 events += drained(parser)
