@@ -29,14 +29,23 @@ class HeadCache(Generic[H]):
         heads: For look-up.
     """
 
-    __slots__ = ("_seen", "heads")
+    __slots__ = ("_last", "_seen", "heads")
 
     def __init__(self) -> None:
         self.heads: dict[bytes, H] = {}
         self._seen: set[int] = set()
+        self._last: tuple[bytes, H] | None = None
+
+    def find(self, data: bytes) -> H | None:
+        """A head that is remembered, or that has just been put."""
+        head = self.heads.get(data)
+        if head is None and self._last is not None and self._last[0] == data:
+            head = self._last[1]
+        return head
 
     def put(self, data: bytes, head: H) -> None:
-        """Remember a head, if it has come before."""
+        """Remember a head for long if it has come before, else until the next."""
+        self._last = data, head
         if len(data) > LONGEST:
             return
         mark, seen = hash(data), self._seen

@@ -7,6 +7,7 @@ All repetitions are possessive, so that a match takes time linear in its input. 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 
@@ -38,6 +39,18 @@ def _in_any_case(name: bytes) -> bytes:
     return b"".join(letters)
 
 
+def _any_of(names: Collection[bytes]) -> bytes:
+    """One of several names, as a pattern that looks at what they begin with in common once."""
+    by_first: dict[bytes, list[bytes]] = {}
+    for name in sorted(names, reverse=True):  # A name comes before one that it begins with.
+        by_first.setdefault(name[:1], []).append(name[1:])
+    ways = [
+        _in_any_case(first) + (_any_of(rests) if first else b"")
+        for first, rests in by_first.items()
+    ]
+    return ways[0] if len(ways) == 1 else b"(?:" + b"|".join(ways) + b")"
+
+
 def control_fields(*names: bytes) -> re.Pattern[bytes]:
     """For `split` over a block: the lines of these names, and of all that have an underscore.
 
@@ -47,9 +60,9 @@ def control_fields(*names: bytes) -> re.Pattern[bytes]:
     Args:
         names: In lower case.
     """
-    named = b"|".join(_in_any_case(name) for name in names)
     underscored = rb"[!#$%&'*+\-.^`|~0-9A-Za-z]*+_[^:\n]*+"
-    return re.compile(rb"\n(" + named + rb"|" + underscored + rb"):[ \t]*+([^\r]*+)\r")
+    names_of_lines = _any_of(names) + rb"|" + underscored
+    return re.compile(rb"\n(" + names_of_lines + rb"):[ \t]*+([^\r]*+)\r")
 
 
 def field_named(name: bytes) -> re.Pattern[bytes]:

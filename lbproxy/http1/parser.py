@@ -19,6 +19,9 @@ __all__ = ["HeadLimits", "RequestParser", "ResponseParser"]
 #: Empty lines before a request that are overlooked (RFC 9112 section 2.2).
 EMPTY_LINES = 2
 
+#: Bytes from which on a copy costs more than a view.
+COPIED = 4096
+
 #: For answers, since backends are trusted with more.
 RESPONSE_LIMITS = HeadLimits(head=65536, fields=200)
 
@@ -39,18 +42,24 @@ class RequestParser(MessageStream):
         self._cache = HeadCache() if cache is None else cache
         self._empty_lines = 0
 
-    def known(self, data: bytes) -> RequestHead | None:
-        """The request that `data` is, if it is whole, alone and one that has come before.
+    def whole(self, data: bytes) -> RequestHead | None:
+        """The request that `data` is, if that is all of one, without a body, and nothing more.
 
         Mostly it is: then nothing has to be fed, asked for or ended. Else nothing is taken.
         """
+        if self._state is not HEAD or self._at != len(self._buffer):
+            return None
         head = self._cache.heads.get(data)
-        if (
-            head is None
-            or self._state is not HEAD
-            or self._at != len(self._buffer)
-            or head.framing is not NONE
-        ):
+        if head is None:
+            size = len(data)
+            if size > self._limits.head or data.find(b"\r\n\r\n") != size - 4:
+                return None
+            try:
+                head = self._parse(data)
+            except MalformedMessage:  # Whoever feeds it will be told.
+                return None
+            self._cache.put(data, head)
+        if head.framing is not NONE:
             return None
         self._empty_lines = 0
         return head
@@ -80,7 +89,7 @@ class RequestParser(MessageStream):
             self._check_eof()
             return None
         self._empty_lines = 0
-        head = self._cache.heads.get(data)
+        head = self._cache.find(data)
         if head is None:
             head = self._parse(data)
             self._cache.put(data, head)
@@ -154,24 +163,29 @@ class ResponseParser(MessageStream):
         self._state = HEAD
         self._scanned = self._at
 
-    def known(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
-        """The answer that `data` is, and its body, if it is whole and its head has come before.
+    def whole(self, data: bytes) -> tuple[ResponseHead, bytes | memoryview] | None:
+        """The answer that `data` is, and its body, if that is all of one and nothing more.
 
         Mostly a short answer is: then it is over, and nothing has to be fed or asked for. Else
         nothing is taken.
         """
+        if self._state is not HEAD or self._at != len(self._buffer):
+            return None
         end = data.find(b"\r\n\r\n") + 4
-        head = self._cache.heads.get(data[:end])
-        if (
-            head is None
-            or len(data) - end != head.length
-            or not head.sized
-            or self._state is not HEAD
-            or self._at != len(self._buffer)
-        ):
+        begin = data[:end]
+        head = self._cache.heads.get(begin)
+        if head is None:
+            if end < 4:
+                return None
+            try:
+                head = self._parse(begin)
+            except MalformedMessage:  # Whoever feeds it will be told.
+                return None
+            self._cache.put(begin, head)
+        if len(data) - end != head.length or not head.sized:
             return None
         self._state = IDLE
-        return head, data[end:]
+        return head, data[end:] if len(data) < COPIED else memoryview(data)[end:]
 
     def next_event(self) -> ResponseHead | bytes | End | None:
         """The next event, or `None` if it needs more bytes or no answer is expected.
@@ -194,7 +208,7 @@ class ResponseParser(MessageStream):
             self._check_eof()
             return None
         cache = self._cache
-        head = cache.heads.get(data)
+        head = cache.find(data)
         if head is None:
             head = self._parse(data)
             cache.put(data, head)

@@ -173,7 +173,7 @@ class Downstream(protocol.Protocol):
         if self._life is OPEN:
             may_advance = not (self._advancing or self._clogged)
             if may_advance and self._request is HEAD:
-                head = self._parser.known(data)
+                head = self._parser.whole(data)
                 if head is not None:
                     self._begin(head)
                     return
@@ -274,7 +274,7 @@ class Downstream(protocol.Protocol):
             end = self._end_of_head()
         self._out.append(begin + end)
 
-    def answer_whole(self, status: int, begin: bytes, body: bytes, now: float) -> None:
+    def answer_whole(self, status: int, begin: bytes, body: bytes | memoryview, now: float) -> None:
         """Give the answer, and go on with the next request.
 
         Args:

@@ -300,7 +300,7 @@ class Exchange:
         elif downstream.clogged:
             self._upstream.pause_answer()
 
-    def answered_whole(self, head: ResponseHead, body: bytes, now: float) -> None:
+    def answered_whole(self, head: ResponseHead, body: bytes | memoryview, now: float) -> None:
         """The whole answer has come."""
         begin = self._accept(head, now)
         if begin is None:

@@ -75,7 +75,7 @@ class Tunnel:
     def answered(self, head: ResponseHead, now: float) -> None:
         """No heads come through a tunnel."""
 
-    def answered_whole(self, head: ResponseHead, body: bytes, now: float) -> None:
+    def answered_whole(self, head: ResponseHead, body: bytes | memoryview, now: float) -> None:
         """No heads come through a tunnel."""
 
     def answer_sink(self) -> None:

@@ -37,7 +37,7 @@ class Awaiting(Protocol):
     def answered(self, head: ResponseHead, now: float) -> None:
         """The answer's head, and when it came, in the clock's seconds."""
 
-    def answered_whole(self, head: ResponseHead, body: bytes, now: float) -> None:
+    def answered_whole(self, head: ResponseHead, body: bytes | memoryview, now: float) -> None:
         """All of an answer, instead of what `answered` begins; who takes it calls `release`."""
 
     def informational(self, head: ResponseHead) -> None:
@@ -151,9 +151,9 @@ class Upstream(Dialled):
             return
         self._heard = True
         if self._state is WAITING:
-            known = self._parser.known(data)
-            if known is not None:
-                head, body = known
+            whole = self._parser.whole(data)
+            if whole is not None:
+                head, body = whole
                 self._give_whole(awaiting, head, body)
                 return
         elif self._state is ANSWERING:
@@ -410,7 +410,7 @@ class Upstream(Dialled):
         if not self._parser.buffered:
             self.deadline = self._clock.seconds() + self._timeouts.read
 
-    def _give_whole(self, awaiting: Awaiting, head: ResponseHead, body: bytes) -> None:
+    def _give_whole(self, awaiting: Awaiting, head: ResponseHead, body: bytes | memoryview) -> None:
         self._keep = not head.closes
         awaiting.answered_whole(head, body, self._clock.seconds())
 

@@ -30,8 +30,10 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: Bytes that are read at a time, and that may be queued before the protocol is told to pause.
-READ_SIZE = 65536
+#: Bytes that are read at a time: twice the usual large piece, which comes with a head before it.
+READ_SIZE = 131072
+
+#: Bytes that may be queued before the protocol is told to pause.
 HIGH_WATER = 65536
 
 #: Bytes from which on the kernel takes several pieces sooner than they are copied into one
@@ -213,7 +215,7 @@ class Connection:
         else:
             self._enqueue(memoryview(data)[sent:] if sent else data, len(data) - sent)
 
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+    def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
         """Send several pieces as one."""
         pieces = [*iovec]
         if self._queue or self.outlet is not None or sum(map(len, pieces)) < JOINED:

@@ -91,9 +91,9 @@ class SecureConnection(Connection):
 
     # Writing.
 
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+    def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
         """Send several pieces, small ones as one: what fills records is worth no copy."""
-        small: list[bytes] = []
+        small: list[bytes | memoryview] = []
         for piece in iovec:
             if len(piece) < RECORD:
                 small.append(piece)

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from lbproxy.transport.certificates import ServerSettings, client_context, server_context
-from lbproxy.transport.connection import HIGH_WATER, Connection
+from lbproxy.transport.connection import HIGH_WATER, READ_SIZE, Connection
 from lbproxy.transport.handshake import Handshake
 from lbproxy.transport.tls import RECORD, SecureConnection
 from tests.certificates import Authority
@@ -417,10 +417,10 @@ class SecureTests(PlainTests):
         """Records that are there already come as one piece, up to the size of a plain read."""
         here, there = self.join()
         there.connection.pauseProducing()
-        here.connection.write(LARGE[: 6 * RECORD])
+        here.connection.write(LARGE[:READ_SIZE] + LARGE[: 2 * RECORD])
         there.connection.resumeProducing()
-        self.turns.until(lambda: there.size == 6 * RECORD)
-        self.assertEqual([len(piece) for piece in there.pieces], [4 * RECORD, 2 * RECORD])
+        self.turns.until(lambda: there.size == READ_SIZE + 2 * RECORD)
+        self.assertEqual([len(piece) for piece in there.pieces], [READ_SIZE, 2 * RECORD])
 
     def test_garbage(self) -> None:
         """What is no TLS ends the connection."""
