@@ -202,8 +202,9 @@ class Connection:
         if not self._queue and self.outlet is None:
             if self._write_closed or self._closing or self.disconnected:
                 return
+            send = self._send  # Called as an attribute, it would be looked up as a method first.
             try:
-                sent = self._send(data)
+                sent = send(data)
                 if sent == len(data):
                     return
             except BlockingIOError:
