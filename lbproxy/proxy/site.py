@@ -94,7 +94,7 @@ class Site:
         self._router = Router(config.routes)
         files = FileCache()
         self._folders = {
-            route.static: Folder(route.static, cache=files)
+            route.static: Folder(route.static, cache=files, batch=getattr(clock, "batch", object))
             for route in config.routes
             if route.static is not None
         }

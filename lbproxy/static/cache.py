@@ -43,12 +43,14 @@ class Entry:
         representations: By coding; the original is the last.
         kept: Whether it is in the cache.
         size: What it takes there, in bytes.
+        seen_in: The batch of requests for which the trail was last found unchanged.
     """
 
     trail: tuple[Step, ...]
     representations: dict[bytes, Representation]
     kept: bool = False
     size: int = 0
+    seen_in: object = None
 
     def settled(self, now: float) -> bool:
         """Whether each later change will be seen."""

@@ -64,6 +64,7 @@ class Folder:
         root: str | Path,
         now: Callable[[], float] = time.time,
         cache: FileCache | None = None,
+        batch: Callable[[], object] = object,
     ) -> None:
         """Name a folder.
 
@@ -71,6 +72,8 @@ class Folder:
             root: Its path; links in it are followed anew for each request.
             now: Gives the time that files are dated by, in seconds since 1970.
             cache: Remembers files, perhaps of other folders too.
+            batch: Gives the same thing for requests that had all come before the first of them is
+                answered: one look at a file, which is later than any of them, does for all.
 
         Raises:
             ConfigError: If there is no such folder, or it cannot be read.
@@ -78,6 +81,7 @@ class Folder:
         self._root = os.fsencode(os.path.abspath(root))
         self._now = now
         self._cache = FileCache() if cache is None else cache
+        self._batch = batch
         try:
             os.close(os.open(self._root, os.O_RDONLY | os.O_DIRECTORY))
             os.stat(os.path.join(self._root, b"."))
@@ -105,7 +109,7 @@ class Folder:
         key = self._root, path if b"%" not in path else b"/" + b"/".join(names(path))
         entry = self._cache.get(key)
         if entry is not None:
-            if unchanged(entry.trail):
+            if self._is_unchanged(entry):
                 try:
                     return self._answer(method, values, key, entry, {})
                 except OSError:  # It has changed since, or cannot be opened: the long way tells.
@@ -118,7 +122,15 @@ class Folder:
         if answer.key is None:
             return False
         entry = self._cache.get(answer.key)
-        return entry is not None and entry.trail is answer.trail and unchanged(answer.trail)
+        return entry is not None and entry.trail is answer.trail and self._is_unchanged(entry)
+
+    def _is_unchanged(self, entry: Entry) -> bool:
+        batch = self._batch()
+        if batch is not entry.seen_in:
+            if not unchanged(entry.trail):
+                return False
+            entry.seen_in = batch
+        return True
 
     def _look_up(self, method: bytes, path: bytes, values: Values, key: Key) -> FileAnswer:
         """Answer from the disk, and remember what was found."""

@@ -202,8 +202,9 @@ class Connection:
         if not self._queue and self.outlet is None:
             if self._write_closed or self._closing or self.disconnected:
                 return
+            send = self._send  # Called as an attribute, it would be looked up as a method first.
             try:
-                sent = self._send(data)
+                sent = send(data)
                 if sent == len(data):
                     return
             except BlockingIOError:
@@ -218,7 +219,8 @@ class Connection:
     def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
         """Send several pieces as one."""
         pieces = [*iovec]
-        if self._queue or self.outlet is not None or sum(map(len, pieces)) < JOINED:
+        size = sum(map(len, pieces))
+        if self._queue or self.outlet is not None or size < JOINED:
             self.write(b"".join(pieces))
             return
         if self._write_closed or self._closing or self.disconnected:
@@ -226,6 +228,8 @@ class Connection:
         sent = 0
         try:
             sent = self.socket.sendmsg(pieces)
+            if sent == size:
+                return
         except BlockingIOError:
             pass
         except OSError:

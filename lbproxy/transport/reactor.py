@@ -30,6 +30,15 @@ class LeanReactor(EPollReactor):
 
     log = Logger()
 
+    def __init__(self) -> None:
+        """Open an epoll."""
+        self._batch = object()
+        super().__init__()
+
+    def batch(self) -> object:
+        """Something that is the same for all events that were asked for together."""
+        return self._batch
+
     def mainLoop(self) -> None:
         """Run until stopped."""
         base: Any = self
@@ -67,6 +76,7 @@ class LeanReactor(EPollReactor):
             events = base._poller.poll(-1 if timeout is None else timeout, BATCH)
         except InterruptedError:
             return
+        self._batch = object()
         selectables = base._selectables
         for descriptor, event in events:
             selectable = selectables.get(descriptor)

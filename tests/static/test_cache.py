@@ -298,6 +298,20 @@ class KeptTests(CacheCase):
         self.assertEqual(self.assert_hot(b"/a%20b/%C3%A9.txt", if_none_match=etag).status, 304)
         self.assertEqual(len(self.cache), 1)
 
+    def test_batch(self) -> None:
+        """Requests that came before the first of them was answered share one look."""
+        self.write("a/b/c.txt", b"first")
+        batches = iter((1, 1, 1, 2))
+        self.folder = Folder(self.root, self.later, self.cache, batch=lambda: next(batches))
+        for _ in range(2):  # The first time nothing is remembered yet.
+            self.ask(b"/a/b/c.txt")
+        with mock.patch("os.lstat", side_effect=AssertionError):
+            self.ask(b"/a/b/c.txt")
+        self.tick()
+        self.write("a/b/c.txt", b"changed")
+        self.assertEqual(self.ask(b"/a/b/c.txt").body, b"first")
+        self.assertEqual(self.ask(b"/a/b/c.txt").body, b"changed")
+
     def test_first_head(self) -> None:
         """What was asked about is remembered without its content, which is read when asked for."""
         self.write("a.txt", b"abc")

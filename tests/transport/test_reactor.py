@@ -58,6 +58,18 @@ class LeanReactorTests(SynchronousTestCase):
             self.reactor.getReaders(), [self.reactor.waker] if self.reactor.waker else []
         )
 
+    def test_batch(self) -> None:
+        """Events that were asked for together are of one batch, and the next ones of another."""
+        seen: list[object] = []
+        for ours in (self.ours, self.theirs):
+            End(self.reactor, ours, lambda: seen.append(self.reactor.batch()))
+        self.ours.send(b"x")
+        self.theirs.send(b"x")
+        self.reactor.doPoll(0.0)
+        self.reactor.doPoll(0.0)  # Nothing was read, so they are told again.
+        self.reactor.removeAll()
+        self.assertEqual([batch is seen[0] for batch in seen], [True, True, False, False])
+
     def test_failure(self) -> None:
         """Who fails is closed, the failure is logged, and the others go on."""
 
