@@ -32,6 +32,7 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
     │   └── AnswerCut               after the answer's head
     └── Unavailable                 503, with Retry-After
         ├── NoBackend
+        │   └── Drained             somebody could answer, and is drained
         └── QueueFull
     ConfigError                     a mistake in the config or on the command line
 """
@@ -283,6 +284,12 @@ class NoBackend(Unavailable):
     """Every backend of the pool is down or failed the same way."""
 
     reason = "no_backend"
+
+
+class Drained(NoBackend):
+    """Of the backends that are not drained none can answer; one that could answer is drained."""
+
+    reason = "drained"
 
 
 class QueueFull(Unavailable):

@@ -37,7 +37,7 @@ class Backend:
     Attributes:
         config: As in `[[pools.NAME.backends]]`.
         verdict: What the probes say.
-        since: When its state last changed, in the clock's seconds.
+        since: When its state last changed, or its last drain ended, in the clock's seconds.
         weight: Its share of the requests in full health; 0 takes no new ones.
         share: Its weight at present, for the policy.
         current: The policy's own number.
@@ -70,6 +70,11 @@ class Backend:
         """Whether it may be chosen."""
         return self.state in _AVAILABLE and self.weight > 0
 
+    @property
+    def draining(self) -> bool:
+        """Whether it only finishes what it has."""
+        return self.weight == 0
+
 
 class Pool:
     """A named group of backends, any of which can answer.
@@ -84,6 +89,7 @@ class Pool:
             that is `eject`; where another process judges, it is told instead.
         on_probe: Called with a backend whose probe has ended.
         on_turn: Called with a backend whose state has changed, and why.
+        on_weigh: Called with a backend that has another weight.
     """
 
     def __init__(self, config: model.Pool, balancer: Balancer, now: float) -> None:
@@ -112,6 +118,7 @@ class Pool:
         self.on_outlier: Callable[[Backend, float], None] = self.eject
         self.on_probe: Callable[[Backend], None] | None = None
         self.on_turn: Callable[[Backend, str], None] | None = None
+        self.on_weigh: Callable[[Backend], None] | None = None
         self._balancer = balancer
         self.timed = hasattr(balancer, "observe")
 
@@ -178,13 +185,30 @@ class Pool:
             for other in self.backends
         )
 
+    def drained(self) -> bool:
+        """Whether a backend could answer that is drained."""
+        return any(each.draining and each.state in _AVAILABLE for each in self.backends)
+
     # What is learned.
 
     def weigh(self, backend: Backend, weight: int, now: float) -> None:
-        """Give a backend another weight; with 0 it finishes what it has, and gets nothing new."""
+        """Give a backend another weight; with 0 it finishes what it has, and gets nothing new.
+
+        One that was drained starts slowly: most are drained to be started anew, and a restart can
+        be so fast that no probe sees it.
+        """
+        if weight == backend.weight:
+            return
+        returns = backend.draining
         backend.weight = weight
+        if returns and backend.available:
+            backend.since, backend.current = now, 0.0
+            backend.starting = self._is_late(backend, now)
+            self._settle_at = -inf
         self._grow(backend, now)
         self._tiers.sort(self.backends)
+        if self.on_weigh is not None:
+            self.on_weigh(backend)
 
     def took(self, backend: Backend, seconds: float, failed: bool, now: float) -> None:
         """How long an attempt took, for a policy that asks (`timed`); see `Observer.observe`."""
@@ -257,10 +281,12 @@ class Pool:
             backend.starting,
             backend.reached,
             backend.last_probe,
+            backend.weight,
         )
 
     def learn(self, backend: Backend, standing: Standing, now: float) -> None:
         """Take over how a backend stands with the process that judges."""
+        self.weigh(backend, standing.weight, now)
         backend.reached = standing.reached
         backend.last_probe = standing.last_probe
         if standing.state is State.EJECTED and backend.ejection.until != standing.until:
@@ -359,6 +385,8 @@ class Pool:
             "address": backend.config.address,
             "state": state.value,
             "since": moment(backend.since),
+            "weight": backend.weight,
+            "draining": backend.draining,
             "in_flight": backend.in_flight,
             "last_probe": None
             if probe is None

@@ -30,6 +30,7 @@ class Standing:
         starting: Whether it is in its slow start.
         reached: Whether its port accepted the last connection.
         last_probe: How the last probe ended.
+        weight: Its share of the requests in full health; 0 while it is drained.
     """
 
     state: State
@@ -39,3 +40,4 @@ class Standing:
     starting: bool
     reached: bool
     last_probe: ProbeOutcome | None
+    weight: int

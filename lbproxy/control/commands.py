@@ -111,6 +111,7 @@ def standings_out(standings: Mapping[Place, Standing]) -> list[Any]:
                 each.starting,
                 each.reached,
                 outcome,
+                each.weight,
             ]
         )
     return told
@@ -118,12 +119,12 @@ def standings_out(standings: Mapping[Place, Standing]) -> list[Any]:
 
 def standings_in(told: Iterable[Any]) -> Iterator[tuple[int, int, Standing]]:
     """Standings from what `standings_out` gave."""
-    for pool, backend, state, detail, since, until, starting, reached, outcome in told:
+    for pool, backend, state, detail, since, until, starting, reached, outcome, weight in told:
         probe = None if outcome is None else ProbeOutcome(*outcome)
         yield (
             pool,
             backend,
-            Standing(State(state), detail, since, until, starting, reached, probe),
+            Standing(State(state), detail, since, until, starting, reached, probe, weight),
         )
 
 

@@ -23,7 +23,6 @@ from lbproxy.errors import (
     BodyTooLarge,
     GatewayStatus,
     HandshakeFailed,
-    NoBackend,
     ProxyError,
     QueueFull,
     Stage,
@@ -243,7 +242,7 @@ class Exchange:
         """Wait if it is only that all have enough to do; else say that nobody is there."""
         if not self._pool.saturated(self._tried):
             self._finish()
-            self._downstream.fail(self._nobody())
+            self._downstream.fail(self._upstreams.nobody())
             return
         self._queued_since = now
         try:
@@ -381,7 +380,7 @@ class Exchange:
         self._finish()
         nobody = all(tried.stage == Stage.NOTHING_SENT.value for tried in self._record.attempts)
         if nobody and not isinstance(error, HandshakeFailed):
-            self._downstream.fail(self._nobody())
+            self._downstream.fail(self._upstreams.nobody())
         else:
             self._downstream.fail(error)
 
@@ -402,9 +401,6 @@ class Exchange:
         if not self._upstreams.budget.spend(now):
             return Decision.BUDGET_SPENT
         return Decision.RETRY
-
-    def _nobody(self) -> NoBackend:
-        return NoBackend(f'No backend of pool "{self._pool.name}" can answer now.')
 
     def _broke(self, failure: Failure) -> None:
         """A fault of ours: this exchange ends, and nothing else."""

@@ -89,11 +89,21 @@ class Connections:
             self._idle.pop(0).close()
         self.deadline = self._idle[0].idle_since + self._idle_limit if self._idle else NEVER
 
+    def keep(self, kept: bool) -> None:
+        """Whether connections are kept from now on; if not, those that are idle are closed."""
+        self._idle_limit = self._backend.idle_limit if kept else 0.0
+        if not kept:
+            self._close_idle()
+
     def close(self) -> None:
         """Close all that are idle, and keep none from now on."""
         self._timer.discard(self)
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
+        self.deadline = NEVER
 
     def _build(self) -> Upstream:
         return Upstream(self._clock, self._timer, self._timeouts, self, self._heads)

@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from lbproxy.balance.pool import Backend
 from lbproxy.config.model import Listener
-from lbproxy.errors import BadPreface, NoBackend, ProxyError, QueueFull, UpstreamError
+from lbproxy.errors import BadPreface, ProxyError, QueueFull, UpstreamError
 from lbproxy.observe.accesslog import Attempt
 from lbproxy.observe.session import SessionRecord
 from lbproxy.preface.client_hello import ClientHelloReader
@@ -266,7 +266,7 @@ class Session(Protocol):
     def _no_backend(self, now: float) -> None:
         """Wait if it is only that all have enough to do; else nobody is there."""
         if not self._upstreams.pool.saturated(self._tried):
-            self._fail(self._nobody())
+            self._fail(self._upstreams.nobody())
             return
         self._queued_since = now
         try:
@@ -303,7 +303,7 @@ class Session(Protocol):
         if decision is Decision.RETRY:
             self._attempt(now)
         else:
-            self._fail(self._nobody())
+            self._fail(self._upstreams.nobody())
 
     def _decide(self, now: float) -> Decision:
         """Whether another attempt follows a connection that could not be made."""
@@ -347,9 +347,6 @@ class Session(Protocol):
         self.deadline = now + pool.config.timeouts.stream / LOOKS
 
     # And then the way out.
-
-    def _nobody(self) -> NoBackend:
-        return NoBackend(f'No backend of pool "{self._upstreams.pool.name}" can be reached now.')
 
     def _broke(self, failure: Failure) -> None:
         """A fault of ours: this session ends, and nothing else."""

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.config import model
-from lbproxy.errors import ConfigError
+from lbproxy.errors import ConfigError, Drained, NoBackend
 from lbproxy.forward.budget import RetryBudget
 from lbproxy.proxy.idle import Connections
 from lbproxy.proxy.queue import WaitingRoom
@@ -76,6 +76,7 @@ class Upstreams:
         trusts = trusts or {}
         self.pool = pool
         pool.on_turn = self._turned
+        pool.on_weigh = self._weighed
         self._reactor = reactor
         self._trusts = trusts
         self._clock = IReactorTime(reactor)
@@ -94,6 +95,13 @@ class Upstreams:
         trust = self._trusts.get(backend.name)
         return connect(self._reactor, backend.config.address, build, timeout, trust)
 
+    def nobody(self) -> NoBackend:
+        """What a client is told if no backend can answer."""
+        name = self.pool.name
+        if self.pool.drained():
+            return Drained(f'What could answer of pool "{name}" is drained.')
+        return NoBackend(f'No backend of pool "{name}" can answer now.')
+
     def release(self, backend: Backend) -> None:
         """An exchange is done with a backend; the first that waits may have its place."""
         self.pool.release(backend)
@@ -106,6 +114,13 @@ class Upstreams:
             connections.close()
 
     def _turned(self, backend: Backend, detail: str) -> None:
+        self._returned(backend)
+
+    def _weighed(self, backend: Backend) -> None:
+        self.connections[backend].keep(not backend.draining)
+        self._returned(backend)
+
+    def _returned(self, backend: Backend) -> None:
         if backend.available and self.waiting:
             # Not at once: it may be a choice, under way, that has let the backend back.
             self._clock.callLater(0.0, self._admit)

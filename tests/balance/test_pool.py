@@ -192,10 +192,69 @@ class HealthTests(SynchronousTestCase):
         first, second = pool.report(2.0)["backends"]
         self.assertEqual(first["state"], "down")
         self.assertEqual(first["since"], "1970-01-01T00:00:01.500+00:00")
+        self.assertEqual((first["weight"], first["draining"]), (1, False))
         self.assertEqual(first["last_probe"]["passed"], False)
         self.assertEqual(
             (second["state"], second["in_flight"], second["last_probe"]), ("unknown", 1, None)
         )
+
+
+class WeightTests(SynchronousTestCase):
+    """Weights that change while the pool is at work."""
+
+    def setUp(self) -> None:
+        self.pool = pool_of(1, 1)
+        for place in (0, 1):
+            probe(self.pool, place, True, 0.0)
+        self.a, self.b = self.pool.backends
+        self.weighed: list[Backend] = []
+        self.pool.on_weigh = self.weighed.append
+
+    def test_another(self) -> None:
+        """Another weight is another share at once, and heard of; the same one is no news."""
+        self.pool.weigh(self.a, 3, 20.0)
+        self.pool.weigh(self.a, 3, 20.0)
+        self.assertEqual(sorted(names(self.pool, 4, 20.0)), list("aaab"))
+        self.assertEqual(self.weighed, [self.a])
+
+    def test_drained(self) -> None:
+        """A drained backend is not chosen, not even as the last resort."""
+        self.pool.weigh(self.a, 0, 20.0)
+        self.assertEqual(names(self.pool, 2, 20.0), "bb")
+        self.assertTrue(self.a.draining and not self.a.available)
+        self.assertFalse(self.pool.has_other(NOBODY, self.b))
+        for _ in range(3):
+            probe(self.pool, 1, False, 21.0)
+        self.assertEqual(names(self.pool, 1, 21.0), "b")
+        self.assertIsNone(self.pool.choose({self.b}, 21.0))
+        self.assertTrue(self.pool.drained())
+        self.pool.weigh(self.b, 0, 22.0)
+        self.assertEqual(names(self.pool, 1, 22.0), "-")
+
+    def test_undrained(self) -> None:
+        """It starts slowly when it comes back to a warm one, though no probe saw it down."""
+        self.pool.weigh(self.a, 0, 20.0)
+        self.pool.weigh(self.a, 1, 30.0)
+        self.assertEqual(names(self.pool, 22, 30.0).count("a"), 2)
+        self.assertEqual(names(self.pool, 20, 40.0).count("a"), 10)
+        self.assertEqual(self.a.since, 30.0)
+
+    def test_undrained_alone(self) -> None:
+        """With nobody else to do the work it does all of it at once."""
+        for backend in self.pool.backends:
+            self.pool.weigh(backend, 0, 20.0)
+        self.pool.weigh(self.a, 1, 30.0)
+        self.assertFalse(self.a.starting)
+        self.assertEqual(names(self.pool, 2, 30.0), "aa")
+
+    def test_undrained_while_down(self) -> None:
+        """One that is down meanwhile stays out, down since when it was."""
+        self.pool.weigh(self.a, 0, 20.0)
+        for _ in range(3):
+            probe(self.pool, 0, False, 21.0)
+        self.assertFalse(self.pool.drained())
+        self.pool.weigh(self.a, 1, 30.0)
+        self.assertEqual((names(self.pool, 2, 30.0), self.a.since), ("bb", 21.0))
 
 
 class TellingTests(SynchronousTestCase):
@@ -218,6 +277,18 @@ class TellingTests(SynchronousTestCase):
         self.tell(21.5)
         self.assertEqual(self.told.report(22.0), self.judging.report(22.0))
         self.assertEqual(names(self.told, 20, 21.0).count("b"), 2)
+
+    def test_weighed(self) -> None:
+        """So does what was changed by hand, to the end of a drain and its slow start."""
+        for place in (0, 1):
+            probe(self.judging, place, True, 0.0)
+        self.judging.weigh(self.judging.backends[1], 0, 20.0)
+        self.tell(20.0)
+        self.assertEqual(names(self.told, 2, 20.0), "aa")
+        self.judging.weigh(self.judging.backends[1], 2, 30.0)
+        self.tell(30.1)
+        self.assertEqual(self.told.report(30.2), self.judging.report(30.2))
+        self.assertEqual(names(self.told, 12, 30.0).count("b"), 2)
 
     def test_every_probe(self) -> None:
         """Each probe is heard of, whether or not it turned anything."""

@@ -19,8 +19,8 @@ from lbproxy.observe.metrics import REQUESTS, Counts
 from lbproxy.worker.channel import ParentLink
 
 PROBE = ProbeOutcome(False, 0.25, "answered 503", True, 99.5)
-DOWN = Standing(State.DOWN, "answered 503", 99.0, 0.0, False, True, PROBE)
-UNKNOWN = Standing(State.UNKNOWN, "", 1.5, 0.0, True, False, None)
+DOWN = Standing(State.DOWN, "answered 503", 99.0, 0.0, False, True, PROBE, 3)
+UNKNOWN = Standing(State.UNKNOWN, "", 1.5, 0.0, True, False, None, 0)
 LOAD = Load(((1, 2), ()), (3, 0), 4)
 WHOLE = Whole(
     (WorkerReport(1, 17, "serving", 1.5, 2), WorkerReport(2, None, "idle", 2.5, 0)), LOAD.in_flight
@@ -121,7 +121,7 @@ class LinkTests(LinkCase):
 
     def test_long_detail(self) -> None:
         """What other programs say is shortened, whatever it is written in."""
-        long = Standing(State.DOWN, "Ω" * 70000, 0.0, 0.0, False, True, PROBE)
+        long = Standing(State.DOWN, "Ω" * 70000, 0.0, 0.0, False, True, PROBE, 1)
         for backend in range(commands.PART * 2):
             self.down.learn(0, backend, long)
         self.flush()

@@ -359,6 +359,82 @@ class QueueTests(BalancerCase):
         self.assert_nothing_left()
 
 
+class DrainedTests(BalancerCase):
+    """Backends whose weight becomes 0 while requests go to them."""
+
+    def drain(self, *names: str) -> None:
+        """Drain these backends."""
+        for backend in self.pool.backends:
+            weight = 0 if backend.name in names else 1
+            self.pool.weigh(backend, weight, self.reactor.seconds())
+
+    def test_finishes(self) -> None:
+        """What runs is finished, and its connection is not kept."""
+        self.start("a", "b")
+        client = self.client(GET)
+        backend = self.accept()
+        self.drain("a")
+        backend.give(OK)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))
+        self.assertTrue(backend.disconnecting)
+        self.client(GET)
+        self.assertEqual(self.dialled, ["b"])
+        self.accept().give(OK)
+        self.assert_nothing_left()
+
+    def test_idle(self) -> None:
+        """Connections that wait for a request are closed, and kept again afterwards."""
+        self.start("a", slow_start=0.0)
+        for kept in (False, True):
+            self.client(GET)
+            backend = self.accept()
+            backend.give(OK)
+            self.assertFalse(backend.disconnecting)
+            if not kept:
+                self.drain("a")
+                self.assertTrue(backend.disconnecting)
+                self.drain()
+        self.client(GET)
+        self.assertEqual(self.dialled, [])
+        backend.give(OK)
+        self.assert_nothing_left()
+
+    def test_nobody_else(self) -> None:
+        """With no other backend the client is told that those that could answer are drained."""
+        self.start("a", "b")
+        self.drain("a", "b")
+        answer = self.client(GET).take()
+        self.assertTrue(answer.startswith(b"HTTP/1.1 503 "))
+        self.assertIn(b"\r\nRetry-After: ", answer)
+        self.assertIn(b'"reason": "drained"', answer)
+        self.assert_nothing_left()
+
+    def test_no_retry(self) -> None:
+        """What another backend refuses is not tried at one that is drained."""
+        self.start("a", "b")
+        self.drain("b")
+        client = self.client(GET)
+        self.refuse()
+        self.assertEqual(self.dialled, [])
+        self.assertIn(b'"reason": "drained"', client.take())
+        self.assertEqual(self.log.lines[0]["attempts"][0]["decision"], "no_other_backend")
+        self.assert_nothing_left()
+
+    def test_queue(self) -> None:
+        """Who waits for room is served when a backend comes back that has some."""
+        self.start("a", "b", max_in_flight=1)
+        self.drain("b")
+        self.client(GET)
+        self.accept()
+        waiting = self.client(GET)
+        self.drain()
+        self.reactor.advance(0)
+        self.assertEqual(self.dialled, ["b"])
+        self.accept().give(OK)
+        self.assertTrue(waiting.take().startswith(b"HTTP/1.1 200 "))
+        self.assert_nothing_left()
+
+
 class BackpressureTests(BalancerCase):
     def test_client_behind(self) -> None:
         """A client that does not keep up holds the backend back until it has caught up."""

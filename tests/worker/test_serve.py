@@ -16,7 +16,7 @@ from lbproxy.observe.metrics import REQUESTS, Counts
 from lbproxy.worker.serve import TICK, Worker
 from tests.proxy.wires import OK, Reactor, Wire
 
-UP = Standing(State.UP, "answered 200", 1000.0, 0.0, False, True, None)
+UP = Standing(State.UP, "answered 200", 1000.0, 0.0, False, True, None, 1)
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
 
 
@@ -134,7 +134,7 @@ class WorkerTests(SynchronousTestCase):
             client.give(post)
             name = self.reactor.tcpClients[0][0]
             self.backend(None if name == "a" else last)
-        out = Standing(State.EJECTED, "", 1000.0, 1010.0, False, True, None)
+        out = Standing(State.EJECTED, "", 1000.0, 1010.0, False, True, None, 1)
         self.worker.learn(0, 0, out)
         for _ in range(4):
             client.take()
