@@ -35,6 +35,12 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
         │   └── Drained             somebody could answer, and is drained
         └── QueueFull
     ConfigError                     a mistake in the config or on the command line
+    AdminError                      what is asked of the admin listener is not done
+    ├── BadQuestion                 400, 404, 405, 413 or 415: it cannot be read, or is not known
+    ├── ForeignQuestion             403, it may be a browser's that was sent here by another site
+    ├── UnknownBackend              404
+    ├── AmbiguousBackend            409, several pools have one of that name
+    └── NotPossible                 409
 """
 
 from __future__ import annotations
@@ -300,3 +306,63 @@ class QueueFull(Unavailable):
 
 class ConfigError(Exception):
     """A mistake in the config or on the command line; its text is for the user as it stands."""
+
+
+class AdminError(Exception):
+    """What is asked of the admin listener is not done; its text is for people as it stands.
+
+    Attributes:
+        status: Of the answer.
+        reason: A code for programs, in `snake_case`.
+    """
+
+    status = 400
+    reason = "refused"
+
+
+class BadQuestion(AdminError):
+    """A request that cannot be read, or that nothing here answers."""
+
+    reason = "bad_request"
+
+    def __init__(self, detail: str, status: int = 400) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class ForeignQuestion(AdminError):
+    """A request that a browser may have been made to send by somebody else's page."""
+
+    status = 403
+    reason = "foreign"
+
+
+class UnknownBackend(AdminError):
+    """There is no such backend."""
+
+    status = 404
+    reason = "unknown_backend"
+
+    def __init__(self, backend: str, pool: str | None, pools: list[str]) -> None:
+        if pool is not None and pool not in pools:
+            super().__init__(f'there is no pool "{pool}"; there are {", ".join(pools) or "none"}')
+        else:
+            where = "" if pool is None else f' in pool "{pool}"'
+            super().__init__(f'there is no backend "{backend}"{where}')
+
+
+class AmbiguousBackend(AdminError):
+    """Several pools have a backend of this name."""
+
+    status = 409
+    reason = "ambiguous_backend"
+
+    def __init__(self, backend: str, pools: list[str]) -> None:
+        super().__init__(f'"{backend}" is in the pools {", ".join(pools)}; say which')
+
+
+class NotPossible(AdminError):
+    """It is understood, and cannot be done as things are."""
+
+    status = 409
+    reason = "not_possible"

@@ -70,6 +70,12 @@ class WorkerLink(Channel):
         self._whole = whole
         self._tell()
 
+    def count(self) -> Deferred[Any]:
+        """Tell what has been counted, by the standings of now: they go before. Fires when done."""
+        while self._standings:
+            self._send_standings()
+        return self.ask(commands.Count)
+
     def ask(self, command: type[Command]) -> Deferred[Any]:
         """A command of nothing but its name. Fires when it was carried out."""
         asked: Deferred[Any] = self.callRemote(command)
@@ -108,16 +114,19 @@ class WorkerLink(Channel):
         if self._telling:
             return
         if self._standings:  # First, so that it never accepts before it knows whom to ask.
-            told = dict(list(self._standings.items())[:PART])
-            for place in told:
-                del self._standings[place]
-            self._send(commands.Learn, standings=commands.standings_out(told))
+            self._send_standings()
         elif self._queues is not None:
             queues, self._queues = self._queues, None
             self._send(commands.Accept, queues=sorted(queues))
         elif self._whole is not None:
             whole, self._whole = self._whole, None
             self._send(commands.Hear, whole=commands.whole_out(whole))
+
+    def _send_standings(self) -> None:
+        told = dict(list(self._standings.items())[:PART])
+        for place in told:
+            del self._standings[place]
+        self._send(commands.Learn, standings=commands.standings_out(told))
 
     def _send(self, command: type[Command], **arguments: Any) -> None:
         self._telling = True

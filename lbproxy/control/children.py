@@ -231,7 +231,7 @@ class Child(ProcessProtocol):
 
     def count(self) -> Deferred[Any]:
         """Tell what has been counted now."""
-        return self._link.ask(commands.Count)
+        return self._link.count()
 
     def drain(self) -> None:
         """Finish what runs, then end."""

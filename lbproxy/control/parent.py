@@ -20,7 +20,9 @@ from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import report
 from lbproxy.control.link import Whole
+from lbproxy.control.overrides import Names, Overrides
 from lbproxy.control.seat import Occupant, Seat, Spawn
+from lbproxy.errors import AmbiguousBackend, UnknownBackend
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from lbproxy.plugins import balancer_maker
 from lbproxy.probe.checks import Check
@@ -40,7 +42,10 @@ class Parent(Service):
     """Knows the whole, and has the workers know it.
 
     Attributes:
+        config: What is served.
+        started: When the balancer started, in the clock's seconds.
         pools: As judged here: no request is served from them.
+        overrides: What people have changed since.
         counts: What all workers have counted.
         draining: Whether all ends.
         seats: The workers' places.
@@ -66,7 +71,7 @@ class Parent(Service):
             spawn: Makes a worker.
         """
         self._clock = IReactorTime(clock)
-        self._config = config
+        self.config = config
         self.started = self._clock.seconds()
         self.pools = [
             Pool(pool, balancer_for(pool, chance, balancer_maker), self.started)
@@ -81,6 +86,7 @@ class Parent(Service):
             pool.on_turn = self._turned_in(pool)
             pool.on_probe = self._tell
             self._places |= {backend: (place, each) for each, backend in enumerate(pool.backends)}
+        self.overrides = Overrides(self._clock, self._weigh)
         self._returns: dict[Backend, IDelayedCall] = {}
         self._accepting = self._announced = False
         self._tick = LoopingCall(self._tell_whole)
@@ -106,7 +112,7 @@ class Parent(Service):
         """Have the workers finish what runs. Fires when the last one has ended."""
         self.draining = True
         self._emptied = emptied = Deferred[None]()
-        patience = self._config.stop.drain + GRACE
+        patience = self.config.stop.drain + GRACE
         self._hard_stop = self._clock.callLater(patience, self._kill_all)
         for seat in self.seats:
             seat.life.drain()
@@ -123,6 +129,7 @@ class Parent(Service):
         super().stopService()
         if self._tick.running:
             self._tick.stop()
+        self.overrides.close()
         for due in self._returns.values():
             due.cancel()
         self._returns.clear()
@@ -160,19 +167,59 @@ class Parent(Service):
 
     # What is asked from outside.
 
-    def fresh(self) -> Deferred[Any]:
-        """Have the workers tell what they have counted. Fires when they have, or after a while."""
+    def fresh(self) -> Deferred[bool]:
+        """Have the workers tell what they have counted. Fires when they have, or after a while.
+
+        Those who tell have heard before of all that was decided here until now.
+
+        Returns:
+            Whether all have told.
+        """
 
         def ask(occupant: Occupant) -> Deferred[Any]:
             return occupant.worker.count().addTimeout(PATIENCE, self._clock)
 
-        return DeferredList([ask(each) for each in self._occupants()], consumeErrors=True)
+        asked = DeferredList([ask(each) for each in self._occupants()], consumeErrors=True)
+        return asked.addCallback(lambda told: all(succeeded for succeeded, _ in told))
+
+    def find(self, backend: str, pool: str | None = None) -> tuple[Pool, Backend]:
+        """A backend by its name, and by its pool's name where several pools have one.
+
+        Raises:
+            UnknownBackend: If there is none.
+            AmbiguousBackend: If the pool is not told, and there are several.
+        """
+        found = [
+            (among, each)
+            for among in self.pools
+            for each in among.backends
+            if each.name == backend and pool in (None, among.name)
+        ]
+        if not found:
+            raise UnknownBackend(backend, pool, [among.name for among in self.pools])
+        if len(found) > 1:
+            raise AmbiguousBackend(backend, [among.name for among, _ in found])
+        return found[0]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the workers accept clients, in the order of the config, as they have told."""
+        told = (occupant.addresses for occupant in self._occupants())
+        return next(filter(None, told), [])
+
+    def document(self) -> dict[str, Any]:
+        """What the health report says."""
+        workers = [seat.report() for seat in self.seats]
+        return report.document(self.pools, self.started, self.now, self.draining, workers)
 
     def health(self) -> tuple[int, bytes]:
         """The health report: status and document."""
-        workers = [seat.report() for seat in self.seats]
-        now = self._clock.seconds()
-        return report.health(self.pools, self.started, now, self.draining, workers)
+        return report.health(self.document())
+
+    @property
+    def now(self) -> float:
+        """The present time, in the clock's seconds."""
+        return self._clock.seconds()
 
     # The rest is ours.
 
@@ -226,6 +273,12 @@ class Parent(Service):
             self._tell(backend, detail)
 
         return turned
+
+    def _weigh(self, names: Names) -> None:
+        pool, backend = self.find(names[1], names[0])
+        weight = self.overrides.weight(names, backend.config.weight)
+        pool.weigh(backend, weight, self._clock.seconds())
+        self._tell(backend)
 
     def _return(self, pool: Pool, backend: Backend) -> None:
         # The clock that wakes us may be ahead of the one that tells the time.

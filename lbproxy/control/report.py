@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from lbproxy import __version__
 from lbproxy.balance.pool import Pool, moment
 from lbproxy.control.link import WorkerReport
 
 
-def health(
+def document(
     pools: Iterable[Pool],
     started: float,
     now: float,
     draining: bool,
     workers: Iterable[WorkerReport] = (),
     elsewhere: Sequence[Sequence[int]] = (),
-) -> tuple[int, bytes]:
-    """The status and the JSON document.
-
-    The status is 503 only while the balancer drains: then whoever stands before it should go
-    elsewhere. Backends that are down do not make the balancer itself ill, and are in the document.
+) -> dict[str, Any]:
+    """The report, fit for JSON.
 
     Args:
         pools: As this process knows them.
@@ -36,7 +34,7 @@ def health(
         for backend, count in zip(told["backends"], counts, strict=True):
             backend["in_flight"] += count
     impaired = any(backend["state"] != "up" for told in reports for backend in told["backends"])
-    document = {
+    return {
         "status": "draining" if draining else "degraded" if impaired else "ok",
         "version": __version__,
         "uptime": round(now - started, 3),
@@ -52,4 +50,13 @@ def health(
         ],
         "pools": reports,
     }
-    return 503 if draining else 200, (json.dumps(document, indent=2) + "\n").encode()
+
+
+def health(document: dict[str, Any]) -> tuple[int, bytes]:
+    """The answer's status and body.
+
+    The status is 503 only while the balancer drains: then whoever stands before it should go
+    elsewhere. Backends that are down do not make the balancer itself ill, and are in the document.
+    """
+    status = 503 if document["status"] == "draining" else 200
+    return status, (json.dumps(document, indent=2) + "\n").encode()

@@ -155,12 +155,14 @@ class Worker(MultiService):
         now = self._clock.seconds()
         whole = self._whole
         return report.health(
-            self._pools,
-            self._duty.started,
-            now,
-            self._ending,
-            whole.workers,
-            whole.elsewhere,
+            report.document(
+                self._pools,
+                self._duty.started,
+                now,
+                self._ending,
+                whole.workers,
+                whole.elsewhere,
+            )
         )
 
     # The rest is ours.

@@ -22,7 +22,7 @@ class HealthTests(SynchronousTestCase):
 
     def ask(self, *, draining: bool = False) -> tuple[int, dict[str, Any]]:
         """The status and the document at the second 110."""
-        status, body = report.health([self.pool], 100.0, 110.0, draining)
+        status, body = report.health(report.document([self.pool], 100.0, 110.0, draining))
         return status, json.loads(body)
 
     def probe(self, place: int, passed: bool) -> None:

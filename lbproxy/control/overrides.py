@@ -1,0 +1,159 @@
+"""What people change while the balancer runs: who did it and why, and when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import attrs
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+
+class Kind(Enum):
+    """What is changed; a drain lies over a weight, which holds again when the drain is over."""
+
+    DRAIN = "drain"
+    WEIGHT = "weight"
+
+
+@attrs.frozen
+class Note:
+    """What is said with a change.
+
+    Attributes:
+        author: Who makes it.
+        reason: Why; it may be empty.
+        seconds: After how many it is over by itself; `None` is never.
+    """
+
+    author: str
+    reason: str = ""
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        limit = "" if self.seconds is None else f" for {self.seconds:g} s"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"by {self.author}{limit}{reason}"
+
+
+@attrs.frozen
+class Override:
+    """A change that holds.
+
+    Attributes:
+        weight: In place of the one in the config; that of a drain is 0.
+        note: Who, why, and for how long.
+        since: From when on, in the clock's seconds.
+    """
+
+    weight: int
+    note: Note
+    since: float
+
+    @property
+    def until(self) -> float | None:
+        """When it is over, in the clock's seconds."""
+        return None if self.note.seconds is None else self.since + self.note.seconds
+
+
+#: A pool and one of its backends, by name: so a change can outlive the objects that it is about.
+Names = tuple[str, str]
+
+
+class Overrides:
+    """All changes that hold.
+
+    It knows no pool: whoever has the pools is told that a weight may have changed, and asks
+    `weight` for it, as does whoever makes the pools anew.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, changed: Callable[[Names], None]) -> None:
+        """Begin without any.
+
+        Args:
+            clock: Provides the time.
+            changed: Is called with the names of a backend whose weight may be another one.
+        """
+        self._clock = clock
+        self._changed = changed
+        self._held: dict[tuple[Names, Kind], Override] = {}
+        self._ends: dict[tuple[Names, Kind], IDelayedCall] = {}
+
+    def of(self, names: Names, kind: Kind) -> Override | None:
+        """The change of a kind that holds for a backend."""
+        return self._held.get((names, kind))
+
+    def weight(self, names: Names, configured: int) -> int:
+        """The weight of a backend, given that in the config."""
+        for kind in Kind:
+            override = self.of(names, kind)
+            if override is not None:
+                return override.weight
+        return configured
+
+    def drain(self, names: Names, note: Note) -> None:
+        """Have a backend finish what it has, and get nothing new."""
+        self._put(names, Kind.DRAIN, Override(0, note, self._clock.seconds()))
+        self._say("{pool}/{backend} is drained {note}", names, note)
+
+    def undrain(self, names: Names, note: Note) -> bool:
+        """End the drain of a backend; false if there was none."""
+        if not self._drop(names, Kind.DRAIN):
+            return False
+        self._say("{pool}/{backend} is not drained any more {note}", names, note)
+        return True
+
+    def weigh(self, names: Names, weight: int, note: Note) -> None:
+        """Give a backend another weight, above 0, which ends its drain."""
+        drain = names, Kind.DRAIN
+        self._held.pop(drain, None)
+        self._forget(drain)
+        self._put(names, Kind.WEIGHT, Override(weight, note, self._clock.seconds()))
+        self._say("{pool}/{backend} has the weight {weight} {note}", names, note, weight)
+
+    def unweigh(self, names: Names, note: Note) -> bool:
+        """Give a backend the weight of the config again; false if it has that."""
+        if not self._drop(names, Kind.WEIGHT):
+            return False
+        self._say("{pool}/{backend} has the weight of the config again {note}", names, note)
+        return True
+
+    def close(self) -> None:
+        """Leave all as it is: no change ends any more."""
+        for due in self._ends.values():
+            due.cancel()
+        self._ends.clear()
+
+    # The rest is ours.
+
+    def _put(self, names: Names, kind: Kind, override: Override) -> None:
+        key = names, kind
+        self._forget(key)
+        self._held[key] = override
+        if override.note.seconds is not None:
+            self._ends[key] = self._clock.callLater(override.note.seconds, self._end, names, kind)
+        self._changed(names)
+
+    def _drop(self, names: Names, kind: Kind) -> bool:
+        held = self._held.pop((names, kind), None)
+        self._forget((names, kind))
+        if held is not None:
+            self._changed(names)
+        return held is not None
+
+    def _forget(self, key: tuple[Names, Kind]) -> None:
+        due = self._ends.pop(key, None)
+        if due is not None and due.active():
+            due.cancel()
+
+    def _end(self, names: Names, kind: Kind) -> None:
+        note = self._held[names, kind].note
+        self._drop(names, kind)
+        self._say(f"{{pool}}/{{backend}}: the {kind.value} {{note}} is over", names, note)
+
+    def _say(self, text: str, names: Names, note: Note, weight: int | None = None) -> None:
+        pool, backend = names
+        self.log.info(text, pool=pool, backend=backend, note=note, weight=weight)
