@@ -99,11 +99,13 @@ class Balancer(MultiService):
         )
         self._admin: AdminService | None = None
         if config.admin is not None:
-            from lbproxy.control.admin import AdminService  # It imports the reactor.
+            from lbproxy.control.admin import AdminService  # They import the reactor.
+            from lbproxy.control.pages import Pages
 
-            self._admin = AdminService(reactor, config.admin, self.control)
+            pages = Pages(self.control, None if backends is None else backends.start_anew)
+            self._admin = AdminService(reactor, config.admin, pages)
         self._backends = backends
-        for part in (backends, self._admin, self.control):
+        for part in (self._admin, backends, self.control):
             if part is not None:
                 part.setServiceParent(self)
 
@@ -114,6 +116,13 @@ class Balancer(MultiService):
             self._workers.bind()
         except (ConfigError, OSError) as error:
             # Out of twistd the way a user's mistake goes: one line, and status 1.
+            raise SystemExit(f"lbproxy: {error}") from None
+
+    def startService(self) -> None:
+        """Start all parts."""
+        try:
+            super().startService()
+        except ConfigError as error:
             raise SystemExit(f"lbproxy: {error}") from None
 
     def stopService(self) -> Deferred[None]:

@@ -42,6 +42,10 @@ def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mista
     yield from _listeners(document, folder)
     yield from _pools(document, folder)
     yield from _routes(document, folder)
+    admin = _table(document.get("admin"))
+    if admin.get("endpoint") is False and "socket" not in admin:
+        message = "without it and without socket nobody could ask; admin = false turns all off"
+        yield Mistake(("admin", "endpoint"), message)
 
 
 def _table(value: object) -> dict[str, Any]:

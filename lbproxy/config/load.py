@@ -98,11 +98,19 @@ def _placed(config: Config, folder: Path) -> Config:
         )
         for pool in config.pools
     )
+    admin = config.admin
+    if admin is not None:
+        admin = attrs.evolve(admin, socket=placed(admin.socket))
     access_log = config.access_log
     if access_log != "-":
         access_log = placed(access_log)
     return attrs.evolve(
-        config, listeners=listeners, routes=routes, pools=pools, access_log=access_log
+        config,
+        listeners=listeners,
+        routes=routes,
+        pools=pools,
+        access_log=access_log,
+        admin=admin,
     )
 
 

@@ -38,12 +38,15 @@ BALANCERS = ("round_robin", "least_loaded", "two_choices", "peak_ewma", "consist
 #: The part of a server's keep-alive that we use: it must not close while we send.
 KEEP_ALIVE_USED = 0.8
 
+#: What a backend's weight may be.
+WEIGHTS = kinds.count("a whole number", 0, 1000)
+
 Seconds = Annotated[float, kinds.number("seconds", 0.0, YEAR, above=True)]
 SecondsOrZero = Annotated[float, kinds.number("seconds", 0.0, YEAR)]
 Count = Annotated[int, kinds.count("a whole number", 1, 1_000_000)]
 CountOrZero = Annotated[int, kinds.count("a whole number", 0, 1_000_000)]
 Bytes = Annotated[int, kinds.count("bytes", 0, 2**63 - 1)]
-Weight = Annotated[int, kinds.count("a whole number", 0, 1000)]
+Weight = Annotated[int, WEIGHTS]
 Share = Annotated[float, kinds.number("a ratio", 0.0, 1.0)]
 Text = Annotated[str, Kind(kinds.text)]
 Flag = Annotated[bool, Kind(kinds.flag)]
@@ -352,13 +355,18 @@ class Stop:
 
 @attrs.frozen
 class Admin:
-    """Where the balancer tells of itself, and of all workers together.
+    """Where the balancer tells of itself and of all workers together, and is told what to change.
 
     Attributes:
-        endpoint: A Twisted server endpoint, which only those who run the balancer should reach.
+        endpoint: A Twisted server endpoint, which only those who run the balancer should reach;
+            `None` is none.
+        socket: The path of a Unix socket besides, for one user alone; `None` is none.
+        hosts: Names by which the endpoint is asked, besides `localhost` and addresses.
     """
 
-    endpoint: Text = "tcp:3900:interface=127.0.0.1"
+    endpoint: Text | None = "tcp:3900:interface=127.0.0.1"
+    socket: Text | None = None
+    hosts: tuple[Name, ...] = ()
 
 
 @attrs.frozen

@@ -132,7 +132,7 @@ def _annotated(kind: Any) -> Hook:
     raise AssertionError(kind)
 
 
-def _attrs_class(cls: Any, checks: Mapping[str, Kind] | None = None) -> Hook:
+def _attrs_class(cls: Any, checks: Mapping[str, Kind | Switched] | None = None) -> Hook:
     overrides: dict[str, Any] = {
         name: override(struct_hook=_annotated(Annotated[object, kind]))
         for name, kind in (checks or {}).items()
@@ -172,5 +172,7 @@ _converter.register_structure_hook(
         },
     ),
 )
-for _bound in (Admin, Listener):
-    _converter.register_structure_hook(_bound, _attrs_class(_bound, {"endpoint": Kind(endpoint)}))
+_ENDPOINT = Kind(endpoint)
+_SWITCHED_ENDPOINT = Switched(Annotated[str, _ENDPOINT])
+for _bound, _kind in ((Listener, _ENDPOINT), (Admin, _SWITCHED_ENDPOINT)):
+    _converter.register_structure_hook(_bound, _attrs_class(_bound, {"endpoint": _kind}))

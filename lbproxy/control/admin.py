@@ -1,138 +1,25 @@
-"""The admin listener: what the balancer tells those who run it."""
+"""The admin listener: a port that only this machine reaches, and a socket of one user."""
 
 from __future__ import annotations
 
+import os
+import socket
+import stat
+from contextlib import suppress
 from typing import Any
 
-from klein import Klein
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
-from lbproxy import __version__
 from lbproxy.config.model import Admin
-from lbproxy.control.parent import Parent
+from lbproxy.control.guard import Guard
+from lbproxy.control.pages import Pages
 from lbproxy.errors import ConfigError
-from lbproxy.observe import exposition
-from lbproxy.observe.exposition import Family
 from lbproxy.transport.listen import cannot_listen
-
-
-class Pages:
-    """What can be asked for."""
-
-    app = Klein()
-
-    def __init__(self, parent: Parent) -> None:
-        self._parent = parent
-
-    @app.route("/health", methods=["GET", "HEAD"])
-    async def health(self, request: IRequest) -> bytes:
-        """The health report, the same as on the public listeners."""
-        await self._parent.fresh()
-        status, document = self._parent.health()
-        request.setResponseCode(status)
-        request.setHeader("Cache-Control", "no-store")
-        return _whole(request, "application/json", document)
-
-    @app.route("/metrics", methods=["GET", "HEAD"])
-    async def metrics(self, request: IRequest) -> bytes:
-        """The metrics of all workers together, for Prometheus."""
-        await self._parent.fresh()
-        families = exposition.counted(self._parent.counts) + _present(self._parent)
-        return _whole(request, exposition.CONTENT_TYPE, exposition.render(families).encode())
-
-
-def _whole(request: IRequest, kind: str, body: bytes) -> bytes:
-    """An answer whose length is known."""
-    request.setHeader("Content-Type", kind)
-    request.setHeader("Content-Length", str(len(body)))
-    return body
-
-
-def _present(parent: Parent) -> list[Family]:
-    """The metrics of what is so at present."""
-    pools = parent.pools
-    backends = [(pool.name, each) for pool in pools for each in pool.backends]
-    loads = [[occupant.load for occupant in seat.occupants] for seat in parent.seats]
-    reports = [seat.report() for seat in parent.seats]
-    return [
-        Family(
-            "lbproxy_backend_up",
-            "gauge",
-            "Whether a backend takes requests: 1 or 0.",
-            ("pool", "backend"),
-            {(pool, each.name): int(each.available) for pool, each in backends},
-        ),
-        Family(
-            "lbproxy_in_flight",
-            "gauge",
-            "Attempts under way.",
-            ("pool", "backend"),
-            {(pool, each.name): each.in_flight for pool, each in backends},
-        ),
-        Family(
-            "lbproxy_queue_length",
-            "gauge",
-            "Requests that wait for a backend with room.",
-            ("pool",),
-            {
-                (pool.name,): sum(
-                    load.waiting[place] for each in loads for load in each if load.waiting
-                )
-                for place, pool in enumerate(pools)
-            },
-        ),
-        Family(
-            "lbproxy_clients",
-            "gauge",
-            "Open connections of clients.",
-            ("worker",),
-            {
-                (report.worker,): sum(load.clients for load in each)
-                for report, each in zip(reports, loads, strict=True)
-            },
-        ),
-        Family(
-            "lbproxy_worker_up",
-            "gauge",
-            "Whether a worker serves: 1 or 0.",
-            ("worker",),
-            {(report.worker,): int(report.state == "serving") for report in reports},
-        ),
-        Family(
-            "lbproxy_worker_restarts_total",
-            "counter",
-            "Times that another process has taken a worker's place.",
-            ("worker",),
-            {(report.worker,): report.restarts for report in reports},
-        ),
-        Family(
-            "lbproxy_draining",
-            "gauge",
-            "Whether the balancer finishes what runs, to end: 1 or 0.",
-            (),
-            {(): int(parent.draining)},
-        ),
-        Family(
-            "lbproxy_start_time_seconds",
-            "gauge",
-            "When the balancer started, in seconds since 1970.",
-            (),
-            {(): parent.started},
-        ),
-        Family(
-            "lbproxy_build_info",
-            "gauge",
-            "1, with what was built as labels.",
-            ("version",),
-            {(__version__,): 1},
-        ),
-    ]
 
 
 class _QuietSite(Site):
@@ -143,44 +30,95 @@ class _QuietSite(Site):
 
 
 class AdminService(Service):
-    """Binds early, like the public listeners, and answers from the start."""
+    """Answers from the start.
+
+    The port is bound early, like the public listeners; the socket only when the process has given
+    up the privileges that it does without, since its file is to be of the user that is left.
+    """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, config: Admin, parent: Parent) -> None:
+    def __init__(self, reactor: Any, config: Admin, pages: Pages) -> None:
         self._reactor = reactor
         self._config = config
-        self._parent = parent
+        self._site = _QuietSite(Guard(pages.app.resource(), config.hosts), reactor=reactor)
         self._port: Any = None
+        self._socket: Any = None
 
     def privilegedStartService(self) -> None:
-        """Bind.
+        """Bind the port.
 
         Raises:
             ConfigError: If that is not possible, with the address, who holds it, and the knob.
         """
         super().privilegedStartService()
-        site = _QuietSite(Pages(self._parent).app.resource(), reactor=self._reactor)
+        endpoint = self._config.endpoint
+        if endpoint is None:
+            return
         failures: list[Failure] = []
-        listening = serverFromString(self._reactor, self._config.endpoint).listen(site)
+        listening = serverFromString(self._reactor, endpoint).listen(self._site)
         listening.addCallbacks(self._bound, failures.append)
         for failure in failures:
-            told = cannot_listen("admin.endpoint", self._config.endpoint, failure)
+            told = cannot_listen("admin.endpoint", endpoint, failure)
             raise ConfigError(f"{told}, or set admin = false")
 
     def startService(self) -> None:
-        """Say where it is."""
+        """Bind the socket, and say where both are.
+
+        Raises:
+            ConfigError: If that is not possible, with the reason and the knob.
+        """
         super().startService()
-        host = self._port.getHost()
-        where = f"{getattr(host, 'host', '')}:{getattr(host, 'port', '')}"
-        self.log.info("metrics are at http://{where}/metrics", where=where)
+        if self._config.socket is not None:
+            self._bind_socket(self._config.socket)
+        if self._port is not None:
+            host = self._port.getHost()
+            where = f"{getattr(host, 'host', '')}:{getattr(host, 'port', '')}"
+            self.log.info("metrics are at http://{where}/metrics", where=where)
 
     def stopService(self) -> Deferred[None]:
-        """Answer nobody any more. Fires when the port is closed."""
+        """Answer nobody any more. Fires when port and socket are closed."""
         super().stopService()
-        port, self._port = self._port, None
-        closed = maybeDeferred(lambda: None if port is None else port.stopListening())
+        ports, self._port, self._socket = (self._port, self._socket), None, None
+        closed = gatherResults([maybeDeferred(each.stopListening) for each in ports if each])
         return closed.addCallback(lambda _: None)
+
+    # The rest is ours.
 
     def _bound(self, port: Any) -> None:
         self._port = port
+
+    def _bind_socket(self, path: str) -> None:
+        wrong = f"admin.socket: cannot listen on {path}: "
+        before = os.umask(0o177)  # From its first moment on it is for its owner alone.
+        try:
+            _clear(path)
+            self._socket = self._reactor.listenUNIX(path, self._site, mode=0o600)
+        except ConfigError as error:
+            raise ConfigError(f"{wrong}{error}") from None
+        except Exception as error:
+            # Of CannotListenError the text is Python's; the system's is in it.
+            cause = getattr(error, "socketError", error)
+            reason = getattr(cause, "strerror", None) or cause
+            raise ConfigError(f"{wrong}{reason}; choose another path") from None
+        finally:
+            os.umask(before)
+
+
+def _clear(path: str) -> None:
+    """Take away a socket that nobody listens on any more.
+
+    Raises:
+        ConfigError: If somebody does, or if something else is there; without the path.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ConfigError("something that is no socket is there; choose another path")
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(1.0)
+            try:
+                asking.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)
+            else:
+                raise ConfigError("another process listens there; end it, or choose another path")

@@ -23,6 +23,9 @@ from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 from zope.interface import implementer, provider
 
+from lbproxy.config import model
+from lbproxy.errors import NotPossible
+
 #: Name, module and port of each backend.
 BACKENDS = (("klein", "backend_klein", 3001), ("flask", "backend_flask", 3002))
 
@@ -71,12 +74,33 @@ class Backends(ProcessMonitor):
         """
         super().__init__(reactor)
         self._time = IReactorTime(reactor)
+        self._restarts: dict[str, list[Deferred[None]]] = {}
         output = globalLogPublisher if terminal is None else ColouredOutput(terminal)
         self.log = Logger(observer=FilteringLogObserver(output, [_not_blank]))
         for name, module, port in BACKENDS:
             apart = [sys.executable, "-u", "-m", "lbproxy.control.apart"]
             command = [*apart, module, "--port", str(port)]
             self.addProcess(name, command, env=dict(os.environ))
+
+    def start_anew(self, backend: model.Backend) -> Deferred[None]:
+        """Have a backend finish what runs, and start it again. Fires when it was started.
+
+        Raises:
+            NotPossible: If it is not one of ours.
+        """
+        for name, _, port in BACKENDS:
+            if backend.address in (f"127.0.0.1:{port}", f"localhost:{port}"):
+                started: Deferred[None] = Deferred()
+                self._restarts.setdefault(name, []).append(started)
+                self.stopProcess(name)
+                return started
+        raise NotPossible(f"the balancer does not supervise what runs at {backend.address}")
+
+    def startProcess(self, name: str) -> None:
+        """Start one, and tell those who wait for it."""
+        super().startProcess(name)
+        for started in self._restarts.pop(name, ()):
+            started.callback(None)
 
     def stopService(self) -> Deferred[None]:  # type: ignore[override]
         """Stop both. Fires when they have ended."""
@@ -90,7 +114,9 @@ class Backends(ProcessMonitor):
         ended = None if reason is None else reason.value
         if self.running and isinstance(ended, (ProcessDone, ProcessTerminated)):
             how = f"by signal {ended.signal}" if ended.signal else f"with code {ended.exitCode}"
-            self.log.warn("[{tag}] {line}", tag=name, line=f"ended {how}; it is started again")
+            asked = ", as it was asked to" if name in self._restarts else ""
+            line = f"ended {how}{asked}; it is started again"
+            self.log.warn("[{tag}] {line}", tag=name, line=line)
         super()._monitoredProcessExited(name, reason)
 
     def _look_for_the_last(self) -> None:

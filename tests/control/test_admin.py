@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy import __version__
 from lbproxy.config import model
-from lbproxy.control.admin import AdminService, Pages
+from lbproxy.control.admin import AdminService
+from lbproxy.control.pages import Pages
 from tests.control.staff import Staff
 
 
@@ -71,7 +72,7 @@ class AdminServiceTests(SynchronousTestCase):
     def test_life(self) -> None:
         """It binds early, on loopback, and closes its port at the end."""
         reactor = MemoryReactor()
-        service = AdminService(reactor, model.Admin(), Staff().parent)
+        service = AdminService(reactor, model.Admin(), Pages(Staff().parent))
         service.privilegedStartService()
         ((port, _, _, interface),) = reactor.tcpServers
         self.assertEqual((port, interface), (3900, "127.0.0.1"))

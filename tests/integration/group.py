@@ -121,7 +121,9 @@ class Group(Balancer):
     def _page(self, path: bytes) -> bytes:
         public, self.process.port = self.process.port, self.admin
         try:
-            told = self.ask(b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path)
+            told = self.ask(
+                b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path
+            )
         finally:
             self.process.port = public
         head, _, body = told.partition(b"\r\n\r\n")

@@ -1,0 +1,145 @@
+"""What can be asked of the admin listener: how all is, and changes of what takes requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from lbproxy.config import model
+from lbproxy.control import question, report, status
+from lbproxy.control.answers import document, problem, whole
+from lbproxy.control.overrides import Names, Note
+from lbproxy.control.parent import Parent
+from lbproxy.control.present import present
+from lbproxy.control.question import Question
+from lbproxy.errors import AdminError, BadQuestion, NotPossible
+from lbproxy.observe import exposition
+
+#: Starts a supervised backend anew. Fires when its next process was started.
+Restart = Callable[[model.Backend], Deferred[None]]
+
+
+class Pages:
+    """Each by its path. What is posted is JSON, and so is each answer but `/metrics`."""
+
+    app = Klein()
+    log = Logger()
+
+    def __init__(self, parent: Parent, restart: Restart | None = None) -> None:
+        """Prepare.
+
+        Args:
+            parent: Knows the whole, and changes it.
+            restart: Starts a supervised backend anew, if any are.
+        """
+        self._parent = parent
+        self._restart = restart
+
+    # How it is.
+
+    @app.route("/health", methods=["GET", "HEAD"])
+    async def health(self, request: IRequest) -> bytes:
+        """The health report, the same as on the public listeners."""
+        await self._parent.fresh()
+        code, body = report.health(self._parent.document())
+        request.setResponseCode(code)
+        return whole(request, "application/json", body)
+
+    @app.route("/metrics", methods=["GET", "HEAD"])
+    async def metrics(self, request: IRequest) -> bytes:
+        """The metrics of all workers together, for Prometheus."""
+        await self._parent.fresh()
+        families = exposition.counted(self._parent.counts) + present(self._parent)
+        return whole(request, exposition.CONTENT_TYPE, exposition.render(families).encode())
+
+    @app.route("/status", methods=["GET", "HEAD"])
+    async def status(self, request: IRequest) -> bytes:
+        """The health report, and what is only for those who run the balancer."""
+        complete = await self._parent.fresh()
+        return document(request, status.document(self._parent, complete))
+
+    # Changes. Each answers when all workers have heard of it.
+
+    @app.route("/drain", methods=["POST"])
+    async def drain(self, request: IRequest) -> bytes:
+        """Have a backend finish what it has, and get nothing new."""
+        asked, names = self._asked(request, question.FOR_A_WHILE)
+        self._parent.overrides.drain(names, asked.note)
+        return await self._changed(request, names, True)
+
+    @app.route("/undrain", methods=["POST"])
+    async def undrain(self, request: IRequest) -> bytes:
+        """End that."""
+        asked, names = self._asked(request, question.BASE)
+        changed = self._parent.overrides.undrain(names, asked.note)
+        return await self._changed(request, names, changed)
+
+    @app.route("/weight", methods=["POST"])
+    async def weight(self, request: IRequest) -> bytes:
+        """Give a backend another weight: 0 drains it, and null is the weight of the config."""
+        asked, names = self._asked(request, question.WEIGHT)
+        overrides, changed = self._parent.overrides, True
+        if asked.weight is None:
+            changed = overrides.unweigh(names, asked.note)
+        elif asked.weight == 0:
+            overrides.drain(names, asked.note)
+        else:
+            overrides.weigh(names, asked.weight, asked.note)
+        return await self._changed(request, names, changed)
+
+    @app.route("/restart", methods=["POST"])
+    async def restart(self, request: IRequest) -> bytes:
+        """Start a backend anew that runs under the balancer's supervision."""
+        asked, names = self._asked(request, question.BASE)
+        if self._restart is None:
+            raise NotPossible("the balancer supervises no backend: it runs without --with-backends")
+        _, backend = self._parent.find(*reversed(names))
+        restarted = self._restart(backend.config)
+        self._log_restart(names, asked.note)
+        await restarted
+        return await self._changed(request, names, True)
+
+    # What is not done.
+
+    @app.handle_errors(AdminError)
+    def refused(self, request: IRequest, failure: Failure) -> bytes:
+        """Something that was asked is not done."""
+        error: Any = failure.value
+        return problem(request, error)
+
+    @app.handle_errors(HTTPException)
+    def lost(self, request: IRequest, failure: Failure) -> bytes:
+        """There is no such page, or not for this method."""
+        error: Any = failure.value
+        if isinstance(error, MethodNotAllowed):
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            request.setHeader("Allow", allowed)
+            return problem(request, BadQuestion(f"only {allowed} can be asked of this", 405))
+        return problem(request, BadQuestion("there is nothing here", error.code))
+
+    # The rest is ours.
+
+    def _asked(self, request: IRequest, keys: question.Keys) -> tuple[Question, Names]:
+        asked = question.read(request, keys)
+        pool, backend = self._parent.find(asked.backend, asked.pool)
+        return asked, (pool.name, backend.name)
+
+    async def _changed(self, request: IRequest, names: Names, changed: bool) -> bytes:
+        complete = await self._parent.fresh()
+        told = status.backend(self._parent, names)
+        return document(
+            request, {"pool": names[0], "backend": told, "changed": changed, "complete": complete}
+        )
+
+    def _log_restart(self, names: Names, note: Note) -> None:
+        pool, backend = names
+        self.log.info(
+            "{pool}/{backend} is started anew {note}", pool=pool, backend=backend, note=note
+        )

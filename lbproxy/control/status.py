@@ -1,0 +1,75 @@
+"""What `GET /status` says: the health report, and what is only for those who run the balancer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbproxy.balance.pool import Backend, Pool, moment
+from lbproxy.control.overrides import Kind, Names, Override
+from lbproxy.control.parent import Parent
+from lbproxy.health.slow_start import share
+
+
+def document(parent: Parent, complete: bool) -> dict[str, Any]:
+    """All of it, fit for JSON.
+
+    Args:
+        parent: Knows it.
+        complete: Whether all workers have told what they have under way; else it may be more.
+    """
+    told = parent.document()
+    told["now"] = moment(parent.now)
+    told["complete"] = complete
+    told["listeners"] = _listeners(parent)
+    for pool, each in zip(parent.pools, told["pools"], strict=True):
+        each["probed"] = pool.config.health is not None
+        for backend, entry in zip(pool.backends, each["backends"], strict=True):
+            entry |= _more(parent, pool, backend)
+    return told
+
+
+def backend(parent: Parent, names: Names) -> dict[str, Any]:
+    """What the document says of one backend."""
+    pool, found = parent.find(names[1], names[0])
+    (entry,) = (each for each in pool.report(parent.now)["backends"] if each["name"] == names[1])
+    return {**entry, **_more(parent, pool, found)}
+
+
+def _more(parent: Parent, pool: Pool, backend: Backend) -> dict[str, Any]:
+    names = pool.name, backend.name
+    seconds = pool.config.slow_start
+    warm = not backend.starting or share(backend.since, parent.now, seconds) >= 1.0
+    return {
+        "configured_weight": backend.config.weight,
+        "backup": backend.config.backup,
+        "available": backend.available,
+        "starting": not warm,
+        "drain": _override(parent.overrides.of(names, Kind.DRAIN)),
+        "override": _override(parent.overrides.of(names, Kind.WEIGHT)),
+    }
+
+
+def _override(override: Override | None) -> dict[str, Any] | None:
+    if override is None:
+        return None
+    return {
+        "weight": override.weight,
+        "author": override.note.author,
+        "reason": override.note.reason,
+        "since": moment(override.since),
+        "until": None if override.until is None else moment(override.until),
+    }
+
+
+def _listeners(parent: Parent) -> list[dict[str, Any]]:
+    listeners = parent.config.listeners
+    addresses = parent.addresses or [""] * len(listeners)
+    return [
+        {
+            "name": listener.name,
+            "mode": listener.mode,
+            "endpoint": listener.endpoint,
+            "address": address.removeprefix(f"{listener.name} listens on ") or None,
+        }
+        for listener, address in zip(listeners, addresses, strict=True)
+    ]
