@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from lbproxy import __version__
-from lbproxy.cli import check
+from lbproxy.cli import check, drain, roll, status, weight
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"lbproxy {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    check.add_to(commands)
+    for command in (check, status, drain, weight, roll):
+        command.add_to(commands)
     arguments = parser.parse_args(argv)
-    status: int = arguments.run(arguments)
-    return status
+    ended: int = arguments.run(arguments)
+    return ended

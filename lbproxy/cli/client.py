@@ -1,0 +1,163 @@
+"""The client of the admin listener, and what all commands have that ask it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import attrs
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.task import deferLater, react
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from lbproxy.cli.where import Where, find
+from lbproxy.errors import ConfigError
+
+#: Seconds for an answer. A supervised backend that is started anew may need 25 of them.
+PATIENCE = 40.0
+
+#: Seconds from one look to the next, while something is waited for.
+STEP = 0.25
+
+
+class Failed(Exception):
+    """A command does not do what it should; the text is for people as it stands."""
+
+
+@implementer(IAgentEndpointFactory)
+@attrs.frozen
+class _Socket:
+    """Connects to a Unix socket, whatever the URL says."""
+
+    reactor: Any
+    path: str
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        return UNIXClientEndpoint(self.reactor, self.path)
+
+
+class Client:
+    """Asks one balancer.
+
+    Attributes:
+        reactor: Time and processes.
+    """
+
+    def __init__(self, http: Any, reactor: Any, where: Where) -> None:
+        """Prepare.
+
+        Args:
+            http: An `HTTPClient` of treq.
+            reactor: Time and processes.
+            where: Where to ask.
+        """
+        self._http = http
+        self._where = where
+        self.reactor = reactor
+
+    @classmethod
+    def of(cls, reactor: Any, where: Where) -> Client:
+        """One that goes over the network, on a new connection each time."""
+        pool = HTTPConnectionPool(reactor, persistent=False)
+        if where.socket is None:
+            agent = Agent(reactor, connectTimeout=5.0, pool=pool)
+        else:
+            sockets = _Socket(reactor, where.socket)
+            agent = Agent.usingEndpointFactory(reactor, sockets, pool=pool)
+        return cls(HTTPClient(agent), reactor, where)
+
+    async def status(self) -> dict[str, Any]:
+        """How all is.
+
+        Raises:
+            Failed: If that is not told.
+        """
+        return await self._ask("GET", "/status")
+
+    async def tell(self, path: str, said: dict[str, Any]) -> dict[str, Any]:
+        """Ask for a change.
+
+        Raises:
+            Failed: If it is not made, with the reason.
+        """
+        return await self._ask("POST", path, json=said)
+
+    async def eventually(self, seconds: float, holds: Callable[[], Awaitable[bool]]) -> bool:
+        """Wait until something holds, for so many seconds at most; whether it did."""
+        end = self.reactor.seconds() + seconds
+        while not await holds():
+            if self.reactor.seconds() >= end:
+                return False
+            await deferLater(self.reactor, STEP)
+        return True
+
+    async def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        where = self._where
+        try:
+            asked = self._http.request(method, f"{where.url}{path}", **more)
+            answer = await asked.addTimeout(PATIENCE, self.reactor)
+            told = await answer.json()
+            if not isinstance(told, dict):
+                raise ValueError
+        except TimeoutError:
+            raise Failed(f"{where} does not answer within {PATIENCE:g} s") from None
+        except (ConnectError, DNSLookupError) as error:
+            reason = str(error).rstrip(".")
+            raise Failed(
+                f"no lbproxy answers at {where}: {reason}; is it running, and is that its [admin]"
+                " endpoint or socket? Name its config with --config, or the place with --admin"
+            ) from None
+        except (ResponseFailed, ValueError):
+            raise Failed(f"what answers at {where} is no admin listener of lbproxy") from None
+        if answer.code >= 400:
+            raise Failed(str(told.get("detail", f"{where} answered {answer.code}")))
+        return told
+
+
+#: What a command does, given who it asks and its arguments; its exit status.
+Story = Callable[[Client, argparse.Namespace], Coroutine[Deferred[Any], Any, int]]
+
+
+def run(story: Story, arguments: argparse.Namespace) -> int:
+    """Run a command to its end; the exit status."""
+    try:
+        where = find(arguments.config, arguments.admin)
+        react(lambda reactor: _in_reactor(reactor, story, where, arguments))
+    except ConfigError as error:
+        print(f"lbproxy: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as ended:  # Which is how `react` returns.
+        return int(ended.code or 0)
+    raise AssertionError("react has returned")
+
+
+def _in_reactor(
+    reactor: Any, story: Story, where: Where, arguments: argparse.Namespace
+) -> Deferred[None]:
+    told = Deferred.fromCoroutine(ended(story, Client.of(reactor, where), arguments))
+    # Ctrl-C ends the reactor: whoever waits is to hear of it, and say what is left undone.
+    reactor.addSystemEventTrigger("before", "shutdown", told.cancel)
+
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
+    return told.addCallback(leave)
+
+
+async def ended(story: Story, client: Client, arguments: argparse.Namespace) -> int:
+    """Run a command; what keeps it from its end is told in one line, and is status 1."""
+    try:
+        return await story(client, arguments)
+    except Failed as error:
+        print(f"lbproxy: {error}", file=sys.stderr)
+    except CancelledError:
+        print("lbproxy: interrupted", file=sys.stderr)
+    return 1

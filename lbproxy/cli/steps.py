@@ -1,0 +1,284 @@
+"""The steps of a roll: what is done with one backend before it is the next one's turn."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from math import inf
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ProcessDone
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from lbproxy.cli import words
+from lbproxy.cli.client import Client, Failed
+from lbproxy.cli.drain import find, is_idle
+
+
+@attrs.frozen
+class Step:
+    """One program that is started anew, and all backends that it is.
+
+    Attributes:
+        address: Where it listens.
+        members: Pools and backends, by name: one program may be in several pools, and takes
+            requests from each of them.
+    """
+
+    address: str
+    members: tuple[tuple[str, str], ...]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return ", ".join(f"{pool}/{backend}" for pool, backend in self.members)
+
+
+def steps_of(status: dict[str, Any], pool: str | None) -> list[Step]:
+    """What is to be rolled, in the order of the config.
+
+    Args:
+        status: How all is.
+        pool: Only the backends of this one, in whatever other pools they are.
+
+    Raises:
+        Failed: If there is no such pool.
+    """
+    pools = status["pools"]
+    if pool is not None and pool not in [each["name"] for each in pools]:
+        raise Failed(f'there is no pool "{pool}"')
+    members: dict[str, list[tuple[str, str]]] = {}
+    wanted = set()
+    for each in pools:
+        for backend in each["backends"]:
+            members.setdefault(backend["address"], []).append((each["name"], backend["name"]))
+            if pool in (None, each["name"]):
+                wanted.add(backend["address"])
+    return [Step(address, tuple(named)) for address, named in members.items() if address in wanted]
+
+
+class _Ended(ProcessProtocol):
+    """Hears of the end of a process that speaks for itself.
+
+    Attributes:
+        ended: Fires with how it was, or with nothing if it was well.
+    """
+
+    def __init__(self) -> None:
+        self.ended: Deferred[str | None] = Deferred()
+
+    def processEnded(self, reason: Failure) -> None:
+        well = reason.check(ProcessDone) is not None
+        self.ended.callback(None if well else str(reason.value).rstrip("."))
+
+
+class Restart:
+    """A command of the user's that starts a backend anew."""
+
+    def __init__(self, command: str) -> None:
+        """Read it.
+
+        Raises:
+            Failed: If it cannot be read.
+        """
+        try:
+            self._words = shlex.split(command)
+        except ValueError as error:
+            raise Failed(f"--command: {error}") from None
+        if not self._words:
+            raise Failed("--command: is empty")
+
+    def words(self, step: Step) -> list[str]:
+        """The command for one backend. No shell sees it, so that a name is never more than one."""
+        values = {"{name}": step.members[0][1], "{address}": step.address}
+        told = []
+        for word in self._words:
+            for key, value in values.items():
+                word = word.replace(key, value)
+            told.append(word)
+        return told
+
+    async def run(self, reactor: Any, step: Step) -> None:
+        """Run it to its end; it prints where we print.
+
+        Raises:
+            Failed: If it does not end well.
+        """
+        command = self.words(step)
+        process = _Ended()
+        told = shlex.join(command)
+        try:
+            reactor.spawnProcess(
+                process, command[0], command, env=dict(os.environ), childFDs={0: 0, 1: 1, 2: 2}
+            )
+        except OSError as error:
+            raise Failed(f"{told}: {error.strerror}") from None
+        how = await process.ended
+        if how is not None:
+            raise Failed(f"{told}: {how}")
+
+
+class Roll:
+    """Takes one step after another."""
+
+    def __init__(
+        self,
+        client: Client,
+        asked: argparse.Namespace,
+        restart: Restart | None,
+        say: Callable[[str], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            client: Asks the balancer.
+            asked: The command line.
+            restart: Starts a backend anew; without it the balancer does.
+            say: Takes each line for people.
+        """
+        self._client = client
+        self._asked = asked
+        self._restart = restart
+        self._say = say
+
+    async def take(self, step: Step) -> None:
+        """Take a step.
+
+        Raises:
+            Failed: If the backend does not come back, or cannot be taken out; and how it is left.
+        """
+        before = await self._look(step)
+        self._check(step, before)
+        ours = []
+        for told in before:
+            if told["backend"]["draining"]:
+                notes = words.notes(told["backend"])
+                self._say(f"{words.name(told)}: {notes}; it stays so")
+            else:
+                ours.append((told["pool"], told["backend"]["name"]))
+        try:
+            await self._tell("/drain", ours)
+            await self._empty(step, ours)
+            await self._start_anew(step)
+        except CancelledError:
+            raise Failed(f"interrupted; {_left(ours)}") from None
+        await self._tell("/undrain", ours)
+        if ours:
+            await self._warm(step)
+
+    # The rest is ours.
+
+    async def _empty(self, step: Step, ours: list[tuple[str, str]]) -> None:
+        async def finished() -> bool:
+            return all(map(is_idle, await self._look(step)))
+
+        self._say(f"{step.name}: drained, finishing what it has")
+        if not await self._client.eventually(self._asked.timeout, finished):
+            await self._tell("/undrain", ours)
+            raise Failed(
+                f"{step.name} has not finished after {self._asked.timeout:g} s; it was not"
+                " restarted, and takes requests as before"
+            )
+
+    async def _start_anew(self, step: Step) -> None:
+        self._say(f"{step.name}: restarting")
+        stays = _left(step.members)
+        try:
+            if self._restart is not None:
+                await self._restart.run(self._client.reactor, step)
+            else:
+                await self._tell("/restart", step.members[:1])
+        except Failed as error:
+            raise Failed(f"{step.name} was not restarted: {error}; {stays}") from None
+        since = (await self._client.status())["now"]
+
+        async def back() -> bool:
+            return all(_answers(told["backend"], since) for told in await self._look(step))
+
+        if not await self._client.eventually(self._asked.timeout, back):
+            last = words.probe((await self._look(step))[0]["backend"])
+            raise Failed(
+                f"{step.name} did not come back within {self._asked.timeout:g} s, last probe:"
+                f" {last}; {stays}"
+            )
+
+    async def _warm(self, step: Step) -> None:
+        """Wait until it has its whole share, or for a pause; so does whoever was restarted."""
+        self._say(f"{step.name}: is back, and takes requests")
+        pause = self._asked.pause
+        end = None if pause is None else self._client.reactor.seconds() + pause
+
+        async def warm() -> bool:
+            told = await self._look(step)
+            if not all(each["backend"]["available"] for each in told):
+                raise Failed(f"{step.name} went down again while it was warming up")
+            if end is not None:
+                return bool(self._client.reactor.seconds() >= end)
+            return not any(each["backend"]["starting"] for each in told)
+
+        await self._client.eventually(inf, warm)
+
+    def _check(self, step: Step, told: list[dict[str, Any]]) -> None:
+        """Look before the leap: would its return be noticed, and does anybody else do its work?"""
+        for each in told:
+            pool = each["pool"]
+            if not each["probed"]:
+                raise Failed(
+                    f"nobody would notice whether {words.name(each)} comes back, since"
+                    f" pools.{pool}.health is false; nothing was done"
+                )
+            if not each["others"] and not self._asked.force:
+                raise Failed(
+                    f"no other backend of pool {pool} takes requests now, so restarting"
+                    f" {words.name(each)} would leave them without an answer; nothing was done,"
+                    " --force does it"
+                )
+
+    async def _tell(self, path: str, members: Iterable[tuple[str, str]]) -> None:
+        for pool, backend in members:
+            said = {"author": self._asked.author, "reason": self._asked.reason}
+            await self._client.tell(path, {"pool": pool, "backend": backend, **said})
+
+    async def _look(self, step: Step) -> list[dict[str, Any]]:
+        """How each member of a step is; and whether it is probed, and has others beside it."""
+        status = await self._client.status()
+        pools = {pool["name"]: pool for pool in status["pools"]}
+        found = []
+        for pool, backend in step.members:
+            told = find(status, pool, backend)
+            others = [
+                each["available"]
+                for each in pools[pool]["backends"]
+                if each["address"] != step.address
+            ]
+            found.append({**told, "probed": pools[pool]["probed"], "others": any(others)})
+        return found
+
+
+def _answers(backend: dict[str, Any], since: str) -> bool:
+    """Whether it is up by a probe that ended after a time.
+
+    Before it the verdict may still be about the process that was: a restart can be too fast to
+    turn it.
+    """
+    probe = backend["last_probe"]
+    return (
+        backend["state"] == "up"
+        and probe["passed"]
+        and datetime.fromisoformat(probe["at"]) > datetime.fromisoformat(since)
+    )
+
+
+def _left(members: Iterable[tuple[str, str]]) -> str:
+    """How backends are left that are not to take requests until somebody has looked at them."""
+    named = list(members)
+    if not named:
+        return "nothing was changed"
+    commands = " && ".join(f"lbproxy undrain {name} --pool {pool}" for pool, name in named)
+    return f"it stays drained, until: {commands}"

@@ -1,0 +1,112 @@
+"""Where the admin listener of a balancer is, by its config or by what the command line says."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from lbproxy.config.load import load
+from lbproxy.config.model import Config, default_config
+from lbproxy.errors import ConfigError
+
+#: The parts of an endpoint's description: a colon behind a backslash is no border.
+_PART = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
+_KEY = re.compile(r"([A-Za-z]+)=(.*)")
+
+_HTTP = re.compile(r"(?:http://)?(\[[0-9a-fA-F:.]+\]|[^/:\[\]]+):([0-9]{1,5})/?")
+
+#: Addresses that stand for all of a machine, and the one by which it reaches itself.
+_OWN = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+_OTHERWISE = "say where it is with --admin"
+
+
+@attrs.frozen
+class Where:
+    """Where to ask.
+
+    Attributes:
+        host: A name or an address; `localhost` for a socket.
+        port: 0 for a socket.
+        socket: The path of a Unix socket.
+    """
+
+    host: str = "localhost"
+    port: int = 0
+    socket: str | None = None
+
+    def __str__(self) -> str:
+        return self.socket or self._authority
+
+    @property
+    def url(self) -> str:
+        """What the paths stand behind."""
+        return "http://localhost" if self.socket else f"http://{self._authority}"
+
+    @property
+    def _authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def find(config: str | None, admin: str | None) -> Where:
+    """Find it.
+
+    Args:
+        config: A config file; by default that of a balancer that runs without one.
+        admin: A URL, `host:port`, or the path of a socket, which needs no config.
+
+    Raises:
+        ConfigError: If neither says, and what to do.
+    """
+    if admin is not None:
+        return _told(admin)
+    settings = default_config() if config is None else load(config)
+    return _configured(settings, config or "the config")
+
+
+def _told(admin: str) -> Where:
+    if admin.startswith(("unix:", "/", "./")):
+        return Where(socket=admin.removeprefix("unix:"))
+    found = _HTTP.fullmatch(admin)
+    if found is None:
+        raise ConfigError(
+            f"--admin: expected http://HOST:PORT or the path of a socket, found {admin}"
+        )
+    return Where(found[1].strip("[]"), int(found[2]))
+
+
+def _configured(settings: Config, file: str) -> Where:
+    admin = settings.admin
+    if admin is None:
+        raise ConfigError(
+            f"{file}: admin = false, so there is no listener for this command; give the balancer"
+            ' one with [admin], by endpoint = "tcp:3900:interface=127.0.0.1" or by socket'
+        )
+    if admin.socket is not None:
+        return Where(socket=admin.socket)
+    assert admin.endpoint is not None
+    kind, words, named = _parts(admin.endpoint)
+    if kind == "unix":
+        return Where(socket=named.get("address") or words[0])
+    port = named.get("port") or (words[0] if words else "")
+    if kind not in ("tcp", "tcp6") or not port.isdecimal():
+        raise ConfigError(f"{file}: admin.endpoint is {admin.endpoint}; {_OTHERWISE}")
+    if int(port) == 0:
+        raise ConfigError(f"{file}: admin.endpoint has no fixed port; {_OTHERWISE}")
+    host = named.get("interface", "::1" if kind == "tcp6" else "")
+    return Where(_OWN.get(host, host), int(port))
+
+
+def _parts(description: str) -> tuple[str, list[str], dict[str, str]]:
+    """An endpoint's kind, its values, and those with a name."""
+    parts = [re.sub(r"\\(.)", r"\1", part) for part in _PART.findall(description)]
+    words, named = [], {}
+    for part in parts[1:]:
+        found = _KEY.fullmatch(part)
+        if found is not None:
+            named[found[1]] = found[2]
+        elif part:
+            words.append(part)
+    return parts[0], words, named

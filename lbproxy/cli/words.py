@@ -1,0 +1,71 @@
+"""How the answers of the admin listener read for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> str:
+    """Rows of cells, one below the other; with a line's end each."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def span(seconds: float) -> str:
+    """A time that has passed, in its two greatest units."""
+    whole = round(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, whole = divmod(whole, size)
+        if count or parts:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def name(told: dict[str, Any]) -> str:
+    """A backend with its pool, of an answer to a change."""
+    return f"{told['pool']}/{told['backend']['name']}"
+
+
+def weight(backend: dict[str, Any]) -> str:
+    """A backend's weight, and that of the config if it is another one."""
+    now, configured = backend["weight"], backend["configured_weight"]
+    return str(now) if now == configured else f"{now} (config: {configured})"
+
+
+def notes(backend: dict[str, Any]) -> str:
+    """Whatever is special about a backend."""
+    told = []
+    if backend["drain"] is not None:
+        told.append(f"drained {_by(backend['drain'])}")
+    elif backend["draining"]:
+        told.append("drained by its weight in the config")
+    if backend["override"] is not None:
+        told.append(f"weight {backend['override']['weight']} {_by(backend['override'])}")
+    if backend["starting"]:
+        told.append("starts slowly")
+    if backend["backup"]:
+        told.append("backup")
+    return "; ".join(told)
+
+
+def probe(backend: dict[str, Any]) -> str:
+    """How its last probe ended."""
+    last = backend["last_probe"]
+    return "none" if last is None else f"{last['detail']} ({last['latency'] * 1000:.0f} ms)"
+
+
+def _by(override: dict[str, Any]) -> str:
+    until, reason = override["until"], override["reason"]
+    limit = "" if until is None else f" until {_local(until)}"
+    return f"by {override['author']}{limit}" + (f": {reason}" if reason else "")
+
+
+def _local(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
