@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -19,10 +20,13 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from lbproxy.cli.where import Where, find
-from lbproxy.errors import ConfigError
+from lbproxy.errors import AdminError, ConfigError
 
 #: Seconds for an answer. A supervised backend that is started anew may need 25 of them.
 PATIENCE = 40.0
+
+#: How the admin listener calls what it does not do; what else answers has other words.
+_REASONS = frozenset(each.reason for each in AdminError.__subclasses__())
 
 #: Seconds from one look to the next, while something is waited for.
 STEP = 0.25
@@ -105,20 +109,21 @@ class Client:
             asked = self._http.request(method, f"{where.url}{path}", **more)
             answer = await asked.addTimeout(PATIENCE, self.reactor)
             told = await answer.json()
-            if not isinstance(told, dict):
-                raise ValueError
         except TimeoutError:
             raise Failed(f"{where} does not answer within {PATIENCE:g} s") from None
         except (ConnectError, DNSLookupError) as error:
-            reason = str(error).rstrip(".")
+            cause = getattr(error, "osError", None)
+            reason = (cause and os.strerror(cause)) or str(error).rstrip(".")
             raise Failed(
                 f"no lbproxy answers at {where}: {reason}; is it running, and is that its [admin]"
                 " endpoint or socket? Name its config with --config, or the place with --admin"
             ) from None
         except (ResponseFailed, ValueError):
-            raise Failed(f"what answers at {where} is no admin listener of lbproxy") from None
-        if answer.code >= 400:
-            raise Failed(str(told.get("detail", f"{where} answered {answer.code}")))
+            told = None
+        if not isinstance(told, dict) or not ("complete" in told or told.get("reason") in _REASONS):
+            raise Failed(f"what answers at {where} is no admin listener of lbproxy")
+        if "complete" not in told:
+            raise Failed(str(told["detail"]))
         return told
 
 

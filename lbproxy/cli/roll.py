@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from twisted.internet.defer import CancelledError
+
 from lbproxy.cli import arguments
 from lbproxy.cli.client import Client, Failed
 from lbproxy.cli.steps import Restart, Roll, steps_of
@@ -57,7 +59,7 @@ async def story(client: Client, asked: argparse.Namespace) -> int:
     for place, step in enumerate(steps):
         try:
             await roll.take(step)
-        except Failed:
+        except (Failed, CancelledError):
             left = ", ".join(each.name for each in steps[place + 1 :])
             if left:
                 print(f"not rolled: {left}", file=sys.stderr)

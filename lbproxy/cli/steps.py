@@ -12,13 +12,17 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ProcessDone
+from twisted.internet.error import ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from lbproxy.cli import words
 from lbproxy.cli.client import Client, Failed
 from lbproxy.cli.drain import find, is_idle
+
+
+class Stopped(Failed):
+    """A step is not taken to its end; the text says too how its backend is left."""
 
 
 @attrs.frozen
@@ -74,8 +78,13 @@ class _Ended(ProcessProtocol):
         self.ended: Deferred[str | None] = Deferred()
 
     def processEnded(self, reason: Failure) -> None:
-        well = reason.check(ProcessDone) is not None
-        self.ended.callback(None if well else str(reason.value).rstrip("."))
+        error: Any = reason.value
+        how = None
+        if isinstance(error, ProcessTerminated):
+            how = "ended with exit status " + str(error.exitCode)
+            if error.signal is not None:
+                how = f"was ended by signal {error.signal}"
+        self.ended.callback(how)
 
 
 class Restart:
@@ -118,10 +127,10 @@ class Restart:
                 process, command[0], command, env=dict(os.environ), childFDs={0: 0, 1: 1, 2: 2}
             )
         except OSError as error:
-            raise Failed(f"{told}: {error.strerror}") from None
+            raise Failed(f"cannot run {told}: {error.strerror}") from None
         how = await process.ended
         if how is not None:
-            raise Failed(f"{told}: {how}")
+            raise Failed(f"{told} {how}")
 
 
 class Roll:
@@ -151,7 +160,7 @@ class Roll:
         """Take a step.
 
         Raises:
-            Failed: If the backend does not come back, or cannot be taken out; and how it is left.
+            Failed: If the backend does not come back, or cannot be taken out, with how it is left.
         """
         before = await self._look(step)
         self._check(step, before)
@@ -166,8 +175,12 @@ class Roll:
             await self._tell("/drain", ours)
             await self._empty(step, ours)
             await self._start_anew(step)
+        except Stopped:
+            raise
+        except Failed as error:
+            raise Stopped(f"{step.name}: {error}; {_left(ours)}") from None
         except CancelledError:
-            raise Failed(f"interrupted; {_left(ours)}") from None
+            raise Stopped(f"interrupted; {_left(ours)}") from None
         await self._tell("/undrain", ours)
         if ours:
             await self._warm(step)
@@ -181,21 +194,17 @@ class Roll:
         self._say(f"{step.name}: drained, finishing what it has")
         if not await self._client.eventually(self._asked.timeout, finished):
             await self._tell("/undrain", ours)
-            raise Failed(
+            raise Stopped(
                 f"{step.name} has not finished after {self._asked.timeout:g} s; it was not"
                 " restarted, and takes requests as before"
             )
 
     async def _start_anew(self, step: Step) -> None:
         self._say(f"{step.name}: restarting")
-        stays = _left(step.members)
-        try:
-            if self._restart is not None:
-                await self._restart.run(self._client.reactor, step)
-            else:
-                await self._tell("/restart", step.members[:1])
-        except Failed as error:
-            raise Failed(f"{step.name} was not restarted: {error}; {stays}") from None
+        if self._restart is not None:
+            await self._restart.run(self._client.reactor, step)
+        else:
+            await self._tell("/restart", step.members[:1])
         since = (await self._client.status())["now"]
 
         async def back() -> bool:
@@ -203,10 +212,7 @@ class Roll:
 
         if not await self._client.eventually(self._asked.timeout, back):
             last = words.probe((await self._look(step))[0]["backend"])
-            raise Failed(
-                f"{step.name} did not come back within {self._asked.timeout:g} s, last probe:"
-                f" {last}; {stays}"
-            )
+            raise Failed(f"did not come back within {self._asked.timeout:g} s, last probe: {last}")
 
     async def _warm(self, step: Step) -> None:
         """Wait until it has its whole share, or for a pause; so does whoever was restarted."""

@@ -75,6 +75,8 @@ class AdminService(Service):
             host = self._port.getHost()
             where = f"{getattr(host, 'host', '')}:{getattr(host, 'port', '')}"
             self.log.info("metrics are at http://{where}/metrics", where=where)
+        if self._socket is not None:
+            self.log.info("the admin socket is at {path}", path=self._config.socket)
 
     def stopService(self) -> Deferred[None]:
         """Answer nobody any more. Fires when port and socket are closed."""

@@ -63,6 +63,11 @@ class Hand:
         """The backends' states, as it was told."""
         return [self.standings[0, place].state.value for place in (0, 1)]
 
+    @property
+    def weights(self) -> list[int]:
+        """The backends' weights, as it was told."""
+        return [self.standings[0, place].weight for place in (0, 1)]
+
 
 class Staff:
     """A parent with two backends and some workers, on a clock that the test moves.

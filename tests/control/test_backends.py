@@ -10,7 +10,14 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.config import model
 from lbproxy.control.backends import BACKENDS, Backends
+from lbproxy.errors import NotPossible
+
+
+def backend(name: str) -> model.Backend:
+    """As the config has it."""
+    return next(each for each in model.default_config().pools[0].backends if each.name == name)
 
 
 class Reactor(MemoryReactorClock):
@@ -72,6 +79,27 @@ class BackendsTests(SynchronousTestCase):
         self.reactor.advance(0.6)
         self.assertEqual(len(self.reactor.started), 3)
         self.assertEqual(self.reactor.started[2][1], self.reactor.started[1][1])
+
+    def test_start_anew(self) -> None:
+        """One is asked to end, and started again; whoever wanted it hears when it was."""
+        self.reactor.advance(5.0)
+        wanted = [self.backends.start_anew(backend("flask")) for _ in range(2)]
+        self.assertEqual(self.reactor.started[1][0].transport.signals[0], "TERM")
+        self.assertEqual(self.reactor.started[0][0].transport.signals, [])
+        self.end(1, ProcessDone(None))
+        self.assertIn("ended with code 0, as it was asked to", self.terminal.getvalue())
+        for each in wanted:
+            self.assertNoResult(each)
+        self.reactor.advance(0.0)
+        for each in wanted:
+            self.successResultOf(each)
+        self.assertEqual(self.reactor.started[2][1], self.reactor.started[1][1])
+
+    def test_not_ours(self) -> None:
+        """What listens elsewhere is not ours, whatever its name."""
+        for address in ("127.0.0.1:1", "10.0.0.1:3001", "unix:/klein.sock"):
+            with self.assertRaises(NotPossible):
+                self.backends.start_anew(model.Backend("klein", address))
 
     def test_crash_loop(self) -> None:
         """One that dies at once waits longer each time."""

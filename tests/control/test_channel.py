@@ -138,6 +138,20 @@ class LinkTests(LinkCase):
         self.assertEqual(self.parent.counts.series[key][0], 99)
         self.assertEqual(self.parent.told[-1], LOAD)
 
+    def test_count_behind_standings(self) -> None:
+        """Who tells what it has under way has heard before of all that was decided."""
+        for backend in range(commands.PART * 2 + 1):
+            self.down.learn(0, backend, UNKNOWN)
+            self.down.learn(0, backend, DOWN)
+        heard: list[int] = []
+        asked = self.down.count()
+        asked.addCallback(lambda _: heard.append(len(self.worker.asked)))
+        self.down.learn(0, 0, UNKNOWN)
+        self.flush()
+        self.successResultOf(asked)
+        self.assertGreaterEqual(heard[0], commands.PART * 2 + 1)
+        self.assertEqual(self.worker.asked[-1], ("learn", 0, 0, UNKNOWN))
+
     def test_told_once(self) -> None:
         """What many requests see at once is told once, until it was heard."""
         for _ in range(100):
