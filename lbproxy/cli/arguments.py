@@ -41,7 +41,7 @@ def command(commands: Any, name: str, story: Story, brief: str, epilog: str) -> 
     parser.add_argument(
         "--admin", metavar="WHERE", help="its admin listener: http://HOST:PORT, or a socket's path"
     )
-    parser.set_defaults(run=lambda arguments: run(story, arguments))
+    parser.set_defaults(run=run, story=story)
     return parser
 
 

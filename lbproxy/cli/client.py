@@ -131,11 +131,11 @@ class Client:
 Story = Callable[[Client, argparse.Namespace], Coroutine[Deferred[Any], Any, int]]
 
 
-def run(story: Story, arguments: argparse.Namespace) -> int:
-    """Run a command to its end; the exit status."""
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command whose `story` is among its arguments; the exit status."""
     try:
         where = find(arguments.config, arguments.admin)
-        react(lambda reactor: _in_reactor(reactor, story, where, arguments))
+        react(lambda reactor: _in_reactor(reactor, where, arguments))
     except ConfigError as error:
         print(f"lbproxy: {error}", file=sys.stderr)
         return 1
@@ -144,10 +144,8 @@ def run(story: Story, arguments: argparse.Namespace) -> int:
     raise AssertionError("react has returned")
 
 
-def _in_reactor(
-    reactor: Any, story: Story, where: Where, arguments: argparse.Namespace
-) -> Deferred[None]:
-    told = Deferred.fromCoroutine(ended(story, Client.of(reactor, where), arguments))
+def _in_reactor(reactor: Any, where: Where, arguments: argparse.Namespace) -> Deferred[None]:
+    told = Deferred.fromCoroutine(ended(arguments.story, Client.of(reactor, where), arguments))
     # Ctrl-C ends the reactor: whoever waits is to hear of it, and say what is left undone.
     reactor.addSystemEventTrigger("before", "shutdown", told.cancel)
 

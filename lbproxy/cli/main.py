@@ -18,14 +18,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status. A wrong command line ends in `SystemExit` with status 2.
     """
-    parser = argparse.ArgumentParser(
+    arguments = parser().parse_args(argv)
+    ended: int = arguments.run(arguments)
+    return ended
+
+
+def parser() -> argparse.ArgumentParser:
+    """What reads the arguments; `run` in what it gives runs the subcommand."""
+    made = argparse.ArgumentParser(
         prog="lbproxy",
         description="Looks after an lbproxy; the balancer itself is started with `twistd lbproxy`.",
     )
-    parser.add_argument("--version", action="version", version=f"lbproxy {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    made.add_argument("--version", action="version", version=f"lbproxy {__version__}")
+    commands = made.add_subparsers(metavar="COMMAND", required=True)
     for command in (check, status, drain, weight, roll):
         command.add_to(commands)
-    arguments = parser.parse_args(argv)
-    ended: int = arguments.run(arguments)
-    return ended
+    return made

@@ -188,16 +188,24 @@ class Roll:
     # The rest is ours.
 
     async def _empty(self, step: Step, ours: list[tuple[str, str]]) -> None:
+        alone = False
+
         async def finished() -> bool:
-            return all(map(is_idle, await self._look(step)))
+            nonlocal alone
+            told = await self._look(step)
+            alone = self._is_alone(told)
+            return alone or all(map(is_idle, told))
 
         self._say(f"{step.name}: drained, finishing what it has")
-        if not await self._client.eventually(self._asked.timeout, finished):
-            await self._tell("/undrain", ours)
-            raise Stopped(
-                f"{step.name} has not finished after {self._asked.timeout:g} s; it was not"
-                " restarted, and takes requests as before"
-            )
+        seconds = self._asked.timeout
+        finishes = await self._client.eventually(seconds, finished)
+        if finishes and not alone:
+            return
+        await self._tell("/undrain", ours)
+        why = f"has not finished after {seconds:g} s"
+        if alone:
+            why = "is needed: no other backend takes requests any more"
+        raise Stopped(f"{step.name} {why}; it was not restarted, and takes requests as before")
 
     async def _start_anew(self, step: Step) -> None:
         self._say(f"{step.name}: restarting")
@@ -239,12 +247,15 @@ class Roll:
                     f"nobody would notice whether {words.name(each)} comes back, since"
                     f" pools.{pool}.health is false; nothing was done"
                 )
-            if not each["others"] and not self._asked.force:
-                raise Failed(
-                    f"no other backend of pool {pool} takes requests now, so restarting"
-                    f" {words.name(each)} would leave them without an answer; nothing was done,"
-                    " --force does it"
-                )
+        if self._is_alone(told):
+            raise Failed(
+                f"no other backend takes requests now, so that restarting {step.name} would leave"
+                " them without an answer; nothing was done, --force does it"
+            )
+
+    def _is_alone(self, told: list[dict[str, Any]]) -> bool:
+        """Whether requests of a pool would have nobody to go to."""
+        return not self._asked.force and not all(each["others"] for each in told)
 
     async def _tell(self, path: str, members: Iterable[tuple[str, str]]) -> None:
         for pool, backend in members:

@@ -94,7 +94,9 @@ def _configured(settings: Config, file: str) -> Where:
     if kind not in ("tcp", "tcp6") or not port.isdecimal():
         raise ConfigError(f"{file}: admin.endpoint is {admin.endpoint}; {_OTHERWISE}")
     if int(port) == 0:
-        raise ConfigError(f"{file}: admin.endpoint has no fixed port; {_OTHERWISE}")
+        raise ConfigError(
+            f"{file}: admin.endpoint is {admin.endpoint}, any free port; {_OTHERWISE}"
+        )
     host = named.get("interface", "::1" if kind == "tcp6" else "")
     return Where(_OWN.get(host, host), int(port))
 

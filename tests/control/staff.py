@@ -29,6 +29,7 @@ class Hand:
         self.whole = Whole()
         self.asked: list[str] = []
         self.counting: Deferred[Any] | None = None
+        self.load = Load(((1, 0),), (2,), 3)
 
     def start(self) -> None:
         self.asked.append("start")
@@ -44,10 +45,12 @@ class Hand:
 
     def count(self) -> Deferred[Any]:
         if self.counting is not None:
+            if self.counting.called:  # Who asked has given up.
+                self.counting = Deferred()
             return self.counting
         counts = Counts()
         counts.of((REQUESTS, "/", "api", "a", 2, "answered"))[0] += 1
-        return self.occupant.counted(counts, Load(((1, 0),), (2,), 3))
+        return self.occupant.counted(counts, self.load)
 
     def drain(self) -> None:
         self.asked.append("drain")

@@ -1,0 +1,212 @@
+"""Tests of `lbproxy status`, `drain`, `undrain` and `weight`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError
+from twisted.web.resource import Resource
+
+from lbproxy.cli.arguments import duration
+from lbproxy.cli.client import PATIENCE
+from lbproxy.control.link import Load
+from tests.cli.story import StoryCase
+
+
+class StatusTests(StoryCase):
+    def test_text(self) -> None:
+        """Columns, and whatever is special."""
+        self.run_to_end("drain", "a", "--reason", "disk")
+        self.run_to_end("weight", "b", "7", "--for", "1h")
+        self.assertEqual(self.run_to_end("status"), 0)
+        told = self.output.getvalue()
+        self.assertIn("\nlistener  mode  address\nweb       http  http://x/\n", told)
+        self.assertIn("\n1       1000  serving  0\n", told)
+        self.assertIn("\npool api (round_robin)\nbackend  address      state  weight", told)
+        self.assertRegex(
+            told, r"\na +127.0.0.1:1 +up +0 \(config: 1\) +0 .* drained by ann: disk\n"
+        )
+        self.assertRegex(told, r"\nb +127.0.0.1:2 +up +7 \(config: 1\) +0 .* weight 7 by ann until")
+
+    def test_json(self) -> None:
+        """All of it, for programs."""
+        self.assertEqual(self.run_to_end("status", "--json"), 0)
+        document = json.loads(self.output.getvalue())
+        self.assertEqual(document["pools"][0]["backends"][1]["name"], "b")
+
+
+class ChangeTests(StoryCase):
+    def test_drain(self) -> None:
+        """It is drained at once, and what it still has is told."""
+        for hand in self.staff.hands:
+            hand.load = Load(((2, 0),), (0,), 2)
+        self.assertEqual(self.run_to_end("drain", "a"), 0)
+        self.assertEqual(self.output.getvalue(), "api/a gets nothing new; 4 in flight\n")
+        self.assertEqual(self.weights, [0, 1])
+
+    def test_wait(self) -> None:
+        """It waits until nothing is in flight in any worker."""
+        first, second = self.staff.hands
+        first.load = second.load = Load(((1, 0),), (0,), 1)
+        ended = self.begin("drain", "a", "--wait")
+        first.load = Load(((0, 0),), (0,), 1)
+        self.pass_time(5.0)
+        self.assertNoResult(ended)
+        second.load = Load(((0, 3),), (0,), 1)
+        self.pass_time(0.25)
+        self.assertEqual(self.successResultOf(ended), 0)
+        self.assertTrue(self.output.getvalue().endswith("api/a has finished\n"))
+
+    def test_hung_worker(self) -> None:
+        """A worker that does not tell may have something: it is not taken to be idle."""
+        self.staff.hands[1].counting = Deferred()
+        words = ("drain", "a", "--wait", "--timeout", "3s")
+        self.assertEqual(self.run_to_end(*words, seconds=8.0), 1)
+        told = "lbproxy: after 3 s there is still a worker that does not tell what api/a has"
+        self.assertTrue(self.errors.getvalue().startswith(told), self.errors.getvalue())
+
+    def test_timeout(self) -> None:
+        """What has not finished in time is told, and stays drained."""
+        self.staff.hands[0].load = Load(((3, 0),), (0,), 3)
+        words = ("drain", "a", "--wait", "--timeout", "2")
+        self.assertEqual(self.run_to_end(*words, seconds=3.0), 1)
+        told = "lbproxy: after 2 s there is still 3 in flight at api/a; it stays drained\n"
+        self.assertEqual(self.errors.getvalue(), told)
+        self.assertEqual(self.weights, [0, 1])
+
+    def test_undrained_meanwhile(self) -> None:
+        """Whoever waits hears that somebody else has ended the drain."""
+        self.staff.hands[0].load = Load(((3, 0),), (0,), 3)
+        ended = self.begin("drain", "a", "--wait", "--for", "2s")
+        self.pass_time(2.0)
+        self.staff.hands[0].load = Load(((0, 0),), (0,), 3)
+        self.pass_time(0.5)
+        self.assertEqual(self.successResultOf(ended), 1)
+        self.assertIn("its drain was ended meanwhile", self.errors.getvalue())
+
+    def test_json(self) -> None:
+        """The last answer, and nothing else."""
+        self.assertEqual(self.run_to_end("drain", "a", "--wait", "--json"), 0)
+        told = json.loads(self.output.getvalue())
+        self.assertEqual((told["pool"], told["backend"]["draining"]), ("api", True))
+
+    def test_undrain(self) -> None:
+        """It takes requests again, or did so all the time."""
+        self.run_to_end("drain", "a")
+        self.assertEqual(self.run_to_end("undrain", "a"), 0)
+        self.assertEqual(self.run_to_end("undrain", "a", "--pool", "api"), 0)
+        lines = self.output.getvalue().splitlines()[1:]
+        self.assertEqual(lines, ["api/a takes requests again", "api/a was not drained"])
+        self.assertEqual(self.weights, [1, 1])
+
+    def test_weight(self) -> None:
+        """The weight is told, with that of the config."""
+        for word in ("5", "0", "config"):
+            self.assertEqual(self.run_to_end("weight", "b", word), 0)
+        self.assertEqual(
+            self.output.getvalue().splitlines(),
+            [
+                "api/b has the weight 5 (config: 1); weight 5 by ann",
+                "api/b has the weight 0 (config: 1); drained by ann; weight 5 by ann",
+                "api/b has the weight 0 (config: 1); drained by ann",
+            ],
+        )
+
+    def test_unknown(self) -> None:
+        """What the balancer does not do is one line, and status 1."""
+        for words in (("drain", "c"), ("undrain", "c"), ("weight", "c", "1")):
+            self.assertEqual(self.run_to_end(*words), 1)
+        told = 'lbproxy: there is no backend "c"\n'
+        self.assertEqual(self.errors.getvalue(), told * 3)
+
+    def test_command_line(self) -> None:
+        """A wrong command line is status 2."""
+        for words in (
+            ("weight", "a", "x"),
+            ("weight", "a", "1001"),
+            ("drain", "a", "--for", "soon"),
+            ("drain",),
+            ("roll", "a"),
+        ):
+            with self.heard():
+                ended = self.assertRaises(SystemExit, self.begin, *words)
+            self.assertEqual(ended.code, 2, words)
+
+    def test_durations(self) -> None:
+        """Seconds, or another unit."""
+        for word, seconds in (("90", 90.0), ("1.5s", 1.5), ("10m", 600.0), ("2h", 7200.0)):
+            self.assertEqual(duration(word), seconds)
+
+
+class Strange(Resource):
+    """Something else that speaks HTTP."""
+
+    isLeaf = True
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self._body = body
+
+    def render(self, request: Any) -> bytes:
+        return self._body
+
+
+class ReachTests(StoryCase):
+    """An admin listener that cannot be asked."""
+
+    def failing(self, error: Exception) -> None:
+        """All that is asked ends so."""
+
+        class Failing:
+            def request(self, *_: Any, **__: Any) -> Deferred[Any]:
+                return fail(error)
+
+        self.treq = Failing()
+
+    def test_refused(self) -> None:
+        """Who is not there is told, with where was asked and what to do."""
+        for error, reason in (
+            (ConnectionRefusedError(osError=111), "Connection refused"),
+            (ConnectError(osError=13), "Permission denied"),
+            (DNSLookupError("no results"), "DNS lookup failed: no results"),
+        ):
+            self.failing(error)
+            self.assertEqual(self.run_to_end("status"), 1)
+            told = self.errors.getvalue().splitlines()[-1]
+            begin = f"lbproxy: no lbproxy answers at localhost:0: {reason}; is it running"
+            self.assertTrue(told.startswith(begin), told)
+            self.assertIn("[admin]", told)
+
+    def test_silent(self) -> None:
+        """Who does not answer is not waited for without end."""
+
+        class Silent:
+            def request(self, *_: Any, **__: Any) -> Deferred[Any]:
+                return Deferred()
+
+        self.treq = Silent()
+        ended = self.begin("status")
+        with self.heard():
+            self.staff.clock.advance(PATIENCE)
+        self.assertEqual(self.successResultOf(ended), 1)
+        self.assertIn("does not answer within", self.errors.getvalue())
+
+    def test_strangers(self) -> None:
+        """What is no admin listener is named as such."""
+        for body in (b"<html>", b"[]", b"{}", b'{"status": 404, "reason": "no_route"}', b"\xff"):
+            self.treq = StubTreq(Strange(body))
+            self.assertEqual(self.run_to_end("status"), 1, body)
+            told = self.errors.getvalue().splitlines()[-1]
+            self.assertIn("is no admin listener of lbproxy", told)
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C is one line, and status 1."""
+        self.staff.hands[0].load = Load(((3, 0),), (0,), 3)
+        ended = self.begin("drain", "a", "--wait")
+        with self.heard():
+            ended.cancel()
+        self.assertEqual(self.successResultOf(ended), 1)
+        self.assertEqual(self.errors.getvalue(), "lbproxy: interrupted\n")

@@ -1,0 +1,228 @@
+"""Tests of `lbproxy roll`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any, ClassVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from lbproxy.cli.client import Failed
+from lbproxy.cli.steps import Restart, Step, steps_of
+from lbproxy.config import model
+from lbproxy.control.link import Load
+from tests.cli.story import StoryCase
+
+#: Seconds in which a backend of the test is probed and has its whole share again.
+WARM = 20.0
+
+
+class RollTests(StoryCase):
+    """Rolls of supervised backends."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pass_time(WARM)  # All are warm.
+        self.during: list[list[int]] = []
+
+    def restart(self, backend: model.Backend) -> Deferred[None]:
+        """Note the weights meanwhile."""
+        self.during.append(self.weights)
+        return super().restart(backend)
+
+    def lines(self) -> list[str]:
+        """What was printed."""
+        return self.output.getvalue().splitlines()
+
+    def test_all(self) -> None:
+        """One after another is drained, restarted, and warm before it is the next one's turn."""
+        status = self.begin("roll")
+        self.assertEqual((self.restarted, self.weights), (["a"], [0, 1]))
+        self.pass_time(6.0)
+        self.assertEqual((self.restarted, self.weights), (["a"], [1, 1]))
+        self.pass_time(3 * WARM)
+        self.assertEqual(self.successResultOf(status), 0)
+        self.assertEqual((self.restarted, self.during), (["a", "b"], [[0, 1], [1, 0]]))
+        self.assertEqual(self.weights, [1, 1])
+        self.assertEqual(self.lines()[-1], "rolled 2: api/a, api/b")
+
+    def test_waits(self) -> None:
+        """Nothing is restarted that has still something to do."""
+        self.staff.hands[1].load = Load(((1, 0),), (0,), 1)
+        self.begin("roll")
+        self.pass_time(10.0)
+        self.assertEqual((self.restarted, self.weights), ([], [0, 1]))
+        self.staff.hands[1].load = Load(((0, 0),), (0,), 1)
+        self.pass_time(0.25)
+        self.assertEqual(self.restarted, ["a"])
+
+    def test_never_finishes(self) -> None:
+        """One that does not finish in time is left as it was, and it stops there."""
+        self.staff.hands[1].load = Load(((1, 0),), (0,), 1)
+        self.assertEqual(self.run_to_end("roll", "--timeout", "5", seconds=6.0), 1)
+        self.assertEqual((self.restarted, self.weights), ([], [1, 1]))
+        self.assertEqual(
+            self.errors.getvalue(),
+            "not rolled: api/b\n"
+            "lbproxy: api/a has not finished after 5 s; it was not restarted, and takes requests as"
+            " before\n",
+        )
+
+    def test_does_not_come_back(self) -> None:
+        """One that does not come back stays drained, and it stops there."""
+        self.ill.add("a")
+        self.assertEqual(self.run_to_end("roll", "--timeout", "10", seconds=11.0), 1)
+        self.assertEqual((self.restarted, self.weights), (["a"], [0, 1]))
+        told = self.errors.getvalue()
+        self.assertIn("not rolled: api/b\nlbproxy: api/a: did not come back within 10 s", told)
+        self.assertIn("it stays drained, until: lbproxy undrain a --pool api\n", told)
+
+    def test_old_verdict(self) -> None:
+        """That it was up before the restart does not count: a probe must have passed since."""
+        self.begin("roll")
+        self.assertEqual(self.staff.parent.pools[0].backends[0].state.value, "up")
+        self.pass_time(0.25)
+        self.assertEqual(self.weights, [0, 1])
+
+    def test_down_while_warming(self) -> None:
+        """One that breaks under its first requests ends the roll."""
+        status = self.begin("roll")
+        self.pass_time(1.0)
+        self.ill.add("a")
+        self.pass_time(WARM)
+        self.assertEqual(self.successResultOf(status), 1)
+        self.assertEqual(self.restarted, ["a"])
+        self.assertIn("api/a went down again while it was warming up", self.errors.getvalue())
+
+    def test_needed_meanwhile(self) -> None:
+        """One that became the last one while it was drained is not restarted."""
+        self.staff.hands[1].load = Load(((0, 1),), (0,), 1)
+        status = self.begin("roll")
+        self.pass_time(15.0)
+        self.assertEqual((self.restarted, self.weights), (["a"], [1, 0]))
+        self.ill.add("a")
+        self.pass_time(10.0)
+        self.assertEqual(self.successResultOf(status), 1)
+        self.assertEqual((self.restarted, self.weights), (["a"], [1, 1]))
+        self.assertIn("api/b is needed: no other backend", self.errors.getvalue())
+
+    def test_pause(self) -> None:
+        """The next one's turn comes after a pause, if one is given."""
+        self.begin("roll", "--pause", "60")
+        self.pass_time(60.0)
+        self.assertEqual(self.restarted, ["a"])
+        self.pass_time(10.0)
+        self.assertEqual(self.restarted, ["a", "b"])
+
+    def test_drained_before(self) -> None:
+        """What somebody has drained before is restarted, and stays drained."""
+        self.run_to_end("drain", "b", "--reason", "disk")
+        self.assertEqual(self.run_to_end("roll", "--force", seconds=3 * WARM), 0)
+        self.assertEqual((self.restarted, self.weights), (["a", "b"], [1, 0]))
+        self.assertIn("api/b: drained by ann: disk; it stays so", self.lines())
+
+    def test_alone(self) -> None:
+        """Without another backend that takes requests nothing is done, unless it is forced."""
+        self.run_to_end("drain", "b")
+        self.assertEqual(self.run_to_end("roll"), 1)
+        self.assertEqual((self.restarted, self.weights), ([], [1, 0]))
+        self.assertIn("no other backend takes requests now", self.errors.getvalue())
+
+    def test_not_supervised(self) -> None:
+        """Where the balancer cannot restart, it says how else that goes."""
+        self.supervise(None)
+        self.assertEqual(self.run_to_end("roll"), 1)
+        self.assertIn("without --with-backends", self.errors.getvalue())
+        self.assertIn("it stays drained", self.errors.getvalue())
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C says what is left undone."""
+        self.ill.add("a")
+        status = self.begin("roll")
+        with self.heard():
+            status.cancel()
+        self.assertEqual(self.successResultOf(status), 1)
+        told = self.errors.getvalue()
+        self.assertIn("not rolled: api/b\nlbproxy: interrupted; it stays drained", told)
+
+    def test_no_pool(self) -> None:
+        """A pool that there is not."""
+        self.assertEqual(self.run_to_end("roll", "--pool", "x"), 1)
+        self.assertEqual(self.errors.getvalue(), 'lbproxy: there is no pool "x"\n')
+
+
+class StepTests(SynchronousTestCase):
+    """What is a step of its own."""
+
+    STATUS: ClassVar = {
+        "pools": [
+            {
+                "name": pool,
+                "backends": [{"name": name, "address": address} for name, address in backends],
+            }
+            for pool, backends in (
+                ("api", (("a", "h:1"), ("b", "h:2"))),
+                ("reports", (("slow", "h:2"), ("c", "h:3"))),
+            )
+        ]
+    }
+
+    def test_shared(self) -> None:
+        """A program that is in two pools is one step, which takes it out of both."""
+        steps = [Step("h:1", (("api", "a"),)), Step("h:2", (("api", "b"), ("reports", "slow")))]
+        self.assertEqual(steps_of(self.STATUS, "api"), steps)
+        steps.append(Step("h:3", (("reports", "c"),)))
+        self.assertEqual(steps_of(self.STATUS, None), steps)
+
+
+class Processes:
+    """Notes what is to be run, and ends it as the test says."""
+
+    def __init__(self, reason: Exception | None) -> None:
+        self.commands: list[list[str]] = []
+        self._reason = reason
+
+    def spawnProcess(self, protocol: Any, program: str, command: list[str], **more: Any) -> None:
+        """Run one."""
+        if self._reason is None:
+            raise FileNotFoundError(2, "No such file or directory")
+        self.commands.append(command)
+        protocol.processEnded(Failure(self._reason))
+
+
+class RestartTests(SynchronousTestCase):
+    """A command of the user's."""
+
+    STEP = Step("127.0.0.1:3001", (("api", "klein; rm"), ("reports", "k")))
+
+    def run_one(self, command: str, reason: Exception | None) -> list[list[str]]:
+        """Run it; what was run."""
+        processes = Processes(reason)
+        run = Restart(command).run(processes, self.STEP)
+        self.successResultOf(Deferred.fromCoroutine(run))
+        return processes.commands
+
+    def test_words(self) -> None:
+        """Names and addresses are put into words, and no shell reads them."""
+        ran = self.run_one("ssh {address} 'restart {name}' {other}", ProcessDone(None))
+        self.assertEqual(ran, [["ssh", "127.0.0.1:3001", "restart klein; rm", "{other}"]])
+
+    def test_failed(self) -> None:
+        """A command that does not end well is told with how it ended."""
+        for reason, how in (
+            (ProcessTerminated(3), "x ended with exit status 3"),
+            (ProcessTerminated(None, 9), "x was ended by signal 9"),
+            (None, "cannot run x: No such file or directory"),
+        ):
+            run = Restart("x").run(Processes(reason), self.STEP)
+            failure = self.failureResultOf(Deferred.fromCoroutine(run), Failed)
+            self.assertEqual(str(failure.value), how)
+
+    def test_unreadable(self) -> None:
+        """One that is empty, or has a quote too few."""
+        for command in ("", "  ", "a 'b"):
+            self.assertRaises(Failed, Restart, command)
+        self.assertEqual(shlex.join(Restart("a 'b c'").words(self.STEP)), "a 'b c'")
