@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,22 +18,11 @@ from pathlib import Path
 import pytest
 
 from lbproxy.control.backends import Backends
-from tests.processes import CONFIG, LISTENS, PATIENCE, ROOT, Process, free_port
+from tests.integration.supervised import supervised
+from tests.processes import LISTENS, PATIENCE, Process
 
 #: Makes the load, for longer than a backend is put out for failures of live traffic (10 s).
 WRK = shutil.which("wrk")
-
-#: Runs the balancer with the shop's backends on the ports that its arguments tell.
-START = """\
-import sys
-from lbproxy.control import backends
-backends.BACKENDS = tuple(
-    (name, module, int(port))
-    for (name, module, _), port in zip(backends.BACKENDS, (sys.argv.pop(1), sys.argv.pop(1)))
-)
-from twisted.scripts.twistd import run
-run()
-"""
 
 
 def states(port: int) -> dict[str, str]:
@@ -63,22 +51,7 @@ def pid_of(backend: str, parent: Process) -> int:
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Process]:
     """The balancer that runs and watches over both backends, all on free ports, both up."""
-    klein, flask = free_port(), free_port()
-    config = tmp_path / "lbproxy.toml"
-    config.write_text(CONFIG.format(public=ROOT / "public", klein=klein, flask=flask))
-    arguments: list[str | Path] = [
-        "--nodaemon",
-        "--pidfile=",
-        "lbproxy",
-        "--with-backends",
-        "--config",
-        config,
-    ]
-    started = Process(
-        [sys.executable, "-c", START, str(klein), str(flask), *arguments],
-        environment={"DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}"},
-        directory=tmp_path,
-    )
+    started = supervised(tmp_path)
     with started:
         started.port = int(started.wait_for_line(LISTENS)["port"])
         for name in ("klein", "flask"):

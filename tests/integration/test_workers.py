@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.group import ASK, HEALTH, TOP, Group, alive, answer, group, until
+from tests.integration.load import Load
 from tests.integration.origin import OK, Balancer, Origin, Wire, polite, script
 from tests.processes import PATIENCE, Process
 
