@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.load import load
 from lbproxy.config.model import (
+    Admin,
     Backend,
     Config,
     DownstreamTimeouts,
@@ -61,6 +62,7 @@ ENDS = {"": 0, LISTENER: 2, ROUTE: 5, POOL: 6, BACKEND: 9}
 HASH = "balancer = 'consistent_hash'\n"
 SECONDS = "expected seconds above 0, a year at most, found "
 WORKERS = 'expected "auto", or a whole number from 1 to 256, found '
+HOST_NAME = "expected a host name without scheme, port or wildcard, found "
 ENDPOINT = 'expected an endpoint such as "tcp:3000", found '
 
 #: In which table, which line, and what is told of which key.
@@ -77,6 +79,14 @@ MISTAKES = (
         "admin.endpoint",
         '"tcp:3000" is listeners.web.endpoint already',
     ),
+    (
+        "",
+        "admin = { endpoint = false }",
+        "admin.endpoint",
+        "without it and without socket nobody could ask; admin = false turns all off",
+    ),
+    ("", "admin = { socket = true }", "admin.socket", "expected a string, found true"),
+    ("", 'admin = { hosts = ["a b"] }', "admin.hosts[0]", HOST_NAME + '"a b"'),
     ("", "worker = 1", "worker", "unknown key; did you mean workers?"),
     (
         "",
@@ -334,6 +344,7 @@ class LoadTests(LoadTestCase):
 workers = 1
 access_log = "log/access.log"
 stop = { drain = 0 }
+admin = { endpoint = false, socket = "run/admin.sock", hosts = ["lb1.internal"] }
 [listeners.web]
 endpoint = "systemd:domain=INET:name=web"
 timeouts = { head = 1, body = 2.5, idle = 3 }
@@ -413,6 +424,7 @@ backends = [
             ),
             stop=Stop(0.0),
             access_log=str(folder / "log" / "access.log"),
+            admin=Admin(None, str(folder / "run" / "admin.sock"), ("lb1.internal",)),
         )
         self.assertEqual(config, expected)
 
@@ -485,7 +497,7 @@ backends = [
         keys = {
             line[2:].split(" = ")[0] for line in lines if line.startswith("# ") and " = " in line
         }
-        for cls, written in ((Pool, keys), (Config, keys)):
+        for cls, written in ((Pool, keys), (Config, keys), (Admin, keys)):
             wanted = {
                 field.name for field in attrs.fields(cls) if field.default is not attrs.NOTHING
             }

@@ -46,3 +46,10 @@ def supervised(folder: Path, admin: str = "admin = false", pool: str = "") -> Pr
         environment={"DATABASE_URL": f"sqlite:///{folder / 'shop.sqlite3'}"},
         directory=folder,
     )
+
+
+def pid_of(backend: str, parent: Process) -> int:
+    """The process that the balancer started for a backend."""
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    named = f"backend_{backend}".encode()
+    return next(int(pid) for pid in children if named in Path(f"/proc/{pid}/cmdline").read_bytes())

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.integration.commands import done, lbproxy, run, status, top
 from tests.integration.group import ASK, TOP, Group, answer, group, until
 from tests.integration.load import Load
 from tests.integration.origin import OK, Origin, Wire, polite
@@ -22,37 +22,6 @@ WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
 #: An admin listener that has a socket besides its port.
 SOCKET = TOP + 'socket = "admin.sock"\n'
-
-
-def top(workers: int) -> str:
-    """The beginning of a config with so many workers."""
-    return TOP.replace("workers = 2", f"workers = {workers}")
-
-
-def lbproxy(proxy: Group, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command against a balancer's admin port, to its end."""
-    return run(*words, "--admin", f"127.0.0.1:{proxy.admin}")
-
-
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    program = Path(sys.executable).with_name("lbproxy")
-    return subprocess.run(
-        [program, *words], capture_output=True, text=True, timeout=2 * PATIENCE, check=False
-    )
-
-
-def done(proxy: Group, *words: str) -> str:
-    """The same for a command that does what it should; what it prints."""
-    ended = lbproxy(proxy, *words)
-    assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
-    return ended.stdout
-
-
-def status(proxy: Group) -> dict[str, Any]:
-    """What `lbproxy status --json` says of the backends, by name."""
-    document = json.loads(done(proxy, "status", "--json"))
-    return {backend["name"]: backend for backend in document["pools"][0]["backends"]}
 
 
 @WORKERS

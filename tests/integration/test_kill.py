@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from lbproxy.control.backends import Backends
-from tests.integration.supervised import supervised
+from tests.integration.supervised import pid_of, supervised
 from tests.processes import LISTENS, PATIENCE, Process
 
 #: Makes the load, for longer than a backend is put out for failures of live traffic (10 s).
@@ -39,13 +39,6 @@ def wait_for(port: int, backend: str, up: bool) -> None:
     while (states(port)[backend] == "up") is not up:
         assert time.monotonic() < until, states(port)
         time.sleep(0.02)
-
-
-def pid_of(backend: str, parent: Process) -> int:
-    """The process that the balancer started for a backend."""
-    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-    named = f"backend_{backend}".encode()
-    return next(int(pid) for pid in children if named in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 @pytest.fixture

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import http.client
-import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field, frozen
+from attrs import define, field
 
+from tests.integration.asking import Reply, ask
 from tests.processes import PATIENCE, Process, start_backend, start_balancer
 
 ORDERS = 200
@@ -22,40 +22,6 @@ ORDERS = 200
 
 CLIENTS = 8
 """How many of them are under way at once."""
-
-
-@frozen
-class Reply:
-    """An answer, its JSON read."""
-
-    status: int
-    fields: Mapping[str, str]
-    value: Any
-
-
-def ask(port: int, method: str, path: str, body: object = None, key: str | None = None) -> Reply:
-    """Send a request on a connection of its own.
-
-    Args:
-        port: Of the loopback address.
-        method: Of the request.
-        path: Of the request, with the query.
-        body: Sent as JSON; None is none.
-        key: The `Idempotency-Key`.
-
-    Raises:
-        OSError: If there was no whole answer; or `http.client.HTTPException`.
-    """
-    fields = {"Content-Type": "application/json"} if body is not None else {}
-    if key is not None:
-        fields["Idempotency-Key"] = key
-    content = None if body is None else json.dumps(body)
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
-        connection.request(method, path, content, fields)
-        answer = connection.getresponse()
-        text = answer.read()
-    names = {name.lower(): value for name, value in answer.getheaders()}
-    return Reply(answer.status, names, json.loads(text))
 
 
 @define
