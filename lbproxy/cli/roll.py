@@ -10,7 +10,8 @@ from twisted.internet.defer import CancelledError
 
 from lbproxy.cli import arguments
 from lbproxy.cli.client import Client, Failed
-from lbproxy.cli.steps import Restart, Roll, steps_of
+from lbproxy.cli.restart import Restart
+from lbproxy.cli.steps import Roll, steps_of
 
 
 def add_to(commands: Any) -> None:

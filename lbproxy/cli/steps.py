@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from math import inf
 from typing import Any
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ProcessTerminated
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
+from twisted.internet.defer import CancelledError
 
 from lbproxy.cli import words
 from lbproxy.cli.client import Client, Failed
 from lbproxy.cli.drain import find, is_idle
+from lbproxy.cli.restart import Restart
 
 
 class Stopped(Failed):
@@ -67,72 +63,6 @@ def steps_of(status: dict[str, Any], pool: str | None) -> list[Step]:
     return [Step(address, tuple(named)) for address, named in members.items() if address in wanted]
 
 
-class _Ended(ProcessProtocol):
-    """Hears of the end of a process that speaks for itself.
-
-    Attributes:
-        ended: Fires with how it was, or with nothing if it was well.
-    """
-
-    def __init__(self) -> None:
-        self.ended: Deferred[str | None] = Deferred()
-
-    def processEnded(self, reason: Failure) -> None:
-        error: Any = reason.value
-        how = None
-        if isinstance(error, ProcessTerminated):
-            how = "ended with exit status " + str(error.exitCode)
-            if error.signal is not None:
-                how = f"was ended by signal {error.signal}"
-        self.ended.callback(how)
-
-
-class Restart:
-    """A command of the user's that starts a backend anew."""
-
-    def __init__(self, command: str) -> None:
-        """Read it.
-
-        Raises:
-            Failed: If it cannot be read.
-        """
-        try:
-            self._words = shlex.split(command)
-        except ValueError as error:
-            raise Failed(f"--command: {error}") from None
-        if not self._words:
-            raise Failed("--command: is empty")
-
-    def words(self, step: Step) -> list[str]:
-        """The command for one backend. No shell sees it, so that a name is never more than one."""
-        values = {"{name}": step.members[0][1], "{address}": step.address}
-        told = []
-        for word in self._words:
-            for key, value in values.items():
-                word = word.replace(key, value)
-            told.append(word)
-        return told
-
-    async def run(self, reactor: Any, step: Step) -> None:
-        """Run it to its end; it prints where we print.
-
-        Raises:
-            Failed: If it does not end well.
-        """
-        command = self.words(step)
-        process = _Ended()
-        told = shlex.join(command)
-        try:
-            reactor.spawnProcess(
-                process, command[0], command, env=dict(os.environ), childFDs={0: 0, 1: 1, 2: 2}
-            )
-        except OSError as error:
-            raise Failed(f"cannot run {told}: {error.strerror}") from None
-        how = await process.ended
-        if how is not None:
-            raise Failed(f"{told} {how}")
-
-
 class Roll:
     """Takes one step after another."""
 
@@ -163,7 +93,8 @@ class Roll:
             Failed: If the backend does not come back, or cannot be taken out, with how it is left.
         """
         before = await self._look(step)
-        self._check(step, before)
+        needed = [each["pool"] for each in before if each["backend"]["available"]]
+        self._check(step, before, needed)
         ours = []
         for told in before:
             if told["backend"]["draining"]:
@@ -173,7 +104,7 @@ class Roll:
                 ours.append((told["pool"], told["backend"]["name"]))
         try:
             await self._tell("/drain", ours)
-            await self._empty(step, ours)
+            await self._empty(step, ours, needed)
             await self._start_anew(step)
         except Stopped:
             raise
@@ -187,13 +118,14 @@ class Roll:
 
     # The rest is ours.
 
-    async def _empty(self, step: Step, ours: list[tuple[str, str]]) -> None:
+    async def _empty(self, step: Step, ours: list[tuple[str, str]], needed: list[str]) -> None:
+        """Wait until it has finished, and look meanwhile whether it is still to be spared."""
         alone = False
 
         async def finished() -> bool:
             nonlocal alone
             told = await self._look(step)
-            alone = self._is_alone(told)
+            alone = self._is_alone(told, needed)
             return alone or all(map(is_idle, told))
 
         self._say(f"{step.name}: drained, finishing what it has")
@@ -210,7 +142,7 @@ class Roll:
     async def _start_anew(self, step: Step) -> None:
         self._say(f"{step.name}: restarting")
         if self._restart is not None:
-            await self._restart.run(self._client.reactor, step)
+            await self._restart.run(self._client.reactor, step.members[0][1], step.address)
         else:
             await self._tell("/restart", step.members[:1])
         since = (await self._client.status())["now"]
@@ -223,7 +155,7 @@ class Roll:
             raise Failed(f"did not come back within {self._asked.timeout:g} s, last probe: {last}")
 
     async def _warm(self, step: Step) -> None:
-        """Wait until it has its whole share, or for a pause; so does whoever was restarted."""
+        """Wait until it has its whole share, or for a pause."""
         self._say(f"{step.name}: is back, and takes requests")
         pause = self._asked.pause
         end = None if pause is None else self._client.reactor.seconds() + pause
@@ -238,7 +170,7 @@ class Roll:
 
         await self._client.eventually(inf, warm)
 
-    def _check(self, step: Step, told: list[dict[str, Any]]) -> None:
+    def _check(self, step: Step, told: list[dict[str, Any]], needed: list[str]) -> None:
         """Look before the leap: would its return be noticed, and does anybody else do its work?"""
         for each in told:
             pool = each["pool"]
@@ -247,15 +179,16 @@ class Roll:
                     f"nobody would notice whether {words.name(each)} comes back, since"
                     f" pools.{pool}.health is false; nothing was done"
                 )
-        if self._is_alone(told):
+        if self._is_alone(told, needed):
             raise Failed(
                 f"no other backend takes requests now, so that restarting {step.name} would leave"
                 " them without an answer; nothing was done, --force does it"
             )
 
-    def _is_alone(self, told: list[dict[str, Any]]) -> bool:
-        """Whether requests of a pool would have nobody to go to."""
-        return not self._asked.force and not all(each["others"] for each in told)
+    def _is_alone(self, told: list[dict[str, Any]], needed: list[str]) -> bool:
+        """Whether requests of a pool in which it takes some would have nobody to go to."""
+        alone = [each["pool"] for each in told if not each["others"]]
+        return not self._asked.force and not set(needed).isdisjoint(alone)
 
     async def _tell(self, path: str, members: Iterable[tuple[str, str]]) -> None:
         for pool, backend in members:

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Site
@@ -98,9 +99,8 @@ class AdminService(Service):
             self._socket = self._reactor.listenUNIX(path, self._site, mode=0o600)
         except ConfigError as error:
             raise ConfigError(f"{wrong}{error}") from None
-        except Exception as error:
-            # Of CannotListenError the text is Python's; the system's is in it.
-            cause = getattr(error, "socketError", error)
+        except (CannotListenError, OSError) as error:
+            cause = getattr(error, "socketError", error)  # Else the text is not the system's.
             reason = getattr(cause, "strerror", None) or cause
             raise ConfigError(f"{wrong}{reason}; choose another path") from None
         finally:

@@ -90,9 +90,10 @@ class Backends(ProcessMonitor):
         """
         for name, _, port in BACKENDS:
             if backend.address in (f"127.0.0.1:{port}", f"localhost:{port}"):
+                if name not in self._restarts:
+                    self.stopProcess(name)
                 started: Deferred[None] = Deferred()
                 self._restarts.setdefault(name, []).append(started)
-                self.stopProcess(name)
                 return started
         raise NotPossible(f"the balancer does not supervise what runs at {backend.address}")
 

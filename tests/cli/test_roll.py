@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.cli.client import Failed
-from lbproxy.cli.steps import Restart, Step, steps_of
+from lbproxy.cli.restart import Restart
+from lbproxy.cli.steps import Step, steps_of
 from lbproxy.config import model
 from lbproxy.control.link import Load
 from tests.cli.story import StoryCase
@@ -131,6 +132,18 @@ class RollTests(StoryCase):
         self.assertEqual((self.restarted, self.weights), ([], [1, 0]))
         self.assertIn("no other backend takes requests now", self.errors.getvalue())
 
+    def test_down_before(self) -> None:
+        """One that is down takes nothing from anybody: it is restarted, alone or not."""
+        self.run_to_end("drain", "b")
+        self.ill.add("a")
+        self.pass_time(WARM)
+        self.ill.clear()
+        status = self.begin("roll", "--timeout", "30")
+        self.assertEqual(self.restarted, ["a"])
+        self.pass_time(4 * WARM)
+        self.assertEqual(self.successResultOf(status), 0)
+        self.assertEqual((self.restarted, self.weights), (["a", "b"], [1, 0]))
+
     def test_not_supervised(self) -> None:
         """Where the balancer cannot restart, it says how else that goes."""
         self.supervise(None)
@@ -196,12 +209,12 @@ class Processes:
 class RestartTests(SynchronousTestCase):
     """A command of the user's."""
 
-    STEP = Step("127.0.0.1:3001", (("api", "klein; rm"), ("reports", "k")))
+    BACKEND = "klein; rm", "127.0.0.1:3001"
 
     def run_one(self, command: str, reason: Exception | None) -> list[list[str]]:
         """Run it; what was run."""
         processes = Processes(reason)
-        run = Restart(command).run(processes, self.STEP)
+        run = Restart(command).run(processes, *self.BACKEND)
         self.successResultOf(Deferred.fromCoroutine(run))
         return processes.commands
 
@@ -217,7 +230,7 @@ class RestartTests(SynchronousTestCase):
             (ProcessTerminated(None, 9), "x was ended by signal 9"),
             (None, "cannot run x: No such file or directory"),
         ):
-            run = Restart("x").run(Processes(reason), self.STEP)
+            run = Restart("x").run(Processes(reason), *self.BACKEND)
             failure = self.failureResultOf(Deferred.fromCoroutine(run), Failed)
             self.assertEqual(str(failure.value), how)
 
@@ -225,4 +238,4 @@ class RestartTests(SynchronousTestCase):
         """One that is empty, or has a quote too few."""
         for command in ("", "  ", "a 'b"):
             self.assertRaises(Failed, Restart, command)
-        self.assertEqual(shlex.join(Restart("a 'b c'").words(self.STEP)), "a 'b c'")
+        self.assertEqual(shlex.join(Restart("a 'b c'").words(*self.BACKEND)), "a 'b c'")

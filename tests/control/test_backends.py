@@ -84,7 +84,7 @@ class BackendsTests(SynchronousTestCase):
         """One is asked to end, and started again; whoever wanted it hears when it was."""
         self.reactor.advance(5.0)
         wanted = [self.backends.start_anew(backend("flask")) for _ in range(2)]
-        self.assertEqual(self.reactor.started[1][0].transport.signals[0], "TERM")
+        self.assertEqual(self.reactor.started[1][0].transport.signals, ["TERM"])
         self.assertEqual(self.reactor.started[0][0].transport.signals, [])
         self.end(1, ProcessDone(None))
         self.assertIn("ended with code 0, as it was asked to", self.terminal.getvalue())
