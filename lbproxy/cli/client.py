@@ -22,7 +22,7 @@ from zope.interface import implementer
 from lbproxy.cli.where import Where, find
 from lbproxy.errors import AdminError, ConfigError
 
-#: Seconds for an answer. A supervised backend that is started anew may need 25 of them.
+#: Seconds for an answer. A supervised backend may need 25 of them to end, and 10 to begin anew.
 PATIENCE = 40.0
 
 #: How the admin listener calls what it does not do; what else answers has other words.
