@@ -1,0 +1,339 @@
+"""One connection between the balancer and somebody, byte by byte."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    from lbproxy.testing.kernel import FakeSocket
+
+
+@attrs.frozen
+class Shape:
+    """How a connection carries bytes.
+
+    Attributes:
+        latency: Seconds from one end to the other; above 0.0.
+        capacity: Bytes each way that are under way, or have arrived and were not taken.
+        fine: Bytes each way, from the first on, that come and go in the smallest pieces.
+    """
+
+    latency: float = 0.001
+    capacity: int = 65536
+    fine: int = 0
+
+
+class Receiver(Protocol):
+    """An end of a connection that is not the balancer's."""
+
+    def on_data(self, data: bytes) -> None:
+        """Bytes have come."""
+
+    def on_end(self) -> None:
+        """The balancer has closed its side."""
+
+    def on_reset(self) -> None:
+        """The connection is broken."""
+
+
+class Flow:
+    """The bytes of one direction: under way, or arrived and not taken yet.
+
+    Attributes:
+        arrived: What can be taken.
+        over: Whether its end has arrived.
+        ended: Whether its end is under way.
+        carried: Bytes that have been put in so far.
+    """
+
+    __slots__ = (
+        "_chance",
+        "_clock",
+        "_due",
+        "_fine",
+        "_last",
+        "_on_arrival",
+        "_on_room",
+        "_segments",
+        "_shape",
+        "_stalled",
+        "_under_way",
+        "arrived",
+        "carried",
+        "ended",
+        "over",
+        "pace",
+    )
+
+    def __init__(
+        self, clock: Any, chance: random.Random, shape: Shape, on_arrival: Any, on_room: Any
+    ) -> None:
+        self.arrived = bytearray()
+        self.over = self.ended = False
+        self.carried = 0
+        self.pace = 0.0
+        self._clock = clock
+        self._chance = chance
+        self._shape = shape
+        self._fine = shape.fine
+        self._on_arrival = on_arrival
+        self._on_room = on_room
+        self._segments: deque[bytes | None] = deque()
+        self._under_way = 0
+        self._due = 0
+        self._last = 0.0
+        self._stalled = False
+
+    @property
+    def room(self) -> int:
+        """Bytes that could be put in."""
+        return self._shape.capacity - self._under_way - len(self.arrived)
+
+    def push_some(self, data: bytes | memoryview) -> int:
+        """Put in what there is room for, or less; how much that was."""
+        count = min(len(data), self.room)
+        if count > 1 and self._fine > 0:
+            count = self._small(count)
+        if count > 0:
+            self._send(bytes(data[:count]))
+        return max(count, 0)
+
+    def take(self, size: int) -> bytes:
+        """Take out at most so many bytes of those that have arrived; at least one."""
+        count = min(size, len(self.arrived))
+        if count > 1 and self._fine > 0:
+            count = self._small(count)
+        data = bytes(self.arrived[:count])
+        del self.arrived[:count]
+        self._on_room()
+        return data
+
+    def end(self) -> None:
+        """Put in the end."""
+        if not self.ended:
+            self.ended = True
+            self._send(None)
+
+    def stall(self) -> None:
+        """Let nothing arrive."""
+        self._stalled = True
+
+    def go_on(self) -> None:
+        """Let arrive what has been held back, and go on."""
+        self._stalled = False
+        self._arrive_due()
+
+    def drop(self) -> None:
+        """Forget what is under way: it will never arrive."""
+        self._segments.clear()
+        self._due = self._under_way = 0
+
+    def _small(self, most: int) -> int:
+        count = min(most, self._fine, self._chance.choice((1, 1, 1, 2, 3, 7)))
+        self._fine -= count
+        return count
+
+    def _send(self, segment: bytes | None) -> None:
+        if segment is not None:
+            self._under_way += len(segment)
+            self.carried += len(segment)
+        self._segments.append(segment)
+        now = self._clock.seconds()
+        at = max(self._last, now + self._shape.latency)
+        if self.pace:
+            at = max(at, self._last + self.pace)
+        self._last = at
+        self._clock.callLater(at - now, self._arrive)
+
+    def _arrive(self) -> None:
+        self._due += 1
+        if not self._stalled:
+            self._arrive_due()
+
+    def _arrive_due(self) -> None:
+        while self._due and self._segments and not self._stalled:
+            self._due -= 1
+            segment = self._segments.popleft()
+            if segment is None:
+                self.over = True
+            else:
+                self._under_way -= len(segment)
+                self.arrived += segment
+            self._on_arrival()
+
+
+class Link:
+    """A connection: the balancer has a socket, the other one a `Wire`.
+
+    Attributes:
+        skt: The balancer's end.
+        wire: The other one.
+        latency: Seconds each way.
+        to_balancer: The bytes that way.
+        from_balancer: The bytes this way.
+        broken: Whether it was reset, or both ends are closed.
+    """
+
+    def __init__(self, clock: Any, chance: random.Random, shape: Shape, skt: FakeSocket) -> None:
+        self._clock = clock
+        self.latency = shape.latency
+        self.skt = skt
+        self.broken = False
+        self._balancer_closed = False
+        self.wire = Wire(self)
+        self.to_balancer = Flow(clock, chance, shape, self._came_to_balancer, self.wire.pump)
+        self.from_balancer = Flow(clock, chance, shape, self.wire.came, skt.stir)
+
+    def stand(self) -> None:
+        """Both ends are connected."""
+        self.skt.stand(self, self.to_balancer, self.from_balancer)
+
+    # What the balancer's socket does.
+
+    def closed_by_balancer(self) -> None:
+        """What still comes finds nobody."""
+        self._balancer_closed = True
+        if self.to_balancer.over:
+            return  # Both have closed in order.
+        if self.to_balancer.arrived:
+            self.reset_by_balancer()
+
+    def reset_by_balancer(self) -> None:
+        """The other one hears of it when the reset is there."""
+        self._balancer_closed = True
+        if not self.broken:
+            self.broken = True
+            self.to_balancer.drop()
+            self.from_balancer.drop()
+            self._clock.callLater(self.latency, self.wire.be_reset)
+
+    # What the wire does.
+
+    def reset_by_wire(self) -> None:
+        """The balancer hears of it when the reset is there."""
+        if not self.broken:
+            self.broken = True
+            self.to_balancer.drop()
+            self.from_balancer.drop()
+            self._clock.callLater(self.latency, self._reset_arrives)
+
+    def _reset_arrives(self) -> None:
+        if not self._balancer_closed:
+            self.skt.be_reset()
+
+    def _came_to_balancer(self) -> None:
+        if not self._balancer_closed:
+            self.skt.stir()
+        elif self.to_balancer.arrived:
+            self.to_balancer.arrived.clear()
+            self.reset_by_balancer()
+
+
+class Wire:
+    """The end of a connection that is not the balancer's.
+
+    Attributes:
+        link: The connection.
+        receiver: Is told what comes.
+        closed: Whether this end is closed, by either side.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.receiver: Receiver | None = None
+        self.closed = False
+        self._out: deque[bytes] = deque()
+        self._ending = False
+        self._paused = False
+        self._told_end = False
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is written goes anywhere."""
+        return not self.closed and not self._ending
+
+    def write(self, data: bytes) -> None:
+        """Send, as soon as there is room."""
+        if self.writable and data:
+            self._out.append(data)
+            self.pump()
+
+    def end(self) -> None:
+        """Close this side behind what was written."""
+        self._ending = True
+        self.pump()
+
+    def close(self) -> None:
+        """Close both sides: what still comes is answered with a reset."""
+        if self.closed:
+            return
+        if self.link.from_balancer.arrived:  # With bytes that nobody has read.
+            self.reset()
+            return
+        self.end()
+        self.closed = True
+
+    def reset(self) -> None:
+        """Break the connection."""
+        if not self.closed:
+            self.closed = True
+            self._out.clear()
+            self.link.reset_by_wire()
+
+    def pause(self) -> None:
+        """Read nothing."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Read on."""
+        self._paused = False
+        self.came()
+
+    # What the link tells.
+
+    def pump(self) -> None:
+        """There may be room for what waits."""
+        flow = self.link.to_balancer
+        while self._out:
+            first = self._out[0]
+            count = flow.push_some(first)
+            if not count:
+                return
+            if count == len(first):
+                self._out.popleft()
+            else:
+                self._out[0] = first[count:]
+        if self._ending and not flow.ended:
+            flow.end()
+
+    def came(self) -> None:
+        """Something has arrived here."""
+        flow = self.link.from_balancer
+        if self.closed:
+            if flow.arrived:
+                flow.arrived.clear()
+                self.link.reset_by_wire()
+            return
+        if self._paused:
+            return
+        if flow.arrived:
+            data = bytes(flow.arrived)
+            flow.arrived.clear()
+            self.link.skt.stir()
+            if self.receiver is not None:
+                self.receiver.on_data(data)
+        if flow.over and not self._told_end and not self.closed:
+            self._told_end = True
+            if self.receiver is not None:
+                self.receiver.on_end()
+
+    def be_reset(self) -> None:
+        """The balancer has broken the connection."""
+        if not self.closed:
+            self.closed = True
+            if self.receiver is not None:
+                self.receiver.on_reset()
