@@ -268,8 +268,7 @@ class Exchange:
 
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        body = self._tee.pieces if self._tee.whole else self._unsent
-        self._unsent = ()
+        body, self._unsent = self._unsent, ()
         data = b"".join((self._wire_head, *body)) if body else self._wire_head
         upstream.request(self._plan.head, data, self._body_end == b"", self)
         if self._body_end:
@@ -349,6 +348,9 @@ class Exchange:
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, decision.value
         self._pool.failed(backend, error, now)
+        if error.reached is not Stage.NOTHING_SENT:
+            # Now, since what comes until there is a connection may be too much for the tee.
+            self._unsent = [*self._tee.pieces]
         if error.reached is Stage.REUSED_AND_CLOSED:
             self._fresh = True  # Nothing says that the backend is ill: a new connection will do.
         else:

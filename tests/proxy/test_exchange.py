@@ -216,6 +216,20 @@ class RetryTests(BalancerCase):
         self.assertTrue(client.take().endswith(b"ok"))
         self.assert_nothing_left()
 
+    def test_body_grows_past_the_limit_between_attempts(self) -> None:
+        """What comes while the next connection is made takes nothing from what came before."""
+        self.start()
+        first, second = b"a" * (REQUEST_LIMIT - 1), b"bc"
+        head = b"PUT / HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n"
+        client = self.client(head % (len(first) + len(second)) + first)
+        self.accept().close()
+        client.give(second)
+        backend = self.accept()
+        self.assertEqual(backend.take().partition(b"\r\n\r\n")[2], first + second)
+        backend.give(OK)
+        self.assertTrue(client.take().endswith(b"ok"))
+        self.assert_nothing_left()
+
 
 class ConnectTests(BalancerCase):
     def test_stands_at_once(self) -> None:
