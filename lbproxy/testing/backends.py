@@ -326,7 +326,7 @@ class Service:
         stop = len(content) if ailment is None or self._backend.sour else ailment.at
         if kind == "head_then_cut":
             yield 0.0005
-            self._close()
+            self._break("truncate", framing)
             return
         broken = kind in ("truncate", "reset_body", "stall_body", "bad_chunk")
         yield from self._give(content[:stop] if broken else content, framing, kind == "trickle")
@@ -392,7 +392,7 @@ class Service:
             self._close()
 
     def _end(self, ask: Ask, kind: str, framing: str) -> None:
-        if kind == "extra":
+        if kind == "extra" and framing != "close":
             self._tainted = self._world.clock.seconds()
             self._wire.write(UNASKED)
         if framing == "close" or ask.closes or kind == "early_close":

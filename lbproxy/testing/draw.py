@@ -115,7 +115,7 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
                     for _ in range(chance.randint(1, 8))
                 ),
                 _shape(chance, upstream=False),
-                chance.choice((0.001, 0.01, 0.01, 0.3, 1.5)),
+                chance.choice((0.05, 0.3, 1.5) if manner == "slow" else (0.001, 0.01, 0.3, 1.5)),
             )
         )
     return tuple(visits)

@@ -165,7 +165,7 @@ class FakeSocket:
             raise self._take_error()
         if self.link is None or self._reset or self._shut:
             raise BrokenPipeError(errno.EPIPE, "nobody is there any more")
-        count = self.outgoing.push_some(data)
+        count = self.outgoing.push_some(data, finely=True)
         if not count and len(data):
             raise BlockingIOError(errno.EAGAIN, "there is no room")
         return count

@@ -93,10 +93,10 @@ class Flow:
         """Bytes that could be put in."""
         return self._shape.capacity - self._under_way - len(self.arrived)
 
-    def push_some(self, data: bytes | memoryview) -> int:
-        """Put in what there is room for, or less; how much that was."""
+    def push_some(self, data: bytes | memoryview, *, finely: bool = False) -> int:
+        """Put in what there is room for, or less if it goes `finely`; how much that was."""
         count = min(len(data), self.room)
-        if count > 1 and self._fine > 0:
+        if finely and count > 1 and self._fine > 0:
             count = self._small(count)
         if count > 0:
             self._send(bytes(data[:count]))

@@ -93,6 +93,8 @@ class SimReactor(LeanReactor):
         self._reads: set[int] = set()
         self._writes: set[int] = set()
         self._selectables: dict[int, Any] = {}
+        self._calls: list[tuple[float, int, DelayedCall]] = []
+        self._count = 0
         self._continuousPolling: Any = _ContinuousPolling(self)
         PosixReactorBase.__init__(self)
         base: Any = self
@@ -160,10 +162,25 @@ class SimReactor(LeanReactor):
                 return False
             self.now = max(self.now, following)
 
+    def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> DelayedCall:
+        assert delay >= 0.0, delay
+        call = DelayedCall(
+            self.now + delay, callable, args, kw, _nothing, self._reschedule, self.seconds
+        )
+        self._reschedule(call)
+        return call
+
+    def getDelayedCalls(self) -> list[DelayedCall]:  # type: ignore[override]
+        return [call for time, _, call in self._calls if call.active() and call.time == time]
+
     def pending(self) -> list[str]:
         """What waits to be called, in words."""
-        base: Any = self
-        return [f"{call.func} at {call.time - EPOCH:.3f}" for call in base.getDelayedCalls()]
+        return [f"{call.func} at {call.getTime() - EPOCH:.3f}" for call in self.getDelayedCalls()]
+
+    def _reschedule(self, call: DelayedCall) -> None:
+        """Note when a call is due; a note of an earlier time than the call's own is void."""
+        self._count += 1
+        heappush(self._calls, (call.time, self._count, call))
 
     def _turn(self) -> bool:
         """Call what is due, then what the kernel says is ready; whether anything was."""
@@ -174,33 +191,35 @@ class SimReactor(LeanReactor):
         return called or self._kernel.events != before
 
     def _call_what_is_due(self) -> bool:
-        base: Any = self
-        base._insertNewDelayedCalls()
-        pending: list[DelayedCall] = base._pendingTimedCalls
+        calls, now = self._calls, self.now
         due = []
-        while pending and pending[0].time <= self.now:
-            due.append(heappop(pending))
+        while calls and calls[0][0] <= now:
+            time, _, call = heappop(calls)
+            if call.cancelled or call.called or call.time != time:
+                continue
+            if call.delayed_time > 0.0:
+                call.activate_delay()
+                self._reschedule(call)
+            else:
+                due.append(call)
         if len(due) > 1:
             self._chance.shuffle(due)
         for call in due:
             if call.cancelled:
-                base._cancellations -= 1
-            elif call.delayed_time > 0.0:
-                call.activate_delay()
-                heappush(pending, call)
-            else:
-                call.called = 1
-                try:
-                    call.func(*call.args, **call.kw)
-                except Exception:
-                    self.log.failure("a delayed call failed")
+                continue
+            call.called = 1
+            try:
+                call.func(*call.args, **call.kw)
+            except Exception:
+                self.log.failure("a delayed call failed")
         return bool(due)
 
     def _next(self) -> float | None:
-        base: Any = self
-        base._insertNewDelayedCalls()
-        pending: list[DelayedCall] = base._pendingTimedCalls
-        while pending and pending[0].cancelled:
-            heappop(pending)
-            base._cancellations -= 1
-        return pending[0].time if pending else None
+        calls = self._calls
+        while calls and (calls[0][2].cancelled or calls[0][2].called):
+            heappop(calls)
+        return calls[0][0] if calls else None
+
+
+def _nothing(call: DelayedCall) -> None:
+    """A call that is cancelled is met, and passed over, when it would be due."""
