@@ -217,9 +217,9 @@ class Service:
         self._backend.deliveries.append(delivery)
         if b"x-request-id" not in head.fields:
             self._world.violation(f"{ask.number} came without a request id")
-        # What was not asked for had been there for long when this was sent.
-        if self._tainted is not None and now - self._tainted > 2.1 * self._wire.link.latency:
-            self._world.violation(f"{ask.number} came on a connection with unread bytes")
+        if self._tainted is not None:
+            self._meet_on_tainted(ask, now - self._tainted)
+            return True
         ailment = ask.ailment
         if ailment is None or times > ailment.times:
             return True
@@ -231,6 +231,18 @@ class Service:
             self._wire.close()
             self._over()
         return True
+
+    def _meet_on_tainted(self, ask: Ask, since: float) -> None:
+        """A request comes where something stands that nobody asked for, and so may be its answer.
+
+        Nobody can help that if the two have met on the way. Else what stands there should have
+        been seen before the request was sent.
+        """
+        if since > 2.1 * self._wire.link.latency:
+            self._world.violation(f"{ask.number} came on a connection with unread bytes")
+        self._world.happened("met_on_tainted")
+        self._wire.reset()
+        self._over()
 
     def on_body(self, data: bytes) -> None:
         delivery = self._delivery
@@ -377,7 +389,7 @@ class Service:
         for start in range(0, len(content), piece):
             data = content[start : start + piece]
             self._wire.write(b"%x\r\n%b\r\n" % (len(data), data) if framing == "chunked" else data)
-            if trickle:
+            if trickle and start + piece < len(content):
                 yield 0.02
 
     def _break(self, kind: str, framing: str) -> None:
@@ -393,14 +405,18 @@ class Service:
 
     def _end(self, ask: Ask, kind: str, framing: str) -> None:
         if kind == "extra" and framing != "close":
-            self._tainted = self._world.clock.seconds()
-            self._wire.write(UNASKED)
+            assert self._delivery is not None and self._delivery.ailment is not None
+            self._later(0.002 if self._delivery.ailment.at else 0.0, self._taint)
         if framing == "close" or ask.closes or kind == "early_close":
             self._close()
         elif kind == "late_close":
             self._later(0.004, self._close)
         else:
             self._await_request()
+
+    def _taint(self) -> None:
+        self._tainted = self._world.clock.seconds()
+        self._wire.write(UNASKED)
 
     def _close(self) -> None:
         self._wire.close()

@@ -66,7 +66,8 @@ def nothing_unsafe_twice(world: World) -> Iterator[str]:
 
 def log_tells_the_truth(world: World) -> Iterator[str]:
     """The access log has each exchange once, with all its attempts."""
-    attempts = world.plan.config.pools[0].retry.attempts
+    pool = world.plan.config.pools[0]
+    attempts = pool.retry.attempts
     tried: dict[int, int] = {}
     for record, _ in world.records:
         number = number_of(record)
@@ -77,6 +78,8 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
         tried[number] = len(record.attempts)
         if len(record.attempts) > attempts:
             yield f"{number} was tried {len(record.attempts)} times, and {attempts} are allowed"
+        if record.queued > attempts * (pool.queue.wait + 0.6):
+            yield f"{number} waited {record.queued:.3f} s in the queue"
         if any(attempt.outcome is None for attempt in record.attempts):
             yield f"{number} has an attempt in the log that never ended"
     for number, deliveries in world.deliveries.items():
@@ -211,8 +214,7 @@ def nothing_fails_in_peace(world: World) -> Iterator[str]:
             ask = result.ask
             answered = result.how == "whole" and result.status == 200
             full = result.how == "problem" and result.reason in _FULL
-            if ask.method == "HEAD" and result.status == 503:
-                full = True
+            full |= (ask.method == "HEAD" and result.status == 503) or result.how == "poisoned"
             well = ask.method in ("GET", "HEAD") and ask.ailment is None
             if well and not (answered or full):
                 yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"

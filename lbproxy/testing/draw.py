@@ -147,6 +147,8 @@ def _ask(chance: random.Random, number: int, manner: str, ailing: float) -> Ask:
         if manner == "uploads":
             upload = chance.choice((700, 9000, 30000, 70000, 100000))
     size = _size(chance)
+    if manner == "slow" and chance.random() < 0.3:
+        size = 500_000  # More than may wait for its client.
     ailment = None
     if chance.random() < ailing:
         kind = chance.choice(AILMENTS)

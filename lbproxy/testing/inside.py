@@ -52,6 +52,11 @@ class Inside:
 
             pool.on_turn, pool.on_probe = turned, ended
 
+    def held(self) -> Iterator[int]:
+        """Bytes that wait at each client's connection."""
+        for client in self._site._clients:
+            yield client.transport.queued
+
     def busy(self) -> Iterator[str]:
         """What is held although no client is there."""
         if self._site.clients:

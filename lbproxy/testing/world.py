@@ -22,9 +22,14 @@ from lbproxy.testing.link import Shape
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
+from lbproxy.transport.connection import HIGH_WATER, READ_SIZE
 
 #: Violations that are kept: what follows the first ones is mostly their consequence.
 ENOUGH = 20
+
+
+#: Bytes that may wait for one who does not read: what makes its source pause, and one read more.
+MOST_HELD = HIGH_WATER + 2 * READ_SIZE
 
 
 @attrs.frozen
@@ -76,6 +81,9 @@ class World:
         deliveries: For each request those that reached a backend.
         records: What the access log would have, and when each of it ended.
         turns: Changes of state.
+        stopped: What the service gave when it was told to end.
+        stopping_since: When that was.
+        ended_at: When it had ended.
         probed: Probes that have ended.
         counts: How often each kind of fault happened.
         violations: What must not have happened, and did.
@@ -99,6 +107,7 @@ class World:
         self.probed: list[Probed] = []
         self.stopped: Deferred[None] | None = None
         self.stopping_since: float | None = None
+        self.ended_at: float | None = None
         self._absent = len(plan.visits)
         kernel = self._kernel = Kernel()
         self.reactor = SimReactor(kernel, random.Random(f"order {plan.seed}"))
@@ -129,6 +138,10 @@ class World:
     def happened(self, kind: str) -> None:
         """Count a fault that really happened."""
         self.counts[kind] += 1
+        if kind == "slow":
+            for held in self.inside.held():
+                if held > MOST_HELD:
+                    self.violation(f"{held} bytes wait for one who reads slowly")
 
     def violation(self, what: str) -> None:
         """Something must not be."""
@@ -162,7 +175,7 @@ class World:
         """Have the balancer finish what runs, and end."""
         if self.stopped is None:
             self.stopping_since = self.reactor.now
-            self.stopped = self.balancer.stopService()
+            self.stopped = self.balancer.stopService().addCallback(self._ended)
 
     def end_now(self) -> None:
         """Have the balancer end what runs."""
@@ -204,6 +217,9 @@ class World:
         self.clients.append(client)
         client.begin()
         return client
+
+    def _ended(self, _: None) -> None:
+        self.ended_at = self.reactor.now
 
     def _recorded(self, record: Any, ended: float) -> None:
         record.line(ended)
