@@ -271,8 +271,11 @@ class Pool:
         if tried or any(backend.available for backend in self.backends):
             return []
         self.degraded = True
+        limit = self.config.max_in_flight
         return [
-            backend for backend in self.backends if backend.reached and backend.config.weight > 0
+            backend
+            for backend in self.backends
+            if backend.reached and backend.config.weight > 0 and backend.in_flight < limit
         ]
 
     def _judge(self, backend: Backend, passed: bool, now: float) -> None:
