@@ -332,6 +332,7 @@ class Service:
             wire.write(head[: len(head) // 2])
             self._close()
             return
+        wire.ends_body = framing == "close"
         wire.write(head)
         if kind == "unasked_upgrade":
             return

@@ -304,7 +304,7 @@ class Client:
         """One who reads slowly reads what has come, and looks away again."""
         if wire.closed or self._gone:
             return
-        self._world.happened("slow")
+        self._world.happened("slow_reader")
         wire.resume()
         if self._open and not wire.closed:
             wire.pause()

@@ -138,7 +138,10 @@ def _stall_link(world: Surroundings, backend: Backend) -> Callable[[], None] | N
 def _end_links(world: Surroundings, backend: Backend) -> None:
     """The backend closes its connections in order, busy or not, as a restart does."""
     for link in backend.host.prune():
-        link.wire.close()
+        if link.wire.ends_body:
+            link.wire.reset()
+        else:
+            link.wire.close()
 
 
 def _some_link(world: Surroundings, backend: Backend) -> Link | None:

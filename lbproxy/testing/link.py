@@ -240,12 +240,13 @@ class Wire:
         link: The connection.
         receiver: Is told what comes.
         closed: Whether this end is closed, by either side.
+        ends_body: Whether its end is that of a body, so that an early one would look like it.
     """
 
     def __init__(self, link: Link) -> None:
         self.link = link
         self.receiver: Receiver | None = None
-        self.closed = False
+        self.closed = self.ends_body = False
         self._out: deque[bytes] = deque()
         self._ending = False
         self._paused = False

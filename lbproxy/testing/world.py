@@ -22,14 +22,15 @@ from lbproxy.testing.link import Shape
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
-from lbproxy.transport.connection import HIGH_WATER, READ_SIZE
+from lbproxy.transport.connection import HIGH_WATER
+from lbproxy.transport.transfer import PIECE
 
 #: Violations that are kept: what follows the first ones is mostly their consequence.
 ENOUGH = 20
 
 
 #: Bytes that may wait for one who does not read: what makes its source pause, and one read more.
-MOST_HELD = HIGH_WATER + 2 * READ_SIZE
+MOST_HELD = HIGH_WATER + PIECE
 
 
 @attrs.frozen
@@ -138,7 +139,7 @@ class World:
     def happened(self, kind: str) -> None:
         """Count a fault that really happened."""
         self.counts[kind] += 1
-        if kind == "slow":
+        if kind == "slow_reader":
             for held in self.inside.held():
                 if held > MOST_HELD:
                     self.violation(f"{held} bytes wait for one who reads slowly")
