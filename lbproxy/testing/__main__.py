@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, help="live this one, and show its trace")
     parser.add_argument("--shrink", action="store_true", help="with --seed: leave out what it can")
     parser.add_argument("--mutations", action="store_true", help="show that mistakes are found")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (all cores)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (all cores)"
+    )
     options = parser.parse_args(arguments)
     batch.quiet()
     if options.seed is not None:
@@ -125,8 +127,8 @@ class Progress:
         now = time.monotonic()
         took = max(now - self._began, 1e-9)
         self._line = (
-            f"{done}/{self._total} seeds, {failed} failed, {self._seconds / 3600:.1f} virtual hours "
-            f"in {took:.0f} s, {done / took:.1f} seeds/s"
+            f"{done}/{self._total} seeds, {failed} failed, "
+            f"{self._seconds / 3600:.1f} virtual hours in {took:.0f} s, {done / took:.1f} seeds/s"
         )
         if self._over:
             print(self._over + self._line, end="", file=sys.stderr, flush=True)

@@ -338,6 +338,8 @@ class Service:
             return
         stop = len(content) if ailment is None or self._backend.sour else ailment.at
         if kind == "head_then_cut":
+            if framing == "head" or (framing == "length" and not content):
+                delivery.answered = self._world.clock.seconds()  # That was all of it.
             yield 0.0005
             self._break("truncate", framing)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import attrs
 from twisted.logger import globalLogBeginner
@@ -55,7 +55,20 @@ def judge(seed: int) -> Verdict:
     return Verdict(seed, outcome.violations, outcome.counts, outcome.ends, outcome.seconds)
 
 
-def judge_all(seeds: Iterable[int], jobs: int) -> Iterator[Verdict]:
+def judge_twice(seed: int) -> Verdict:
+    """Live one life again: it is a violation if the two differ in anything that was traced."""
+    first, second = run(seed), run(seed)
+    violations = first.violations
+    if first.digest != second.digest:
+        pairs = zip(first.trace, second.trace, strict=False)
+        where = next((str(pair) for pair in pairs if pair[0] != pair[1]), "its end")
+        violations = (*violations, f"a second life differed from the first one at {where}")
+    return Verdict(seed, violations, first.counts, first.ends, first.seconds)
+
+
+def judge_all(
+    seeds: Iterable[int], jobs: int, judge: Callable[[int], Verdict] = judge
+) -> Iterator[Verdict]:
     """Live many, in so many processes, in any order."""
     if jobs == 1:
         yield from map(judge, seeds)
@@ -69,16 +82,14 @@ def missing(counts: Counter[str]) -> list[str]:
     return [kind for kind in EVERY_KIND if not counts[kind]]
 
 
-def finds(mutation: str, most: int, tell: Callable[[int], None] = lambda _: None) -> Verdict | None:
+def finds(mutation: str, seeds: Iterable[int]) -> Verdict | None:
     """The first life that a mistake breaks.
 
     Args:
         mutation: Its name in `MUTATIONS`.
-        most: How many seeds are tried.
-        tell: Is told of each seed.
+        seeds: Those that are tried.
     """
-    for seed in range(1, most + 1):
-        tell(seed)
+    for seed in seeds:
         with mutated(mutation):
             verdict = judge(seed)
         if verdict.violations:
@@ -86,17 +97,26 @@ def finds(mutation: str, most: int, tell: Callable[[int], None] = lambda _: None
     return None
 
 
-def found(arguments: tuple[str, int]) -> tuple[str, Verdict | None]:
-    """`finds` with its name, for a pool of processes."""
-    mutation, most = arguments
-    return mutation, finds(mutation, most)
+def _found(work: tuple[str, list[int]]) -> tuple[str, Verdict | None]:
+    return work[0], finds(*work)
 
 
-def find_all(most: int, jobs: int) -> Iterator[tuple[str, Verdict | None]]:
-    """Look for each mistake, in so many processes."""
-    work = [(mutation, most) for mutation in MUTATIONS]
+def find_all(
+    most: int, jobs: int, hints: Mapping[str, int] | None = None
+) -> Iterator[tuple[str, Verdict | None]]:
+    """Look for each mistake, in so many processes.
+
+    Args:
+        most: How many seeds are tried for each.
+        jobs: Processes.
+        hints: Seeds that are tried first.
+    """
+    work = []
+    for mutation in MUTATIONS:
+        first = [hints[mutation]] if hints and mutation in hints else []
+        work.append((mutation, [*first, *range(1, most + 1)]))
     with multiprocessing.get_context("spawn").Pool(jobs, quiet) as pool:
-        yield from pool.imap(found, work)
+        yield from pool.imap(_found, work)
 
 
 def quiet() -> None:

@@ -131,7 +131,8 @@ def verdicts_follow_probes(world: World) -> Iterator[str]:
                 if streak >= (health.rise if probe.passed else health.fall):
                     up, streak = probe.passed, 0
             if probe.up is not up:
-                yield f"{backend.name} counts as {'up' if probe.up else 'down'} too soon or too late"
+                state = "up" if probe.up else "down"
+                yield f"{backend.name} counts as {state} too soon or too late"
                 return
             since = probe.at - health.timeout - 0.05
             if probe.passed and not any(
@@ -241,5 +242,3 @@ def fair(world: World, results: list[Result]) -> Iterator[str]:
         got = sum(result.backend == name for result in results)
         if abs(got - awaited) > 2:
             yield f"{name} got {got} of {len(results)} requests, and {awaited:.1f} are its share"
-
-

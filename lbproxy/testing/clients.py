@@ -49,9 +49,7 @@ class Surroundings(Protocol):
     def violation(self, what: str) -> None:
         """Something must not be."""
 
-    def dial(
-        self, number: int, shape: Shape, receiver: Any, refused: Callable[[], None]
-    ) -> None:
+    def dial(self, number: int, shape: Shape, receiver: Any, refused: Callable[[], None]) -> None:
         """Connect to the balancer."""
 
     def visited(self, client: Client) -> None:

@@ -111,8 +111,7 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
                 chance.uniform(0.0, SPAN) if chance.random() < 0.7 else 5.0,
                 manner,
                 tuple(
-                    _ask(chance, next(numbers), manner, ailing)
-                    for _ in range(chance.randint(1, 8))
+                    _ask(chance, next(numbers), manner, ailing) for _ in range(chance.randint(1, 8))
                 ),
                 _shape(chance, upstream=False),
                 chance.choice((0.05, 0.3, 1.5) if manner == "slow" else (0.001, 0.01, 0.3, 1.5)),

@@ -293,7 +293,7 @@ class FakeEpoll:
         self._masks.pop(fd, None)
 
     def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
-        """What is ready now, in any order: it is as it was when it was asked, as with the real one."""
+        """What is ready now, in any order; a call for one of them may change the others."""
         stirred, sockets = self._kernel.stirred, self._kernel.sockets
         ready = []
         for fd in list(stirred):

@@ -83,7 +83,7 @@ class Visit:
     start: float
     manner: str
     asks: tuple[Ask, ...]
-    shape: Shape = Shape()
+    shape: Shape = attrs.field(factory=Shape)
     patience: float = 0.0
 
 

@@ -34,7 +34,8 @@ class _Port(tcp.Port):
     """Twisted's port on a socket of ours."""
 
     def createInternetSocket(self) -> Any:
-        return self.reactor.make_socket(self.addressFamily, self.socketType)
+        reactor: Any = self.reactor
+        return reactor.make_socket(self.addressFamily, self.socketType)
 
 
 class _Client(tcp.Client):
@@ -170,7 +171,7 @@ class SimReactor(LeanReactor):
         self._reschedule(call)
         return call
 
-    def getDelayedCalls(self) -> list[DelayedCall]:  # type: ignore[override]
+    def getDelayedCalls(self) -> list[DelayedCall]:
         return [call for time, _, call in self._calls if call.active() and call.time == time]
 
     def pending(self) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
 from lbproxy.balance import pool as balance
 from lbproxy.balance.standing import State
@@ -20,7 +21,7 @@ from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.link import Shape
 from lbproxy.testing.network import FakeNetwork
-from lbproxy.testing.plan import Ask, Plan, Visit
+from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.transport.connection import HIGH_WATER
 from lbproxy.transport.transfer import PIECE
@@ -113,13 +114,9 @@ class World:
         kernel = self._kernel = Kernel()
         self.reactor = SimReactor(kernel, random.Random(f"order {plan.seed}"))
         cuts = random.Random(f"cuts {plan.seed}")
-        self.network = FakeNetwork(
-            kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell
-        )
+        self.network = FakeNetwork(kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell)
         self.clock: Any = self.reactor
-        self.balancer = Balancer(
-            self.reactor, plan.config, random.Random(f"balancer {plan.seed}")
-        )
+        self.balancer = Balancer(self.reactor, plan.config, random.Random(f"balancer {plan.seed}"))
         self.inside = Inside(self.balancer)
         self.inside.on_record(self._recorded)
         self.inside.on_turn(self._turned, self._ended_probe)
@@ -238,6 +235,7 @@ class World:
         self.probed.append(Probed(self.reactor.now, backend.name, passed, up))
 
 
+@implementer(ILogObserver)
 class Complaints:
     """What is logged as an error while it is open: none is expected.
 
@@ -249,13 +247,14 @@ class Complaints:
         self.said: list[str] = []
 
     def __enter__(self) -> Complaints:
-        globalLogPublisher.addObserver(self._heed)
+        globalLogPublisher.addObserver(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        globalLogPublisher.removeObserver(self._heed)
+        globalLogPublisher.removeObserver(self)
 
-    def _heed(self, event: LogEvent) -> None:
+    def __call__(self, event: LogEvent) -> None:
+        """Heed what is logged (`ILogObserver`)."""
         failure = event.get("log_failure")
         if failure is not None or event.get("log_level") in (LogLevel.error, LogLevel.critical):
             said = formatEvent(event)
