@@ -113,11 +113,10 @@ class Exchange:
         """A piece of the request's body: on to the backend, and into the replay buffer."""
         limit = self._plan.route.max_body
         if limit is not None and self._record.bytes_in > limit:
-            self._give_up()
             knob = f"routes[path={self._plan.route.path}].max_body"
-            self._downstream.fail(
-                BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob)
-            )
+            error = BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob)
+            self.abandon(error)
+            self._downstream.fail(error)
             return
         if self._plan.head.framing is CHUNKED:
             data = serialize.chunk(data)
