@@ -169,6 +169,7 @@ class Service:
         self._idle: Any = None
         self._acts: Iterator[float] | None = None
         self._tainted: float | None = None
+        self._tunnel = False
         wire.receiver = self
         self._await_request()
 
@@ -187,6 +188,10 @@ class Service:
         if self._wire.closed:
             return
         self._stop_idling()
+        if self._tunnel:
+            self.on_body(data)
+            self._end_tunnel()
+            return
         try:
             self._reader.feed(data)
         except Unreadable as error:
@@ -210,11 +215,16 @@ class Service:
         self._probe = not target.startswith("/r/")
         if self._probe:
             return True
+        if b"expect" in head.fields:
+            self._world.happened("expected")
+            self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         ask = self._world.asks[int(target.rpartition("/")[2])]
         now = self._world.clock.seconds()
         self._delivery = delivery = Delivery(ask, self._backend.name, now, self._wire)
         times = self._world.delivered(delivery)
         self._backend.deliveries.append(delivery)
+        if ask.method == "BAD" or ask.local:
+            self._world.violation(f"{ask.number} reached {self._backend.name}: it is for nobody")
         if b"x-request-id" not in head.fields:
             self._world.violation(f"{ask.number} came without a request id")
         if self._tainted is not None:
@@ -263,7 +273,8 @@ class Service:
         if delivery is None:
             return
         delivery.whole = True
-        if delivery.received != delivery.ask.upload:
+        awaited = 0 if delivery.ask.method == "WS" else delivery.ask.upload
+        if delivery.received != awaited:
             self._world.violation(f"{delivery.ask.number} came whole without being it")
         if not delivery.begun and self._wire.writable:
             self._begin(delivery)
@@ -327,6 +338,9 @@ class Service:
             self._world.happened("hints")
             wire.write(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
             yield 0.001
+        if ask.method == "WS" and kind != "gateway":
+            self._change_over(ask)
+            yield inf
         head, content, framing = self._message(ask, kind)
         if kind == "cut_head":
             wire.write(head[: len(head) // 2])
@@ -349,9 +363,24 @@ class Service:
             self._break(kind, framing)
             return
         if framing == "chunked":
-            wire.write(b"0\r\n\r\n")
+            wire.write(b"0\r\nX-Sum: 1\r\n\r\n" if ask.number % 2 else b"0\r\n\r\n")
         delivery.answered = self._world.clock.seconds()
         self._end(ask, kind, framing)
+
+    def _change_over(self, ask: Ask) -> None:
+        """From now on the bytes are WebSocket's, each side's as it comes."""
+        self._world.happened("tunnel")
+        self._tunnel = True
+        lines = b"Upgrade: websocket\r\nConnection: upgrade\r\nX-Ask: %d" % ask.number
+        self._wire.write(b"HTTP/1.1 101 Switching Protocols\r\n" + lines + b"\r\n\r\n")
+        self._wire.write(body("answer", ask.number, 0, ask.size))
+        self._end_tunnel()
+
+    def _end_tunnel(self) -> None:
+        """Close when all has been said."""
+        delivery = self._delivery
+        if delivery is not None and delivery.received >= delivery.ask.upload:
+            self._close()
 
     def _answer_nothing(self, kind: str) -> Iterator[float]:
         if kind == "reset_unanswered":

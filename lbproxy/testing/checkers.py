@@ -16,6 +16,9 @@ from lbproxy.testing.world import World
 #: Reasons for which one who did nothing wrong may be sent away although nothing is broken.
 _FULL = frozenset({"queue_full"})
 
+#: Reasons of refusals of what could not be read.
+_UNREAD = frozenset({"head_timeout", "malformed"})
+
 #: Manners of clients that take what they are given.
 _PATIENT = frozenset({"keeps", "pipelines", "uploads", "old"})
 
@@ -86,7 +89,8 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
         if len(deliveries) > tried.get(number, 0):
             yield f"{number} reached {len(deliveries)} backends; the log has {tried.get(number)}"
     for result in world.results:
-        if result.how in ("whole", "problem") and result.ask.number not in tried:
+        told = result.how in ("whole", "problem") and result.reason not in _UNREAD
+        if told and result.ask.number not in tried and result.ask.method != "BAD":
             yield f"{result.ask.number} was answered, and is not in the log"
 
 
@@ -208,7 +212,8 @@ def nothing_fails_in_peace(world: World) -> Iterator[str]:
         return
     for client in world.clients:
         visit = client.visit
-        together = visit.manner == "pipelines" and any(ask.ailment for ask in visit.asks)
+        ill = any(ask.ailment or ask.method == "BAD" for ask in visit.asks)
+        together = visit.manner == "pipelines" and ill
         if visit.manner not in _PATIENT or together:
             continue
         for result in client.results:
@@ -216,7 +221,7 @@ def nothing_fails_in_peace(world: World) -> Iterator[str]:
             answered = result.how == "whole" and result.status == 200
             full = result.how == "problem" and result.reason in _FULL
             full |= (ask.method == "HEAD" and result.status == 503) or result.how == "poisoned"
-            well = ask.method in ("GET", "HEAD") and ask.ailment is None
+            well = ask.method in ("GET", "HEAD") and ask.ailment is None and not ask.local
             if well and not (answered or full):
                 yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"
 

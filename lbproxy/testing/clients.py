@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from lbproxy.testing.link import Shape, Wire
+from lbproxy.testing.link import Wire
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ask, Visit
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
@@ -23,6 +23,7 @@ MANNERS = (
     "resets",
     "half_closes",
     "leaves_midway",
+    "dribbles",
 )
 
 #: Those who go before they have got what they asked for.
@@ -49,7 +50,7 @@ class Surroundings(Protocol):
     def violation(self, what: str) -> None:
         """Something must not be."""
 
-    def dial(self, number: int, shape: Shape, receiver: Any, refused: Callable[[], None]) -> None:
+    def dial(self, visit: Visit, receiver: Any, refused: Callable[[], None]) -> None:
         """Connect to the balancer."""
 
     def visited(self, client: Client) -> None:
@@ -121,7 +122,7 @@ class Client:
             self._world.visited(self)
             return
         self._reader = MessageReader(self, until_close=True)
-        self._world.dial(self.number, self.visit.shape, self, self._refused)
+        self._world.dial(self.visit, self, self._refused)
 
     # What the network tells.
 
@@ -129,6 +130,9 @@ class Client:
         self._wire = wire
         self._last_sent = False
         self._sending = None
+        if self.visit.announced:
+            self._world.happened("announced")
+            wire.write(_announcement(self.number))
         self._ask_next()
 
     def _refused(self) -> None:
@@ -146,6 +150,7 @@ class Client:
             self._leave("cut", reset=True)
 
     def on_end(self) -> None:
+        self._last_sent = True
         between = self._reader.end()
         if not between and not self._open:
             self._world.violation(f"client {self.number} got bytes without having asked")
@@ -157,7 +162,11 @@ class Client:
     # What is read.
 
     def on_head(self, head: Head) -> bool:
-        if head.status < 200 or self._wire is None:
+        if self._wire is None:
+            return False
+        if head.status < 200 and head.status != 101:
+            if head.status == 100:
+                self._send_body()
             return False
         if not self._open:
             self._world.violation(f"client {self.number} got an answer without having asked")
@@ -168,6 +177,9 @@ class Client:
         result = self._open[0]
         result.status = head.status
         result.backend = head.fields.get(b"x-served-by", b"").decode()
+        if head.status == 101:
+            self._sending = (result, 0)
+            self._send_body()
         return result.ask.method != "HEAD"
 
     def on_body(self, data: bytes) -> None:
@@ -204,6 +216,8 @@ class Client:
         ask = result.ask
         if asked == b"0":
             result.how = "poisoned"
+        elif ask.local and head.status in (200, 503):
+            result.how = "report"
         elif asked is None:
             result.how = "problem"
             result.reason = _reason_in(self._document)
@@ -214,7 +228,9 @@ class Client:
             if asked != b"%d" % ask.number:
                 self._wrong(result, f"got the answer to {asked.decode()}")
             size = 0 if ask.method == "HEAD" or head.status == 503 else ask.size
-            if self._got != size:
+            if head.status == 101:
+                result.how = "tunnel" if self._got == size else "cut"
+            elif self._got != size:
                 self._wrong(result, f"got {self._got} of {size} bytes as if that were all")
         if b"x-request-id" not in head.fields:
             self._wrong(result, "got an answer without a request id")
@@ -261,11 +277,30 @@ class Client:
         self.results.append(result)
         self._open.append(result)
         self._world.tell("asks", self.number, ask.number, ask.method)
-        wire.write(_head(ask, self.visit.manner))
-        if ask.upload:
+        head = _head(ask, self.visit.manner)
+        if self.visit.manner == "dribbles":
+            self._world.happened("dribbles")
+            self._dribble(wire, head)
+        else:
+            wire.write(head)
+        if ask.upload and ask.method != "WS":
             self._sending = (result, 0)
-            self._send_body()
+            if ask.expect and ask.waits:
+                self._world.clock.callLater(1.0, self._send_body_of, result)
+            else:
+                self._send_body()
         self._misbehave(wire)
+
+    def _dribble(self, wire: Wire, head: bytes) -> None:
+        """Send a head byte by byte: in time, or not."""
+        wire.write(head[:1])
+        if len(head) > 1:
+            self._world.clock.callLater(self.visit.patience, self._dribble, wire, head[1:])
+
+    def _send_body_of(self, result: Result) -> None:
+        """Nothing was heard for a second: send the body all the same, unless it is under way."""
+        if self._sending == (result, 0):
+            self._send_body()
 
     def _send_body(self) -> None:
         if self._sending is None or self._wire is None or not self._wire.writable:
@@ -275,15 +310,16 @@ class Client:
         pieces = self.visit.manner == "uploads"
         size = min(PIECE, ask.upload - start) if pieces else ask.upload
         data = body("request", ask.number, start, size)
-        if ask.chunked:
+        chunked = ask.chunked and ask.method != "WS"
+        if chunked and data:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self._wire.write(data)
         if start + size < ask.upload:
             self._sending = (result, start + size)
             self._world.clock.callLater(PACE, self._send_body)
             return
-        if ask.chunked:
-            self._wire.write(b"0\r\n\r\n")
+        if chunked:
+            self._wire.write(b"0\r\nX-Sum: 1\r\n\r\n" if ask.number % 2 else b"0\r\n\r\n")
         self._sending = None
         self._ask_next()
 
@@ -354,7 +390,26 @@ class Client:
             self._world.visited(self)
 
 
+#: What must be refused: to two readers it could mean different things, or nothing to any.
+_BAD = (
+    b"GET /r/%d HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    b"POST /r/%d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"GET  /r/%d HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /r/%d HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n",
+    b"GET /r/%d HTTP/2.0\r\nHost: a\r\n\r\n",
+    b"\x16\x03\x01 %d\r\n\r\n",
+    b"POST /r/%d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+)
+
+
 def _head(ask: Ask, manner: str) -> bytes:
+    if ask.method == "BAD":
+        return _BAD[ask.number % len(_BAD)] % ask.number
+    if ask.local:
+        return b"GET /health HTTP/1.1\r\nHost: shop.example\r\n\r\n"
+    if ask.method == "WS":
+        lines = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
+        return b"GET /r/%d HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n" % (ask.number, lines)
     version = 0 if manner == "old" else 1
     lines = [f"{ask.method} /r/{ask.number} HTTP/1.{version}", "Host: shop.example"]
     if ask.keyed:
@@ -366,6 +421,14 @@ def _head(ask: Ask, manner: str) -> bytes:
     if ask.expect and ask.upload:
         lines.append("Expect: 100-continue")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def _announcement(number: int) -> bytes:
+    """A PROXY header, of either version."""
+    if number % 2:
+        return b"PROXY TCP4 192.0.2.%d 198.51.100.1 5%03d 80\r\n" % (number % 250 + 1, number)
+    addresses = bytes((192, 0, 2, number % 250 + 1, 198, 51, 100, 1, 200, number % 256, 0, 80))
+    return b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + addresses
 
 
 def _reason_in(document: bytes) -> str:

@@ -68,6 +68,7 @@ def _config(chance: random.Random) -> model.Config:
             connect=chance.choice((0.5, 2.0)),
             first_byte=chance.choice((1.0, 4.0)),
             read=chance.choice((1.0, 4.0)),
+            stream=20.0,
         ),
         retry=model.Retry(attempts=chance.choice((1, 2, 3, 3, 4)), budget=0.2),
         slow_start=chance.choice((0.0, 3.0, 10.0)),
@@ -75,21 +76,18 @@ def _config(chance: random.Random) -> model.Config:
         max_in_flight=chance.choice((1, 2, 4, 256, 256)),
         queue=model.Queue(length=chance.choice((0, 3, 1024)), wait=chance.choice((0.5, 5.0))),
     )
+    timeouts = model.DownstreamTimeouts(head=5.0, body=5.0, idle=chance.choice((3.0, 20.0)))
     return model.Config(
         listeners=(
-            model.Listener(
-                "web",
-                f"tcp:{PORT}",
-                timeouts=model.DownstreamTimeouts(
-                    head=5.0, body=5.0, idle=chance.choice((3.0, 20.0))
-                ),
-            ),
+            model.Listener("web", f"tcp:{PORT}", timeouts=timeouts),
+            model.Listener("announced", f"haproxy:tcp:{PORT + 1}", timeouts=timeouts),
         ),
         routes=(
             model.Route(
                 "/",
                 pool="api",
                 expose_backend=True,
+                max_body=chance.choice((None, None, None, 20000)),
                 retry_on=frozenset(chance.choice(((), (503,), (502, 503, 504)))),
             ),
         ),
@@ -115,6 +113,7 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
                 ),
                 _shape(chance, upstream=False),
                 chance.choice((0.05, 0.3, 1.5) if manner == "slow" else (0.001, 0.01, 0.3, 1.5)),
+                announced=chance.random() < 0.2,
             )
         )
     return tuple(visits)
@@ -137,10 +136,21 @@ def _storm(chance: random.Random) -> tuple[Visit, ...]:
 
 
 def _ask(chance: random.Random, number: int, manner: str, ailing: float) -> Ask:
+    odd = chance.random()
+    if odd < 0.02:
+        return Ask(number, "BAD")
+    if odd < 0.05 and manner != "old":
+        return Ask(number, local=True)
     method = chance.choice(_METHODS)
+    if odd > 0.96 and manner in ("keeps", "slow", "leaves", "resets", "leaves_midway", "dribbles"):
+        method = "WS"
     if manner == "uploads" and method not in ("POST", "PUT", "PATCH"):
         method = chance.choice(("POST", "PUT"))
+    if manner == "dribbles" and method == "HEAD":
+        method = "GET"  # An answer to half a head cannot know that there is to be no body.
     upload = 0
+    if method == "WS":
+        upload = chance.choice((0, 1, 700, 9000, 70000))
     if method in ("POST", "PUT", "PATCH"):
         upload = chance.choice((0, 1, 50, 700, 9000))
         if manner == "uploads":
@@ -167,6 +177,7 @@ def _ask(chance: random.Random, number: int, manner: str, ailing: float) -> Ask:
         upload=upload,
         chunked=manner != "old" and chance.random() < 0.4,
         expect=manner != "old" and chance.random() < 0.2,
+        waits=chance.random() < 0.5,
         think=chance.choice((0.0, 0.0, 0.0, 0.05, 1.0, 4.0)),
         size=size,
         framing=chance.choice(("length", "length", "length", "chunked", "chunked", "close")),

@@ -32,11 +32,14 @@ class Ask:
 
     Attributes:
         number: Its own.
-        method: As on the wire.
+        method: As on the wire; `WS` asks with GET to change over to WebSocket, and `BAD` is no
+            request at all.
         keyed: Whether it has an `Idempotency-Key`.
         upload: Bytes of its body.
         chunked: Whether the body is framed by chunks.
-        expect: Whether it asks for `100 Continue`, without waiting for it.
+        expect: Whether it asks for `100 Continue`.
+        waits: Whether it waits for that, a second at most.
+        local: Whether it asks for the balancer's own report, which no backend hears of.
         think: Seconds before it is sent.
         size: Bytes of the answer's body.
         framing: Of the answer: `length`, `chunked` or `close`.
@@ -52,6 +55,8 @@ class Ask:
     upload: int = 0
     chunked: bool = False
     expect: bool = False
+    waits: bool = False
+    local: bool = False
     think: float = 0.0
     size: int = 100
     framing: str = "length"
@@ -77,6 +82,7 @@ class Visit:
         asks: Its requests, in order.
         shape: How its connections carry bytes.
         patience: Seconds after which one who leaves does.
+        announced: Whether it comes through another proxy, to the listener for those.
     """
 
     number: int
@@ -85,6 +91,7 @@ class Visit:
     asks: tuple[Ask, ...]
     shape: Shape = attrs.field(factory=Shape)
     patience: float = 0.0
+    announced: bool = False
 
 
 @attrs.frozen

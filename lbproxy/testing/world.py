@@ -19,7 +19,6 @@ from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.clients import Client, Result
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
-from lbproxy.testing.link import Shape
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
@@ -147,10 +146,12 @@ class World:
             self.violations.append(f"{self.reactor.now - EPOCH:.6f} {what}")
         self.tell("VIOLATION", what)
 
-    def dial(self, number: int, shape: Shape, receiver: Any, refused: Callable[[], None]) -> None:
+    def dial(self, visit: Visit, receiver: Any, refused: Callable[[], None]) -> None:
         """Connect a client to the balancer."""
-        port = int(self.plan.config.listeners[0].endpoint.split(":")[1])
-        self.network.dial(port, f"10.0.2.{number % 250 + 1}", shape, receiver, refused)
+        listener = self.plan.config.listeners[1 if visit.announced else 0]
+        port = int(listener.endpoint.rpartition(":")[2])
+        source = f"10.0.2.{visit.number % 250 + 1}"
+        self.network.dial(port, source, visit.shape, receiver, refused)
 
     def visited(self, client: Client) -> None:
         """A client has nothing more to do."""
