@@ -65,6 +65,9 @@ class ChoiceTests(SynchronousTestCase):
         a, b = pool.backends
         pool.acquire(a)
         self.assertEqual(names(pool, 2, 0.0), "bb")
+        self.assertFalse(pool.saturated(NOBODY))
+        self.assertTrue(pool.saturated({b}))
+        self.assertFalse(pool.saturated({a, b}))  # To wait would not help.
         pool.acquire(b)
         self.assertTrue(pool.saturated(NOBODY))
         self.assertIsNone(pool.choose(NOBODY, 0.0))

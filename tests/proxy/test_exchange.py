@@ -373,6 +373,31 @@ class QueueTests(BalancerCase):
         self.assert_nothing_left()
 
 
+class PassedOverTests(BalancerCase):
+    def test_room_that_is_of_no_use(self) -> None:
+        """Who has tried a backend is passed over when that has room, and keeps its time."""
+        self.start("a", "b", max_in_flight=1, queue=model.Queue(wait=5.0))
+        retried = self.client(GET)
+        at_a = self.accept()
+        busy = self.client(GET)
+        at_b = self.accept()
+        at_a.close()  # Now only b is left for the first, and that is busy.
+        self.assertEqual(len(self.upstreams.waiting), 1)
+        third = self.client(GET)  # Takes the room at a.
+        at_a = self.accept()
+        fourth = self.client(GET)
+        at_a.give(OK)
+        self.assertTrue(third.take().startswith(b"HTTP/1.1 200 "))
+        at_a.give(OK)
+        self.assertTrue(fourth.take().startswith(b"HTTP/1.1 200 "))
+        self.assertEqual(len(self.upstreams.waiting), 1)
+        self.pass_time(5.0)
+        self.assertTrue(retried.take().startswith(b"HTTP/1.1 503 "))
+        at_b.give(OK)
+        self.assertTrue(busy.take().startswith(b"HTTP/1.1 200 "))
+        self.assert_nothing_left()
+
+
 class BackpressureTests(BalancerCase):
     def test_client_behind(self) -> None:
         """A client that does not keep up holds the backend back until it has caught up."""
