@@ -109,8 +109,23 @@ class Backend:
         frozen: Whether its process stands still, while its kernel goes on.
     """
 
-    def __init__(self, name: str, world: Surroundings, keep_alive: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        world: Surroundings,
+        keep_alive: float,
+        serve: Callable[[Wire, Backend, Surroundings], object] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            name: As in the config.
+            world: What it is in.
+            keep_alive: Seconds for which it keeps an idle connection; 0.0 is for ever.
+            serve: Takes each connection over; by default HTTP is spoken.
+        """
         self.name = name
+        self._serve = serve or Service
         self.host = Host(self._welcome)
         self.deliveries: list[Delivery] = []
         self.probes: list[tuple[float, int]] = []
@@ -153,7 +168,7 @@ class Backend:
         self.host.door = Door.OPEN
 
     def _welcome(self, wire: Wire) -> None:
-        Service(wire, self, self._world)
+        self._serve(wire, self, self._world)
 
 
 class Service:

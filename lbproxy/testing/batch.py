@@ -11,7 +11,7 @@ from twisted.logger import globalLogBeginner
 
 from lbproxy.testing.backends import AILMENTS
 from lbproxy.testing.clients import LEAVERS
-from lbproxy.testing.faults import KINDS, STOPS
+from lbproxy.testing.faults import KINDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
 from lbproxy.testing.simulate import run
 
@@ -20,6 +20,7 @@ EVERY_KIND = (
     *AILMENTS,
     *KINDS,
     *STOPS,
+    PAUSE,
     *sorted(LEAVERS),
     "slow_reader",
     "hints",

@@ -44,7 +44,7 @@ def ends_in_time(world: World, healed: float, per_request: float) -> Iterator[st
         visit = visits.get(result.ask.number)
         if visit is None or result.ended is None:
             continue
-        bound = per_request + _reading_time(visit, result.ask.size)
+        bound = per_request + world.paused + _reading_time(visit, result.ask.size)
         took = result.ended - max(result.sent, healed)
         if took > bound:
             yield f"{result.ask.number} took {took:.3f} s, and {bound:.3f} would be enough"
@@ -81,12 +81,13 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
         tried[number] = len(record.attempts)
         if len(record.attempts) > attempts:
             yield f"{number} was tried {len(record.attempts)} times, and {attempts} are allowed"
-        if record.queued > attempts * (pool.queue.wait + 0.6):
+        if record.queued > attempts * (pool.queue.wait + 0.6) + world.paused:
             yield f"{number} waited {record.queued:.3f} s in the queue"
         if any(attempt.outcome is None for attempt in record.attempts):
             yield f"{number} has an attempt in the log that never ended"
     for number, deliveries in world.deliveries.items():
-        if len(deliveries) > tried.get(number, 0):
+        raw = world.asks[number].method == "RAW"
+        if len(deliveries) > tried.get(number, 0) and not raw:
             yield f"{number} reached {len(deliveries)} backends; the log has {tried.get(number)}"
     for result in world.results:
         told = result.how in ("whole", "problem") and result.reason not in _UNREAD
@@ -138,7 +139,7 @@ def verdicts_follow_probes(world: World) -> Iterator[str]:
                 state = "up" if probe.up else "down"
                 yield f"{backend.name} counts as {state} too soon or too late"
                 return
-            since = probe.at - health.timeout - 0.05
+            since = probe.at - health.timeout - world.paused - 0.05
             if probe.passed and not any(
                 since <= at <= probe.at and status < 300 for at, status in backend.probes[::-1]
             ):
@@ -150,7 +151,7 @@ def probes_go_on(world: World, until: float) -> Iterator[str]:
     health = world.plan.config.pools[0].health
     if health is None:
         return
-    longest = health.interval * 1.1 + health.timeout + 1.0
+    longest = health.interval * 1.1 + health.timeout + world.paused + 1.0
     for backend in world.backends:
         moments = [probe.at for probe in world.probed if probe.backend == backend.name]
         for before, after in pairwise([EPOCH, *moments, until]):
@@ -167,6 +168,8 @@ def only_the_well_are_chosen(world: World) -> Iterator[str]:
         name: ([0.0], [start]) for name in weights
     }
     for turn in world.turns:
+        if turn.backend not in history:
+            continue
         times, states = history[turn.backend]
         times.append(turn.at)
         states.append(turn.state)
@@ -196,7 +199,7 @@ def ejections_end(world: World, until: float) -> Iterator[str]:
         due = open_ones.pop(turn.backend, None)
         if due is not None and turn.state is State.UP and turn.at < due - 1e-6:
             yield f"{turn.backend} was let back {due - turn.at:.3f} s too early"
-        if due is not None and turn.at > due + 0.1:
+        if due is not None and turn.at > due + world.paused + 0.1:
             yield f"{turn.backend} was let back {turn.at - due:.3f} s too late"
         if turn.state is State.EJECTED:
             open_ones[turn.backend] = turn.until
@@ -212,7 +215,11 @@ def nothing_fails_in_peace(world: World) -> Iterator[str]:
         return
     for client in world.clients:
         visit = client.visit
-        ill = any(ask.ailment or ask.method == "BAD" for ask in visit.asks)
+        if visit.manner == "session":
+            for result in client.results:
+                if result.how != "session" and not (result.ask.ailment or result.ask.keyed):
+                    yield f"session {result.ask.number} ended as {result.how} in peace"
+        ill = any(ask.ailment or ask.upload or ask.method == "BAD" for ask in visit.asks)
         together = visit.manner == "pipelines" and ill
         if visit.manner not in _PATIENT or together:
             continue

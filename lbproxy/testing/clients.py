@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from lbproxy.testing.asking import announcement, request_head
 from lbproxy.testing.link import Wire
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ask, Visit
@@ -53,7 +54,7 @@ class Surroundings(Protocol):
     def dial(self, visit: Visit, receiver: Any, refused: Callable[[], None]) -> None:
         """Connect to the balancer."""
 
-    def visited(self, client: Client) -> None:
+    def visited(self, client: object) -> None:
         """A client has nothing more to do."""
 
 
@@ -112,6 +113,11 @@ class Client:
         self._last_sent = False
 
     @property
+    def wire(self) -> Wire | None:
+        """Its connection, if there is one."""
+        return self._wire
+
+    @property
     def number(self) -> int:
         """As in the plan."""
         return self.visit.number
@@ -132,7 +138,7 @@ class Client:
         self._sending = None
         if self.visit.announced:
             self._world.happened("announced")
-            wire.write(_announcement(self.number))
+            wire.write(announcement(self.number))
         self._ask_next()
 
     def _refused(self) -> None:
@@ -277,7 +283,7 @@ class Client:
         self.results.append(result)
         self._open.append(result)
         self._world.tell("asks", self.number, ask.number, ask.method)
-        head = _head(ask, self.visit.manner)
+        head = request_head(ask, self.visit.manner)
         if self.visit.manner == "dribbles":
             self._world.happened("dribbles")
             self._dribble(wire, head)
@@ -388,47 +394,6 @@ class Client:
         elif not self._gone:
             self._gone = True
             self._world.visited(self)
-
-
-#: What must be refused: to two readers it could mean different things, or nothing to any.
-_BAD = (
-    b"GET /r/%d HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    b"POST /r/%d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"GET  /r/%d HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET /r/%d HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n",
-    b"GET /r/%d HTTP/2.0\r\nHost: a\r\n\r\n",
-    b"\x16\x03\x01 %d\r\n\r\n",
-    b"POST /r/%d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
-)
-
-
-def _head(ask: Ask, manner: str) -> bytes:
-    if ask.method == "BAD":
-        return _BAD[ask.number % len(_BAD)] % ask.number
-    if ask.local:
-        return b"GET /health HTTP/1.1\r\nHost: shop.example\r\n\r\n"
-    if ask.method == "WS":
-        lines = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
-        return b"GET /r/%d HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n" % (ask.number, lines)
-    version = 0 if manner == "old" else 1
-    lines = [f"{ask.method} /r/{ask.number} HTTP/1.{version}", "Host: shop.example"]
-    if ask.keyed:
-        lines.append(f"Idempotency-Key: {ask.number}")
-    if ask.chunked and ask.upload:
-        lines.append("Transfer-Encoding: chunked")
-    elif ask.upload or ask.method in ("POST", "PUT", "PATCH"):
-        lines.append(f"Content-Length: {ask.upload}")
-    if ask.expect and ask.upload:
-        lines.append("Expect: 100-continue")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def _announcement(number: int) -> bytes:
-    """A PROXY header, of either version."""
-    if number % 2:
-        return b"PROXY TCP4 192.0.2.%d 198.51.100.1 5%03d 80\r\n" % (number % 250 + 1, number)
-    addresses = bytes((192, 0, 2, number % 250 + 1, 198, 51, 100, 1, 200, number % 256, 0, 80))
-    return b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + addresses
 
 
 def _reason_in(document: bytes) -> str:

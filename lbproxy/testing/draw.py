@@ -12,6 +12,7 @@ from lbproxy.testing.backends import AILMENTS
 from lbproxy.testing.clients import MANNERS
 from lbproxy.testing.link import Shape
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
+from lbproxy.testing.sessions import NARROW
 
 #: Seconds within which clients come and faults begin.
 SPAN = 30.0
@@ -29,7 +30,7 @@ def plan_of(seed: int) -> Plan:
     storm = chance.random() < 0.08
     ailing = chance.choice((0.0, 0.1, 0.3, 0.6))
     visits = _storm(chance) if storm else _visits(chance, ailing)
-    drawn = () if chance.random() < 0.2 else _faults(chance, len(config.pools[0].backends))
+    drawn = () if chance.random() < 0.2 else _faults(chance, len(config.pools[0].backends) + 2)
     keep_alive = config.pools[0].backends[0].idle_limit
     return Plan(
         seed,
@@ -80,6 +81,7 @@ def _config(chance: random.Random) -> model.Config:
     return model.Config(
         listeners=(
             model.Listener("web", f"tcp:{PORT}", timeouts=timeouts),
+            model.Listener("raw", f"tcp:{PORT + 2}", mode="tcp", pool="raw"),
             model.Listener("announced", f"haproxy:tcp:{PORT + 1}", timeouts=timeouts),
         ),
         routes=(
@@ -91,10 +93,22 @@ def _config(chance: random.Random) -> model.Config:
                 retry_on=frozenset(chance.choice(((), (503,), (502, 503, 504)))),
             ),
         ),
-        pools=(pool,),
+        pools=(pool, _raw_pool(chance)),
         stop=model.Stop(drain=chance.choice((0.0, 2.0, 10.0))),
         access_log=None,
         admin=None,
+    )
+
+
+def _raw_pool(chance: random.Random) -> model.Pool:
+    """The pool of the listener in TCP mode."""
+    return model.Pool(
+        "raw",
+        (model.Backend("x", "10.0.3.1:90"), model.Backend("y", "10.0.3.2:90")),
+        health=model.Health(interval=2.0, timeout=0.5),
+        timeouts=model.UpstreamTimeouts(connect=0.5, stream=20.0),
+        slow_start=0.0,
+        send_proxy=chance.choice((None, "v1")),
     )
 
 
@@ -116,7 +130,32 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
                 announced=chance.random() < 0.2,
             )
         )
+    sessions = chance.choice((0, 0, 1, 3))
+    for number in range(500, 500 + sessions):
+        asks = tuple(_session(chance, next(numbers), ailing) for _ in range(chance.randint(1, 4)))
+        shape = attrs.evolve(_shape(chance, upstream=False), capacity=NARROW)
+        start, patience = chance.uniform(0.0, SPAN), chance.choice((0.0, 0.01, 0.5))
+        visits.append(Visit(number, start, "session", asks, shape, patience))
     return tuple(visits)
+
+
+def _session(chance: random.Random, number: int, ailing: float) -> Ask:
+    size = chance.choice((0, 1, 300, 20000, 100000))
+    ailment = None
+    if chance.random() < ailing:
+        kind = chance.choice(("reset_body", "stall_body"))
+        ailment = Ailment(kind, at=chance.choice((0, size // 2)))
+    return Ask(
+        number,
+        "RAW",
+        keyed=chance.random() < 0.1,
+        upload=chance.choice((0, 1, 300, 20000, 100000)),
+        chunked=chance.random() < 0.4,
+        think=chance.choice((0.0, 1.0)),
+        size=size,
+        delay=chance.choice((0.0, 0.01, 0.5)),
+        ailment=ailment,
+    )
 
 
 def _storm(chance: random.Random) -> tuple[Visit, ...]:
@@ -210,6 +249,9 @@ def _faults(chance: random.Random, backends: int) -> tuple[Fault, ...]:
         )
         for _ in range(chance.randint(1, 8))
     ]
+    if chance.random() < 0.2:
+        seconds = chance.choice((0.3, 2.0, 7.0))
+        drawn.append(Fault(faults.PAUSE, chance.uniform(0.0, SPAN), seconds=seconds))
     if chance.random() < 0.25:
         drain = Fault("drain", chance.uniform(3.0, SPAN))
         drawn.append(drain)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Protocol
 
 from lbproxy.testing.backends import Backend
-from lbproxy.testing.link import Link
+from lbproxy.testing.link import Link, Wire
 from lbproxy.testing.network import Door
 from lbproxy.testing.plan import Fault
+
+
+class Connected(Protocol):
+    """A client."""
+
+    @property
+    def wire(self) -> Wire | None:
+        """Its connection, if there is one."""
 
 
 class Surroundings(Protocol):
@@ -18,13 +26,17 @@ class Surroundings(Protocol):
 
     clock: Any
     chance: random.Random
-    backends: list[Backend]
+    struck: list[Backend]
+    clients: Sequence[Connected]
 
     def tell(self, *what: object) -> None:
         """Note something in the trace."""
 
     def happened(self, kind: str) -> None:
         """Count a fault that really happened."""
+
+    def pause(self, seconds: float) -> None:
+        """Have the balancer's process stand still, while all else goes on."""
 
     def drain(self) -> None:
         """Have the balancer finish what runs, and end."""
@@ -144,6 +156,28 @@ def _end_links(world: Surroundings, backend: Backend) -> None:
             link.wire.close()
 
 
+def _reset_client(world: Surroundings, backend: Backend) -> None:
+    """The connection of a client breaks, in whatever it is doing."""
+    wire = _some_client(world)
+    if wire is not None:
+        wire.link.reset_by_network()
+
+
+def _stall_client(world: Surroundings, backend: Backend) -> Callable[[], None] | None:
+    """The connection of a client carries nothing any more, one way."""
+    wire = _some_client(world)
+    if wire is None:
+        return None
+    flow = world.chance.choice((wire.link.to_balancer, wire.link.from_balancer))
+    flow.stall()
+    return flow.go_on
+
+
+def _some_client(world: Surroundings) -> Wire | None:
+    wires = [client.wire for client in world.clients if client.wire is not None]
+    return world.chance.choice(wires) if wires else None
+
+
 def _some_link(world: Surroundings, backend: Backend) -> Link | None:
     links = backend.host.prune()
     if not links:
@@ -166,10 +200,18 @@ KINDS: dict[str, Act] = {
     "reset_link": _reset_link,
     "stall_link": _stall_link,
     "end_links": _end_links,
+    "reset_client": _reset_client,
+    "stall_client": _stall_client,
 }
+
+#: Those that need a connection to happen to.
+_OF_LINKS = frozenset({"stall_link", "stall_client"})
 
 #: What can befall the balancer: it is told to end, and told again.
 STOPS = ("drain", "end_now")
+
+#: And its process stands still for a while, as when its machine has too much to do.
+PAUSE = "pause"
 
 
 def begin(world: Surroundings, fault: Fault) -> None:
@@ -179,9 +221,13 @@ def begin(world: Surroundings, fault: Fault) -> None:
         world.happened(fault.kind)
         (world.drain if fault.kind == "drain" else world.end_now)()
         return
-    backend = world.backends[fault.backend % len(world.backends)]
+    if fault.kind == PAUSE:
+        world.happened(fault.kind)
+        world.pause(fault.seconds)
+        return
+    backend = world.struck[fault.backend % len(world.struck)]
     back = KINDS[fault.kind](world, backend)
-    if back is None and fault.kind == "stall_link":
+    if back is None and fault.kind in _OF_LINKS:
         return
     world.happened(fault.kind)
     if back is not None:

@@ -211,6 +211,11 @@ class Link:
             self.from_balancer.drop()
             self._clock.callLater(self.latency, self.wire.be_reset)
 
+    def reset_by_network(self) -> None:
+        """Something between the two has given the connection up, and tells both."""
+        self.reset_by_wire()
+        self._clock.callLater(self.latency, self.wire.be_reset)
+
     # What the wire does.
 
     def reset_by_wire(self) -> None:

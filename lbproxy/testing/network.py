@@ -9,6 +9,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import attrs
+
 from lbproxy.testing.kernel import FakeSocket, Kernel
 from lbproxy.testing.link import Link, Receiver, Shape, Wire
 
@@ -31,14 +33,17 @@ class Host:
         door: What happens to who knocks.
         delay: Seconds until a connection stands, besides the latency.
         links: Its connections that stand.
+        most: Bytes each way that are under way on any of them at most, if that is limited.
     """
 
-    def __init__(self, welcome: Callable[[Wire], None]) -> None:
+    def __init__(self, welcome: Callable[[Wire], None], most: int | None = None) -> None:
         """Prepare.
 
         Args:
             welcome: Gets each new connection.
+            most: Limits what they carry.
         """
+        self.most = most
         self.door = Door.OPEN
         self.delay = 0.0
         self.links: dict[Link, None] = {}
@@ -103,6 +108,8 @@ class FakeNetwork:
         clock = self._kernel.reactor
         host = self.hosts.get((where[0], where[1]))
         shape = self._shape()
+        if host is not None and host.most is not None:
+            shape = attrs.evolve(shape, capacity=min(shape.capacity, host.most))
         skt.address = ("10.0.0.1", self._next_port())
         if host is not None and host.door is Door.DARK:
             self.dark += 1

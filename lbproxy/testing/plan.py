@@ -8,7 +8,7 @@ from lbproxy.config.model import Config
 from lbproxy.testing.link import Shape
 
 #: Methods that a proxy must not send twice unless the client gave a key.
-UNSAFE = frozenset({"POST", "PATCH"})
+UNSAFE = frozenset({"POST", "PATCH", "RAW"})
 
 
 @attrs.frozen
@@ -33,7 +33,7 @@ class Ask:
     Attributes:
         number: Its own.
         method: As on the wire; `WS` asks with GET to change over to WebSocket, and `BAD` is no
-            request at all.
+            request at all; `RAW` is a session of TCP mode.
         keyed: Whether it has an `Idempotency-Key`.
         upload: Bytes of its body.
         chunked: Whether the body is framed by chunks.
@@ -68,7 +68,7 @@ class Ask:
     @property
     def unsafe(self) -> bool:
         """Whether it must not be sent twice."""
-        return self.method in UNSAFE and not self.keyed
+        return self.method in UNSAFE and (not self.keyed or self.method == "RAW")
 
 
 @attrs.frozen

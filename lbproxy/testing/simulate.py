@@ -130,13 +130,18 @@ def _per_request(pool: Pool) -> float:
     """Seconds in which a request ends one way or the other, if nobody holds it up."""
     timeouts = pool.timeouts
     attempt = timeouts.connect + timeouts.first_byte + 2 * timeouts.read + 2.0
-    return pool.retry.attempts * (attempt + pool.queue.wait) + 15.0
+    return pool.retry.attempts * (attempt + pool.queue.wait) + timeouts.stream + 15.0
 
 
 def _calm(world: World) -> Iterator[str]:
     """All come back, and each gets its share."""
     reactor = world.reactor
+    settled = SETTLED
+    if any(visit.manner == "session" for visit in world.plan.visits):
+        # Whether somebody who has closed is gone, or only has nothing more to say, nobody knows.
+        settled += 1.5 * world.plan.config.pools[1].timeouts.stream
     reactor.run_until(reactor.now + SETTLED)
+    reactor.run_until(reactor.now + settled, lambda: not any(world.inside.busy()))
     for left in world.inside.busy():
         yield f"there is no client, and still {left}"
     bound = _recovery(world)
@@ -152,13 +157,15 @@ def _calm(world: World) -> Iterator[str]:
 
 def _recovery(world: World) -> float:
     """Seconds in which each backend is back, now that all are well."""
-    pool = world.inside.judged[0]
-    ejected = max(backend.ejection.until for backend in pool.backends) - world.reactor.now
-    health = pool.config.health
-    probing = 0.0
-    if health is not None:
-        probing = health.interval * 1.1 + (health.rise + 1) * (CHANGING + health.timeout + TICK)
-    return max(ejected, 0.0) + probing + pool.config.slow_start + 2.0
+    longest = 0.0
+    for pool in world.inside.judged:
+        ejected = max(backend.ejection.until for backend in pool.backends) - world.reactor.now
+        health = pool.config.health
+        probing = 0.0
+        if health is not None:
+            probing = health.interval * 1.1 + (health.rise + 1) * (CHANGING + health.timeout + TICK)
+        longest = max(longest, max(ejected, 0.0) + probing + pool.config.slow_start + 2.0)
+    return longest
 
 
 def _all_well(world: World) -> bool:
@@ -177,7 +184,7 @@ def _end(world: World) -> Iterator[str]:
     world.drain()
     stopped, since = world.stopped, world.stopping_since
     assert stopped is not None and since is not None
-    bound = world.plan.config.stop.drain + 6.0
+    bound = world.plan.config.stop.drain + world.paused + 6.0
     reactor.run_until(max(reactor.now, since + bound), lambda: stopped.called)
     if world.ended_at is None or world.ended_at > since + bound:
         yield f"the balancer had not ended {bound:.1f} s after it was told to"

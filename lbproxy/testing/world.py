@@ -22,6 +22,7 @@ from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
+from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.transport.connection import HIGH_WATER
 from lbproxy.transport.transfer import PIECE
 
@@ -76,7 +77,8 @@ class World:
         network: What lies between.
         balancer: The service, as `twistd` would run it.
         inside: A look into it.
-        backends: Those of its first pool.
+        backends: Those of its first pool, which is asked by HTTP.
+        struck: All that something can befall: those of its second pool too, which has sessions.
         asks: All requests, by number.
         clients: Those that have come.
         deliveries: For each request those that reached a backend.
@@ -85,6 +87,7 @@ class World:
         stopped: What the service gave when it was told to end.
         stopping_since: When that was.
         ended_at: When it had ended.
+        paused: Seconds for which its process stood still, together.
         probed: Probes that have ended.
         counts: How often each kind of fault happened.
         violations: What must not have happened, and did.
@@ -101,7 +104,7 @@ class World:
         self.violations: list[str] = []
         self.trace: list[tuple[Any, ...]] = []
         self.asks = {ask.number: ask for visit in plan.visits for ask in visit.asks}
-        self.clients: list[Client] = []
+        self.clients: list[Client | SessionClient] = []
         self.deliveries: dict[int, list[Delivery]] = {}
         self.records: list[tuple[Any, float]] = []
         self.turns: list[Turn] = []
@@ -109,6 +112,7 @@ class World:
         self.stopped: Deferred[None] | None = None
         self.stopping_since: float | None = None
         self.ended_at: float | None = None
+        self.paused = 0.0
         self._absent = len(plan.visits)
         kernel = self._kernel = Kernel()
         self.reactor = SimReactor(kernel, random.Random(f"order {plan.seed}"))
@@ -122,8 +126,14 @@ class World:
         self.backends = [
             Backend(each.name, self, plan.keep_alive) for each in plan.config.pools[0].backends
         ]
-        for config, backend in zip(plan.config.pools[0].backends, self.backends, strict=True):
-            host, _, port = config.address.rpartition(":")
+        self.struck = list(self.backends)
+        for config in plan.config.pools[1].backends:
+            backend = Backend(config.name, self, 0.0, SessionService)
+            backend.host.most = NARROW
+            self.struck.append(backend)
+        addresses = [each.address for pool in plan.config.pools for each in pool.backends]
+        for address, backend in zip(addresses, self.struck, strict=True):
+            host, _, port = address.rpartition(":")
             self.network.hosts[host, int(port)] = backend.host
 
     # What its inhabitants need.
@@ -148,12 +158,13 @@ class World:
 
     def dial(self, visit: Visit, receiver: Any, refused: Callable[[], None]) -> None:
         """Connect a client to the balancer."""
-        listener = self.plan.config.listeners[1 if visit.announced else 0]
-        port = int(listener.endpoint.rpartition(":")[2])
+        name = "raw" if visit.manner == "session" else "announced" if visit.announced else "web"
+        endpoints = {each.name: each.endpoint for each in self.plan.config.listeners}
+        port = int(endpoints[name].rpartition(":")[2])
         source = f"10.0.2.{visit.number % 250 + 1}"
         self.network.dial(port, source, visit.shape, receiver, refused)
 
-    def visited(self, client: Client) -> None:
+    def visited(self, client: object) -> None:
         """A client has nothing more to do."""
         self._absent -= 1
 
@@ -163,12 +174,19 @@ class World:
         self.tell("delivered", name, number)
         all_of_it = self.deliveries.setdefault(number, [])
         all_of_it.append(delivery)
+        if delivery.ask.method == "RAW":
+            return len(all_of_it)
         backend = next(each for each in self.backends if each.name == name)
         limit = self.plan.config.pools[0].max_in_flight
         running = sum(each.running for each in backend.deliveries[-limit - 1 :]) + 1
         if running > limit and sum(each.running for each in backend.deliveries) >= limit:
             self.violation(f"{name} has more than {limit} requests at a time")
         return len(all_of_it)
+
+    def pause(self, seconds: float) -> None:
+        """Have the balancer's process stand still: then much is due, and has come, at once."""
+        self.paused += seconds
+        self.reactor.now += seconds
 
     def drain(self) -> None:
         """Have the balancer finish what runs, and end."""
@@ -201,7 +219,7 @@ class World:
         for fault in self.plan.faults:
             self.clock.callLater(fault.at, faults.begin, self, fault)
 
-    def visit(self, visit: Visit) -> Client:
+    def visit(self, visit: Visit) -> Client | SessionClient:
         """Let one more client come, now."""
         self.asks |= {ask.number: ask for ask in visit.asks}
         self._absent += 1
@@ -211,8 +229,9 @@ class World:
         """How many the balancer has."""
         return len(self._kernel.sockets)
 
-    def _visit(self, visit: Visit) -> Client:
-        client = Client(self, visit)
+    def _visit(self, visit: Visit) -> Client | SessionClient:
+        raw = visit.manner == "session"
+        client = SessionClient(self, visit) if raw else Client(self, visit)
         self.clients.append(client)
         client.begin()
         return client
