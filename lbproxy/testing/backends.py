@@ -452,8 +452,9 @@ class Service:
 
     def _end(self, ask: Ask, kind: str, framing: str) -> None:
         if kind == "extra" and framing != "close":
-            assert self._delivery is not None and self._delivery.ailment is not None
-            self._later(0.002 if self._delivery.ailment.at else 0.0, self._taint)
+            delivery = self._delivery
+            assert delivery is not None and delivery.ailment is not None
+            self._later(0.002 if delivery.ailment.at else 0.0, lambda: self._taint(delivery))
         if framing == "close" or ask.closes or kind == "early_close":
             self._close()
         elif kind == "late_close":
@@ -461,7 +462,10 @@ class Service:
         else:
             self._await_request()
 
-    def _taint(self) -> None:
+    def _taint(self, delivery: Delivery) -> None:
+        """Say once more what nobody asked for, unless the next request is there already."""
+        if self._delivery is not delivery:
+            return
         self._tainted = self._world.clock.seconds()
         self._wire.write(UNASKED)
 
