@@ -29,8 +29,10 @@ def request_head(ask: Ask, manner: str) -> bytes:
     if ask.method == "WS":
         upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
         return b"GET /r/%d HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n" % (ask.number, upgrade)
-    version = 0 if manner == "old" else 1
+    version = 0 if manner.startswith("old") else 1
     lines = [f"{ask.method} /r/{ask.number} HTTP/1.{version}", "Host: shop.example"]
+    if manner == "old_keeps":
+        lines.append("Connection: keep-alive")
     if ask.keyed:
         lines.append(f"Idempotency-Key: {ask.number}")
     if ask.chunked and ask.upload:

@@ -35,6 +35,7 @@ AILMENTS = (
     "late_close",
     "unasked_upgrade",
     "trickle",
+    "reads_late",
 )
 
 #: Bytes of a body that are given at a time.
@@ -249,13 +250,21 @@ class Service:
         if ailment is None or times > ailment.times:
             return True
         delivery.ailment = ailment
-        if ailment.kind in ("early", "early_close") and ask.upload:
+        if ailment.kind == "reads_late":
+            self._wire.pause()
+            self._world.clock.callLater(0.7, self._read_on)
+        elif ailment.kind in ("early", "early_close") and ask.upload:
             self._begin(delivery)
         elif ailment.kind == "close_half_read":
             self._happened(ailment)
             self._wire.close()
             self._over()
         return True
+
+    def _read_on(self) -> None:
+        """Enough was waited."""
+        self._world.happened("reads_late")
+        self._wire.resume()
 
     def _meet_on_tainted(self, ask: Ask, since: float) -> None:
         """A request comes where something stands that nobody asked for, and so may be its answer.
@@ -344,7 +353,7 @@ class Service:
         if self._backend.sour:
             self._world.happened("sour_answer")
             kind = "gateway"
-        elif ailment is not None:
+        elif ailment is not None and kind != "reads_late":
             self._happened(ailment)
         if kind in ("close_unanswered", "reset_unanswered", "silent", "garbage_head"):
             yield from self._answer_nothing(kind)

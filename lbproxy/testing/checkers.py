@@ -20,7 +20,7 @@ _FULL = frozenset({"queue_full"})
 _UNREAD = frozenset({"head_timeout", "malformed"})
 
 #: Manners of clients that take what they are given.
-_PATIENT = frozenset({"keeps", "pipelines", "uploads", "old"})
+_PATIENT = frozenset({"keeps", "pipelines", "uploads", "old", "old_keeps"})
 
 
 def one_end_each(world: World) -> Iterator[str]:

@@ -19,6 +19,7 @@ MANNERS = (
     "pipelines",
     "uploads",
     "old",
+    "old_keeps",
     "slow",
     "leaves",
     "resets",

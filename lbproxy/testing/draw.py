@@ -20,7 +20,7 @@ SPAN = 30.0
 #: The port on which the balancer is asked.
 PORT = 3000
 
-_METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def plan_of(seed: int) -> Plan:
@@ -178,11 +178,13 @@ def _ask(chance: random.Random, number: int, manner: str, ailing: float) -> Ask:
     odd = chance.random()
     if odd < 0.02:
         return Ask(number, "BAD")
-    if odd < 0.05 and manner != "old":
+    if odd < 0.05 and not manner.startswith("old"):
         return Ask(number, local=True)
     method = chance.choice(_METHODS)
     if odd > 0.96 and manner in ("keeps", "slow", "leaves", "resets", "leaves_midway", "dribbles"):
         method = "WS"
+    elif odd > 0.95:
+        method = "PURGE"  # Which nobody knows.
     if manner == "uploads" and method not in ("POST", "PUT", "PATCH"):
         method = chance.choice(("POST", "PUT"))
     if manner == "dribbles" and method == "HEAD":
@@ -193,7 +195,7 @@ def _ask(chance: random.Random, number: int, manner: str, ailing: float) -> Ask:
     if method in ("POST", "PUT", "PATCH"):
         upload = chance.choice((0, 1, 50, 700, 9000))
         if manner == "uploads":
-            upload = chance.choice((700, 9000, 30000, 70000, 100000))
+            upload = chance.choice((700, 9000, 30000, 70000, 100000, 200000))
     size = _size(chance)
     if manner == "slow" and chance.random() < 0.3:
         size = 500_000  # More than may wait for its client.
@@ -204,6 +206,8 @@ def _ask(chance: random.Random, number: int, manner: str, ailing: float) -> Ask:
             size = min(size, 300)
         elif kind == "trickle":
             size = min(size, 5000)
+        elif kind == "reads_late" and upload and manner in ("keeps", "pipelines"):
+            upload = 500_000  # More than may wait for its backend.
         ailment = Ailment(
             kind,
             at=chance.choice((0, 1, size // 2, max(size - 1, 0))),
@@ -212,10 +216,10 @@ def _ask(chance: random.Random, number: int, manner: str, ailing: float) -> Ask:
     return Ask(
         number,
         method,
-        keyed=method in ("POST", "PATCH") and chance.random() < 0.4,
+        keyed=method in ("POST", "PATCH", "PURGE") and chance.random() < 0.4,
         upload=upload,
-        chunked=manner != "old" and chance.random() < 0.4,
-        expect=manner != "old" and chance.random() < 0.2,
+        chunked=not manner.startswith("old") and chance.random() < 0.4,
+        expect=not manner.startswith("old") and chance.random() < 0.2,
         waits=chance.random() < 0.5,
         think=chance.choice((0.0, 0.0, 0.0, 0.05, 1.0, 4.0)),
         size=size,

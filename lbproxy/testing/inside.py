@@ -53,9 +53,11 @@ class Inside:
             pool.on_turn, pool.on_probe = turned, ended
 
     def held(self) -> Iterator[int]:
-        """Bytes that wait at each client's connection."""
-        for client in self._site._clients:
-            yield client.transport.queued
+        """Bytes that wait to be sent, at each connection."""
+        for timed in self._timer._timed:
+            transport = getattr(timed, "transport", None)
+            if transport is not None:
+                yield transport.queued
 
     def busy(self) -> Iterator[str]:
         """What is held although no client is there."""

@@ -283,6 +283,11 @@ def nobody_pauses_for_the_slow(put: Put) -> None:
     put(Exchange, "pause_answer", _nothing)
 
 
+@_mutation
+def nobody_pauses_for_a_backend(put: Put) -> None:
+    put(Exchange, "pause_request", _nothing)
+
+
 # When it ends.
 
 

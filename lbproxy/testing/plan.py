@@ -8,7 +8,7 @@ from lbproxy.config.model import Config
 from lbproxy.testing.link import Shape
 
 #: Methods that a proxy must not send twice unless the client gave a key.
-UNSAFE = frozenset({"POST", "PATCH", "RAW"})
+UNSAFE = frozenset({"POST", "PATCH", "PURGE", "RAW"})
 
 
 @attrs.frozen

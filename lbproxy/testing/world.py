@@ -145,10 +145,10 @@ class World:
     def happened(self, kind: str) -> None:
         """Count a fault that really happened."""
         self.counts[kind] += 1
-        if kind == "slow_reader":
+        if kind in ("slow_reader", "reads_late"):
             for held in self.inside.held():
                 if held > MOST_HELD:
-                    self.violation(f"{held} bytes wait for one who reads slowly")
+                    self.violation(f"{held} bytes wait for one who does not read")
 
     def violation(self, what: str) -> None:
         """Something must not be."""
