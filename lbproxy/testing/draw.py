@@ -239,7 +239,7 @@ def _shape(chance: random.Random, upstream: bool) -> Shape:
     return Shape(
         latency=chance.choice((0.0001, 0.0002, 0.001, 0.02)),
         capacity=chance.choice((2000, 16000, 65536, 262144)),
-        fine=chance.choice((0, 0, 0, 40, 300)),
+        fine=chance.choice((0, 0, 0, 0, 40, 40, 300)),
     )
 
 

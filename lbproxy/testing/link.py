@@ -53,6 +53,7 @@ class Flow:
     __slots__ = (
         "_chance",
         "_clock",
+        "_dropped",
         "_due",
         "_fine",
         "_last",
@@ -66,7 +67,6 @@ class Flow:
         "carried",
         "ended",
         "over",
-        "pace",
     )
 
     def __init__(
@@ -75,7 +75,6 @@ class Flow:
         self.arrived = bytearray()
         self.over = self.ended = False
         self.carried = 0
-        self.pace = 0.0
         self._clock = clock
         self._chance = chance
         self._shape = shape
@@ -86,7 +85,7 @@ class Flow:
         self._under_way = 0
         self._due = 0
         self._last = 0.0
-        self._stalled = False
+        self._stalled = self._dropped = False
 
     @property
     def room(self) -> int:
@@ -128,24 +127,28 @@ class Flow:
         self._arrive_due()
 
     def drop(self) -> None:
-        """Forget what is under way: it will never arrive."""
+        """Forget what is under way, and what still comes: it will never arrive."""
+        self._dropped = True
         self._segments.clear()
         self._due = self._under_way = 0
 
     def _small(self, most: int) -> int:
-        count = min(most, self._fine, self._chance.choice((1, 1, 1, 2, 3, 7)))
+        count = min(most, self._fine, self._chance.choice((1, 1, 2, 3, 7, 20)))
         self._fine -= count
         return count
 
     def _send(self, segment: bytes | None) -> None:
+        if self._dropped:
+            return
         if segment is not None:
             self._under_way += len(segment)
             self.carried += len(segment)
-        self._segments.append(segment)
-        now = self._clock.seconds()
+        segments, now = self._segments, self._clock.seconds()
         at = max(self._last, now + self._shape.latency)
-        if self.pace:
-            at = max(at, self._last + self.pace)
+        if at == self._last and segments and segment is not None and segments[-1] is not None:
+            segments[-1] += segment  # They arrive at once.
+            return
+        segments.append(segment)
         self._last = at
         self._clock.callLater(at - now, self._arrive)
 
