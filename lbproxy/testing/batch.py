@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import attrs
 from twisted.logger import globalLogBeginner
 
-from lbproxy.testing.backends import AILMENTS
 from lbproxy.testing.clients import LEAVERS
 from lbproxy.testing.faults import KINDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
+from lbproxy.testing.serving import AILMENTS
 from lbproxy.testing.simulate import run
 
 #: What has to have happened in a batch: else it has shown less than it says.

@@ -8,10 +8,10 @@ import attrs
 
 from lbproxy.config import model
 from lbproxy.testing import faults
-from lbproxy.testing.backends import AILMENTS
 from lbproxy.testing.clients import MANNERS
-from lbproxy.testing.link import Shape
+from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
+from lbproxy.testing.serving import AILMENTS
 from lbproxy.testing.sessions import NARROW
 
 #: Seconds within which clients come and faults begin.

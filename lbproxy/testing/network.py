@@ -11,8 +11,10 @@ from typing import Any
 
 import attrs
 
-from lbproxy.testing.kernel import FakeSocket, Kernel
-from lbproxy.testing.link import Link, Receiver, Shape, Wire
+from lbproxy.testing.flow import Shape
+from lbproxy.testing.kernel import Kernel
+from lbproxy.testing.link import Link, Receiver, Wire
+from lbproxy.testing.sockets import FakeSocket
 
 #: The first port that the balancer's own ends get.
 EPHEMERAL = 40000

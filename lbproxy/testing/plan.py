@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from lbproxy.config.model import Config
-from lbproxy.testing.link import Shape
+from lbproxy.testing.flow import Shape
 
 #: Methods that a proxy must not send twice unless the client gave a key.
 UNSAFE = frozenset({"POST", "PATCH", "PURGE", "RAW"})
@@ -16,7 +16,7 @@ class Ailment:
     """What is wrong with an answer.
 
     Attributes:
-        kind: A name of `backends.AILMENTS`.
+        kind: A name of `serving.AILMENTS`.
         at: Bytes of the body that are given before it shows.
         times: How many deliveries of the request suffer from it; those after them are well.
     """

@@ -17,7 +17,8 @@ from zope.interface import implementer
 from lbproxy.transport.reactor import LeanReactor
 
 if TYPE_CHECKING:
-    from lbproxy.testing.kernel import FakePoll, FakeSocket, Kernel
+    from lbproxy.testing.kernel import FakePoll, Kernel
+    from lbproxy.testing.sockets import FakeSocket
 
 #: When simulated time begins, in seconds since 1970: 2027-01-15, 08:00 UTC.
 EPOCH = 1_800_000_000.0

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import attrs
 
-from lbproxy.testing.link import Shape
+from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Plan
 from lbproxy.testing.simulate import Outcome, live
 

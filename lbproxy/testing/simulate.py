@@ -16,7 +16,7 @@ from lbproxy.config.model import Pool
 from lbproxy.probe.prober import CHANGING, TICK
 from lbproxy.testing import checkers
 from lbproxy.testing.draw import SPAN, plan_of
-from lbproxy.testing.link import Shape
+from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, Spinning
 from lbproxy.testing.world import Complaints, World

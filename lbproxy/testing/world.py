@@ -22,6 +22,7 @@ from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
+from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.transport.connection import HIGH_WATER
 from lbproxy.transport.transfer import PIECE
@@ -124,7 +125,8 @@ class World:
         self.inside.on_record(self._recorded)
         self.inside.on_turn(self._turned, self._ended_probe)
         self.backends = [
-            Backend(each.name, self, plan.keep_alive) for each in plan.config.pools[0].backends
+            Backend(each.name, self, plan.keep_alive, Service)
+            for each in plan.config.pools[0].backends
         ]
         self.struck = list(self.backends)
         for config in plan.config.pools[1].backends:

@@ -10,10 +10,12 @@ import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.testing.kernel import FakeSocket, Kernel
-from lbproxy.testing.link import Shape, Wire
+from lbproxy.testing.flow import Shape
+from lbproxy.testing.kernel import Kernel
+from lbproxy.testing.link import Wire
 from lbproxy.testing.network import Door, FakeNetwork, Host
 from lbproxy.testing.reactor import SimReactor, Spinning
+from lbproxy.testing.sockets import FakeSocket
 
 
 class Listener:
