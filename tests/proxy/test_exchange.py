@@ -426,6 +426,25 @@ class BackpressureTests(BalancerCase):
         self.assertEqual(client.producerState, "producing")
         self.assert_nothing_left()
 
+    def test_backend_reads_slowly(self) -> None:
+        """The backend's time to answer begins when it has the request; to read, with each byte."""
+        timeouts = model.UpstreamTimeouts(first_byte=1.0, read=2.0)
+        self.start("a", timeouts=timeouts)
+        client = self.client(PUT[:-1])
+        backend = self.accept()
+        backend.queued = 100_000
+        backend.protocol.pauseProducing()
+        client.give(b"i")  # All of it is queued.
+        for left in (60_000, 30_000, 10_000):
+            backend.queued = left
+            self.pass_time(1.5)
+        self.assertTrue(backend.open)
+        backend.queued = 0
+        backend.protocol.resumeProducing()
+        self.pass_time(1.5)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 504 "))
+        self.assert_nothing_left()
+
     def test_body_waits_for_the_connection(self) -> None:
         """No more of a body is read than came before there is someone to take it."""
         self.start("a")
