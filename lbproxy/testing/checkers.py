@@ -13,14 +13,8 @@ from lbproxy.testing.plan import Visit
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.world import World
 
-#: Reasons for which one who did nothing wrong may be sent away although nothing is broken.
-_FULL = frozenset({"queue_full"})
-
 #: Reasons of refusals of what could not be read.
 _UNREAD = frozenset({"head_timeout", "malformed"})
-
-#: Manners of clients that take what they are given.
-_PATIENT = frozenset({"keeps", "pipelines", "uploads", "old", "old_keeps"})
 
 
 def one_end_each(world: World) -> Iterator[str]:
@@ -206,51 +200,3 @@ def ejections_end(world: World, until: float) -> Iterator[str]:
     for name, due in open_ones.items():
         if due + 0.1 < until:
             yield f"{name} was never let back"
-
-
-def nothing_fails_in_peace(world: World) -> Iterator[str]:
-    """While no backend is struck, a safe request to which nothing is done is answered."""
-    plan = world.plan
-    if plan.faults or plan.config.pools[0].retry.attempts < 2:
-        return
-    for client in world.clients:
-        visit = client.visit
-        if visit.manner == "session":
-            for result in client.results:
-                if result.how != "session" and not (result.ask.ailment or result.ask.keyed):
-                    yield f"session {result.ask.number} ended as {result.how} in peace"
-        ill = any(ask.ailment or ask.upload or ask.method == "BAD" for ask in visit.asks)
-        together = visit.manner == "pipelines" and ill
-        if visit.manner not in _PATIENT or together:
-            continue
-        for result in client.results:
-            ask = result.ask
-            answered = result.how == "whole" and result.status == 200
-            full = result.how == "problem" and result.reason in _FULL
-            full |= (ask.method == "HEAD" and result.status == 503) or result.how == "poisoned"
-            well = ask.method in ("GET", "HEAD") and ask.ailment is None and not ask.local
-            if well and not (answered or full):
-                yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"
-
-
-def leavers_leave_nothing(world: World) -> Iterator[str]:
-    """Nobody is told anything by a document unless there was a reason."""
-    for result in world.results:
-        if result.how == "problem" and result.status < 400:
-            yield f"{result.ask.number} got a document with {result.status}"
-
-
-def fair(world: World, results: list[Result]) -> Iterator[str]:
-    """In peace requests are spread by weight."""
-    weights = {each.name: each.weight for each in world.plan.config.pools[0].backends}
-    total = sum(weights.values())
-    once = world.plan.config.pools[0].retry.attempts == 1
-    for result in results:
-        well = result.how == "whole" and result.status == 200
-        if not well and not (once and result.reason == "reused_connection_closed"):
-            yield f"{result.ask.number}, asked in peace, ended as {result.how} {result.status}"
-    for name, weight in weights.items():
-        awaited = len(results) * weight / total
-        got = sum(result.backend == name for result in results)
-        if abs(got - awaited) > 2:
-            yield f"{name} got {got} of {len(results)} requests, and {awaited:.1f} are its share"

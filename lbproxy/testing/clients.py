@@ -72,6 +72,7 @@ class Result:
         status: Of the answer, if there was one.
         reason: Of a problem document.
         backend: Who answered, by `X-Served-By`.
+        hints: Answers of 1xx that came before it, but for `100 Continue`.
     """
 
     ask: Ask
@@ -81,6 +82,7 @@ class Result:
     status: int = 0
     reason: str = ""
     backend: str = ""
+    hints: int = 0
 
 
 class Client:
@@ -174,6 +176,8 @@ class Client:
         if head.status < 200 and head.status != 101:
             if head.status == 100:
                 self._send_body()
+            elif self._open:
+                self._open[0].hints += 1
             return False
         if not self._open:
             self._world.violation(f"client {self.number} got an answer without having asked")

@@ -14,7 +14,7 @@ import attrs
 from lbproxy.balance.standing import State
 from lbproxy.config.model import Pool
 from lbproxy.probe.prober import CHANGING, TICK
-from lbproxy.testing import checkers
+from lbproxy.testing import checkers, peace
 from lbproxy.testing.draw import SPAN, plan_of
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
@@ -123,7 +123,7 @@ def _story(world: World) -> Iterator[str]:
     yield from checkers.probes_go_on(world, until)
     yield from checkers.only_the_well_are_chosen(world)
     yield from checkers.ejections_end(world, until)
-    yield from checkers.nothing_fails_in_peace(world)
+    yield from peace.nothing_fails(world)
 
 
 def _per_request(pool: Pool) -> float:
@@ -152,7 +152,7 @@ def _calm(world: World) -> Iterator[str]:
     asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))
     client = world.visit(Visit(CALM_NUMBERS, 0.0, "keeps", asks, Shape(0.0005)))
     reactor.run_until(reactor.now + 60.0, lambda: world.deserted)
-    yield from checkers.fair(world, client.results)
+    yield from peace.fair(world, client.results)
 
 
 def _recovery(world: World) -> float:
