@@ -27,16 +27,18 @@ def plan_of(seed: int) -> Plan:
     """The life that a seed stands for."""
     chance = random.Random(f"plan {seed}")
     config = _config(chance)
-    storm = chance.random() < 0.08
-    ailing = chance.choice((0.0, 0.1, 0.3, 0.6))
+    peaceful = chance.random() < 0.15
+    storm = not peaceful and chance.random() < 0.08
+    ailing = 0.0 if peaceful else chance.choice((0.0, 0.1, 0.3, 0.6))
     visits = _storm(chance) if storm else _visits(chance, ailing)
-    drawn = () if chance.random() < 0.2 else _faults(chance, len(config.pools[0].backends) + 2)
+    calm = peaceful or chance.random() < 0.15
+    drawn = () if calm else _faults(chance, len(config.pools[0].backends) + 2)
     keep_alive = config.pools[0].backends[0].idle_limit
     return Plan(
         seed,
         config,
         # Some close their idle connections long before they are known to.
-        keep_alive * chance.choice((1.25, 1.25, 0.3)),
+        keep_alive * (1.25 if peaceful else chance.choice((1.25, 1.25, 0.3))),
         tuple(_shape(chance, upstream=True) for _ in range(4)),
         visits,
         drawn,

@@ -18,7 +18,7 @@ from lbproxy.health import verdict
 from lbproxy.http1.message import NO_TRAILERS
 from lbproxy.probe.prober import Prober
 from lbproxy.proxy import exchange as exchange_module
-from lbproxy.proxy.downstream import Downstream
+from lbproxy.proxy.downstream import CLOSED, Downstream
 from lbproxy.proxy.exchange import Decision, Exchange
 from lbproxy.proxy.queue import WaitingRoom
 from lbproxy.proxy.site import Site
@@ -286,6 +286,35 @@ def nobody_pauses_for_the_slow(put: Put) -> None:
 @_mutation
 def nobody_pauses_for_a_backend(put: Put) -> None:
     put(Exchange, "pause_request", _nothing)
+
+
+@_mutation
+def early_hints_are_dropped(put: Put) -> None:
+    put(Exchange, "informational", _nothing)
+
+
+@_mutation
+def a_body_is_not_resumed(put: Put) -> None:
+    right = Downstream.resume_request
+    turn = count(1)
+
+    def wrong(self: Any) -> None:
+        if next(turn) % 20:
+            right(self)
+
+    put(Downstream, "resume_request", wrong)
+
+
+@_mutation
+def nobody_lingers(put: Put) -> None:
+    def wrong(self: Any, *, cut: bool = False) -> None:
+        self._life = CLOSED
+        if cut:
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
+
+    put(Downstream, "_close", wrong)
 
 
 # When it ends.

@@ -39,6 +39,9 @@ def nothing_fails(world: World) -> Iterator[str]:
             continue
         for result in client.results:
             ask = result.ask
+            early = ask.ailment is not None and ask.ailment.kind == "early"
+            if early and client.visit.manner != "pipelines" and result.how == "cut":
+                yield f"{ask.number} was answered while it was sent, and its client saw a cut"
             if ask.ailment is not None or ask.local or ask.method in ("BAD", "WS"):
                 continue
             repeatable = not ask.unsafe and pool.retry.attempts > 1
