@@ -13,14 +13,11 @@ from lbproxy.testing.mutations import MUTATIONS, mutated
 from lbproxy.testing.shrink import kind_of, shrink
 from lbproxy.testing.simulate import run
 
-#: As many as take some ten seconds; `make simulate` takes any number.
+#: Those of every run of the tests; `make simulate` takes any number.
 SEEDS = range(1, 201)
 
-#: Seeds that have found something once.
-KEPT = (13, 50)
-
-#: Seeds that are tried for each mistake.
-MOST = 400
+#: Seeds that are tried for each mistake; most are found by the first ten.
+MOST = 100
 
 
 class LivesTests(SynchronousTestCase):
@@ -32,11 +29,6 @@ class LivesTests(SynchronousTestCase):
             self.assertEqual(verdict.violations, (), said)
             counts += verdict.counts
         self.assertEqual(batch.missing(counts), [])
-
-    def test_kept(self) -> None:
-        """What was found once is not there any more."""
-        for seed in KEPT:
-            self.assertEqual(run(seed).violations, (), seed)
 
     def test_plans_are_drawn_alike(self) -> None:
         """A seed stands for one plan."""
