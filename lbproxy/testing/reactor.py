@@ -189,7 +189,8 @@ class SimReactor(LeanReactor):
         self.turns += 1
         called = self._call_what_is_due()
         before = self._kernel.events
-        self.doPoll(0.0)
+        if self._kernel.stirred:
+            self.doPoll(0.0)
         return called or self._kernel.events != before
 
     def _call_what_is_due(self) -> bool:
