@@ -62,8 +62,6 @@ class FakeNetwork:
 
     Attributes:
         hosts: The addresses that the balancer can connect to.
-        refused: Connections that a host has refused.
-        dark: Those that nobody has heard of.
     """
 
     def __init__(
@@ -82,7 +80,6 @@ class FakeNetwork:
             tell: Is told what happens, for the trace.
         """
         self.hosts: dict[tuple[str, int], Host] = {}
-        self.refused = self.dark = 0
         self._kernel = kernel
         self._chance = chance
         self._shape = shape
@@ -114,14 +111,12 @@ class FakeNetwork:
             shape = attrs.evolve(shape, capacity=min(shape.capacity, host.most))
         skt.address = ("10.0.0.1", self._next_port())
         if host is not None and host.door is Door.DARK:
-            self.dark += 1
             return errno.EINPROGRESS
 
         def arrive() -> None:
             if skt.closed:
                 return
             if host is None or host.door is not Door.OPEN:
-                self.refused += 1
                 self._tell("refused", where)
                 skt.fail(errno.ECONNREFUSED)
                 return
