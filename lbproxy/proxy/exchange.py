@@ -114,11 +114,10 @@ class Exchange:
         """A piece of the request's body: on to the backend, and into the replay buffer."""
         limit = self._plan.route.max_body
         if limit is not None and self._record.bytes_in > limit:
-            self._give_up()
             knob = f"routes[path={self._plan.route.path}].max_body"
-            self._downstream.fail(
-                BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob)
-            )
+            error = BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob)
+            self.abandon(error)
+            self._downstream.fail(error)
             return
         if self._plan.head.framing is CHUNKED:
             data = serialize.chunk(data)
@@ -247,7 +246,7 @@ class Exchange:
             return
         self._queued_since = now
         try:
-            self._waiter = self._upstreams.waiting.join(self._admitted, self._refused)
+            self._waiter = self._upstreams.waiting.join(self._admitted, self._refused, self._tried)
         except QueueFull as error:
             self._refused(error)
 
@@ -271,8 +270,7 @@ class Exchange:
 
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        body = self._tee.pieces if self._tee.whole else self._unsent
-        self._unsent = ()
+        body, self._unsent = self._unsent, ()
         data = b"".join((self._wire_head, *body)) if body else self._wire_head
         upstream.request(self._plan.head, data, self._body_end == b"", self)
         if self._body_end:
@@ -370,6 +368,9 @@ class Exchange:
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, decision.value
         self._pool.failed(backend, error, now)
+        if error.reached is not Stage.NOTHING_SENT:
+            # Now, since what comes until there is a connection may be too much for the tee.
+            self._unsent = [*self._tee.pieces]
         if error.reached is Stage.REUSED_AND_CLOSED:
             self._fresh = True  # Nothing says that the backend is ill: a new connection will do.
         else:

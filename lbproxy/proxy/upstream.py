@@ -122,6 +122,7 @@ class Upstream(Dialled):
         self._sent = False
         self._keep = False
         self._paused = False
+        self._behind = 0
         self._read_timeout = timeouts.read
         self._awaiting: Awaiting | None = None
         self._head: ResponseHead | None = None
@@ -185,6 +186,7 @@ class Upstream(Dialled):
     def pauseProducing(self) -> None:
         """The transport's queue to the backend is full."""
         self.clogged = True
+        self._behind = self._waiting
         if self._awaiting is not None:
             if self._state is WAITING:
                 self.deadline = self._clock.seconds() + self._timeouts.read
@@ -245,7 +247,7 @@ class Upstream(Dialled):
     def end_request(self) -> None:
         """The request has been written whole: from now on the backend is waited for."""
         self._sent = True
-        if self._state is WAITING:
+        if self._state is WAITING and not self.clogged:  # Else it has not been sent whole yet.
             self._await_head()
 
     def begin_tunnel(self, awaiting: Awaiting) -> bytes:
@@ -317,6 +319,9 @@ class Upstream(Dialled):
         awaiting = self._awaiting
         if self._state is CLOSED:
             self._drop()
+        elif self.clogged and self._state is WAITING and self._waiting < self._behind:
+            self._behind = self._waiting  # It reads, however slowly.
+            self.deadline = now + self._timeouts.read
         elif self._state is WAITING:
             self._awaiting = None
             self._drop()
@@ -337,6 +342,12 @@ class Upstream(Dialled):
                 awaiting.answer_cut(AnswerCut(f"silent for {self._read_timeout} s"))
 
     # The rest is ours.
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes that wait for the backend to take them, where the transport tells."""
+        waiting: int = getattr(self.transport, "waiting", 0)
+        return waiting
 
     def _await_head(self) -> None:
         """The backend's time runs only while it is the one who has to act."""

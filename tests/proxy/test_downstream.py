@@ -192,6 +192,8 @@ class RefusalTests(BalancerCase):
         answer = client.take()
         self.assertTrue(answer.startswith(b"HTTP/1.1 413 "))
         self.assertIn(b"max_body", answer)
+        attempt = self.log.lines[0]["attempts"][0]
+        self.assertEqual(attempt["outcome"], "body_too_large")
         self.assert_nothing_left()
 
 

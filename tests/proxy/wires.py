@@ -182,4 +182,4 @@ class BalancerCase(SynchronousTestCase):
         self.assertEqual({backend.in_flight for backend in self.pool.backends}, {0})
         self.assertEqual(len(self.upstreams.waiting), 0)
         self.assertEqual(self.site.replay_memory.free, PROCESS_LIMIT)
-        self.assertEqual(self.timer._timed, {self.upstreams.waiting})
+        self.assertEqual(set(self.timer._timed), {self.upstreams.waiting})
