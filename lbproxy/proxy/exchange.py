@@ -20,7 +20,6 @@ from lbproxy.balance.pool import GATEWAY_STATUSES, Backend
 from lbproxy.errors import (
     AnswerCut,
     BadAnswer,
-    BodyTooLarge,
     GatewayStatus,
     HandshakeFailed,
     NoBackend,
@@ -35,7 +34,7 @@ from lbproxy.forward.retry import MethodClass, NoBody, Tee, Verdict, may_retry
 from lbproxy.http1 import serialize
 from lbproxy.http1.message import CHUNKED, NONE, Fields, ResponseHead, members
 from lbproxy.observe.accesslog import Attempt
-from lbproxy.proxy.plan import Plan
+from lbproxy.proxy.plan import Plan, body_too_large
 from lbproxy.proxy.queue import Waiter
 from lbproxy.proxy.tunnel import Tunnel
 from lbproxy.proxy.upstream import Upstream
@@ -114,8 +113,7 @@ class Exchange:
         """A piece of the request's body: on to the backend, and into the replay buffer."""
         limit = self._plan.route.max_body
         if limit is not None and self._record.bytes_in > limit:
-            knob = f"routes[path={self._plan.route.path}].max_body"
-            error = BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob)
+            error = body_too_large(self._plan.route)
             self.abandon(error)
             self._downstream.fail(error)
             return
@@ -130,10 +128,9 @@ class Exchange:
 
     def request_sink(self) -> Any:
         """The backend's connection, once nothing of the body is kept or counted on the way."""
-        limit = self._plan.route.max_body
-        if self._tee.whole or (limit is not None and self._plan.head.length > limit):
+        if self._tee.whole or self._upstream is None:
             return None
-        return self._upstream.request_sink() if self._upstream is not None else None
+        return self._upstream.request_sink()
 
     def request_relayed(self) -> None:
         """A piece of the body has been written there."""

@@ -23,7 +23,7 @@ from lbproxy.observe.metrics import Metrics
 from lbproxy.observe.session import SessionRecord
 from lbproxy.proxy import local, static
 from lbproxy.proxy.exchange import Exchange
-from lbproxy.proxy.plan import FolderPlan, Plan
+from lbproxy.proxy.plan import FolderPlan, Plan, body_too_large
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.static.cache import FileCache
 from lbproxy.static.files import Folder
@@ -284,6 +284,9 @@ class Site:
             )
             return found
         assert route.pool is not None
+        record.pool = route.pool
+        if route.max_body is not None and head.length > route.max_body:
+            raise body_too_large(route)
         plan = Plan(
             route,
             self._upstreams[route.pool],

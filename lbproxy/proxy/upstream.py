@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -23,49 +23,10 @@ from lbproxy.errors import (
 )
 from lbproxy.http1.message import NO_TRAILERS, UNTIL_CLOSE, End, Fields, RequestHead, ResponseHead
 from lbproxy.http1.parser import ResponseHeads, ResponseParser
+from lbproxy.proxy.roles import Awaiting, Keeper
 from lbproxy.transport.connect import Dialled
 from lbproxy.transport.timer import NEVER, CoarseTimer
 from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
-
-
-class Awaiting(Protocol):
-    """Who awaits an answer. What it gets comes in this order."""
-
-    def attempt_failed(self, error: UpstreamError) -> None:
-        """No answer will come."""
-
-    def answered(self, head: ResponseHead, now: float) -> None:
-        """The answer's head, and when it came, in the clock's seconds."""
-
-    def answered_whole(self, head: ResponseHead, body: bytes | memoryview, now: float) -> None:
-        """All of an answer, instead of what `answered` begins; who takes it calls `release`."""
-
-    def informational(self, head: ResponseHead) -> None:
-        """A 1xx head, before the answer's own."""
-
-    def answer_data(self, data: bytes) -> None:
-        """A piece of the answer's body, its framing removed."""
-
-    def answer_sink(self) -> Any:
-        """The connection that pieces of the body may be written to as they come, or `None`."""
-
-    def answer_relayed(self, count: int) -> None:
-        """So many bytes of the body have been written there."""
-
-    def answer_end(self, trailers: Fields, now: float) -> None:
-        """The answer is whole; the connection is not the caller's any more."""
-
-    def answer_cut(self, error: AnswerCut) -> None:
-        """The answer broke off after its head."""
-
-    def flush(self) -> None:
-        """All that one read brought has been given."""
-
-    def pause_request(self) -> None:
-        """The backend reads more slowly than the client sends."""
-
-    def resume_request(self) -> None:
-        """The backend has caught up."""
 
 
 class State(Enum):
@@ -80,16 +41,6 @@ class State(Enum):
 
 # Python 3.11 takes six times as long to find a member through its class.
 IDLE, WAITING, ANSWERING, TUNNEL, CLOSED = State
-
-
-class Keeper(Protocol):
-    """Who keeps connections that may serve another request."""
-
-    def put(self, upstream: Upstream) -> None:
-        """The connection is idle."""
-
-    def forget(self, upstream: Upstream) -> None:
-        """An idle connection closed."""
 
 
 @implementer(IPushProducer)

@@ -187,14 +187,17 @@ class RefusalTests(BalancerCase):
 
     def test_max_body(self) -> None:
         """A body above the route's limit gets 413, which names the limit."""
-        self.start("a", route=model.Route("/", pool="api", max_body=10))
-        client = self.client(POST + b"x" * 11)
-        answer = client.take()
-        self.assertTrue(answer.startswith(b"HTTP/1.1 413 "))
-        self.assertIn(b"max_body", answer)
-        attempt = self.log.lines[0]["attempts"][0]
-        self.assertEqual(attempt["outcome"], "body_too_large")
-        self.assert_nothing_left()
+        chunked = b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for request, tried in ((POST, []), (chunked + b"b\r\n", ["body_too_large"])):
+            self.start("a", route=model.Route("/", pool="api", max_body=10))
+            client = self.client(request + b"x" * 11)
+            answer = client.take()
+            self.assertTrue(answer.startswith(b"HTTP/1.1 413 "))
+            self.assertIn(b"max_body", answer)
+            self.assertEqual(self.log.lines[0]["pool"], "api")
+            attempts = self.log.lines[0]["attempts"]
+            self.assertEqual([attempt["outcome"] for attempt in attempts], tried)
+            self.assert_nothing_left()
 
 
 class DrainTests(BalancerCase):
