@@ -7,12 +7,16 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from lbproxy.config.model import Backend, UpstreamTimeouts
+from lbproxy.config.model import KEEP_ALIVE_USED, Backend, UpstreamTimeouts
+from lbproxy.http1.message import ResponseHead, announced_keep_alive
 from lbproxy.http1.parser import ResponseHeads
 from lbproxy.proxy.upstream import Upstream
 from lbproxy.transport.connect import connect
 from lbproxy.transport.timer import NEVER, CoarseTimer
 from lbproxy.transport.trust import Trust
+
+#: Seconds that a server may announce; what lies between may forget a connection sooner than that.
+MOST_ANNOUNCED = 120
 
 
 class Connections:
@@ -67,6 +71,16 @@ class Connections:
         """A new connection, or `ConnectFailed`."""
         timeout = self._timeouts.connect
         return connect(self._reactor, self._backend.address, self._build, timeout, self._trust)
+
+    def heard(self, head: ResponseHead) -> None:
+        """An answer has come whose head may say how long idle connections are kept.
+
+        That is nearer to the truth than a profile; what the config says is nearer still.
+        """
+        if self._backend.keep_alive is None:
+            seconds = announced_keep_alive(head)
+            if seconds is not None:
+                self._idle_limit = KEEP_ALIVE_USED * min(seconds, MOST_ANNOUNCED)
 
     def put(self, upstream: Upstream) -> None:
         """Keep a connection for the next request."""

@@ -87,5 +87,8 @@ class Keeper(Protocol):
     def put(self, upstream: Upstream) -> None:
         """The connection is idle."""
 
+    def heard(self, head: ResponseHead) -> None:
+        """The head of an answer that nobody has worked on yet."""
+
     def forget(self, upstream: Upstream) -> None:
         """An idle connection closed."""

@@ -374,6 +374,8 @@ class Upstream(Dialled):
 
     def _give_whole(self, awaiting: Awaiting, head: ResponseHead, body: bytes | memoryview) -> None:
         self._keep = not head.closes
+        if head.memo is None:
+            self._keeper.heard(head)
         awaiting.answered_whole(head, body, self._clock.seconds())
 
     def _begin_answer(self, awaiting: Awaiting, head: ResponseHead) -> None:
@@ -382,6 +384,8 @@ class Upstream(Dialled):
         self._read_timeout = self._timeouts.read
         self.deadline = now + self._read_timeout
         self._keep = head.framing is not UNTIL_CLOSE and not head.closes
+        if head.memo is None:
+            self._keeper.heard(head)
         awaiting.answered(head, now)
 
     def _relay(self, awaiting: Awaiting, length: int) -> None:
