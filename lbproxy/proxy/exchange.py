@@ -113,10 +113,11 @@ class Exchange:
         """A piece of the request's body: on to the backend, and into the replay buffer."""
         limit = self._plan.route.max_body
         if limit is not None and self._record.bytes_in > limit:
-            error = body_too_large(self._plan.route)
-            self.abandon(error)
-            self._downstream.fail(error)
-            return
+            if not self._is_answered():
+                error = body_too_large(self._plan.route)
+                self.abandon(error)
+                self._downstream.fail(error)
+            return  # Who has answered before does not wait for the rest.
         if self._plan.head.framing is CHUNKED:
             data = serialize.chunk(data)
         self._tee.append(data)
@@ -400,6 +401,11 @@ class Exchange:
         if not self._upstreams.budget.spend(now):
             return Decision.BUDGET_SPENT
         return Decision.RETRY
+
+    def _is_answered(self) -> bool:
+        """Whether an answer has begun."""
+        attempts = self._record.attempts
+        return bool(attempts) and attempts[-1].outcome == "answered"
 
     def _nobody(self) -> NoBackend:
         return NoBackend(f'No backend of pool "{self._pool.name}" can answer now.')

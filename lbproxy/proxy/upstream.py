@@ -178,6 +178,7 @@ class Upstream(Dialled):
         self._parser.expect(head.method)
         self.deadline = self._clock.seconds() + self._timeouts.first_byte if whole else NEVER
         self._socket.write(data)
+        self._behind = 0 if len(data) < WORTH else self._waiting
 
     def write(self, data: bytes) -> None:
         """Send a piece of the request's body, framed, or of what goes through a tunnel."""
@@ -270,9 +271,9 @@ class Upstream(Dialled):
         awaiting = self._awaiting
         if self._state is CLOSED:
             self._drop()
-        elif self.clogged and self._state is WAITING and self._waiting < self._behind:
-            self._behind = self._waiting  # It reads, however slowly.
-            self.deadline = now + self._timeouts.read
+        elif self._state is WAITING and self._waiting < self._behind:
+            self._behind = waiting = self._waiting  # It reads, however slowly.
+            self.deadline = now + (self._timeouts.read if waiting else self._timeouts.first_byte)
         elif self._state is WAITING:
             self._awaiting = None
             self._drop()
@@ -301,7 +302,11 @@ class Upstream(Dialled):
         return waiting
 
     def _await_head(self) -> None:
-        """The backend's time runs only while it is the one who has to act."""
+        """The backend's time runs only while it is the one who has to act.
+
+        That it has the whole request is seen when the time is over: see `expired`.
+        """
+        self._behind = self._waiting
         self.deadline = self._clock.seconds() + self._timeouts.first_byte if self._sent else NEVER
 
     def _drop(self) -> None:

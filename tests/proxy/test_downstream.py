@@ -199,6 +199,19 @@ class RefusalTests(BalancerCase):
             self.assertEqual([attempt["outcome"] for attempt in attempts], tried)
             self.assert_nothing_left()
 
+    def test_max_body_after_the_answer(self) -> None:
+        """An answer that has begun is not cut for it; no more of the body is sent."""
+        self.start("a", route=model.Route("/", pool="api", max_body=10))
+        chunked = b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client = self.client(chunked + b"5\r\nfirst\r\n")
+        backend = self.accept()
+        backend.give(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nearly")
+        client.give(b"6\r\nsecond\r\n")
+        backend.give(b"still")
+        self.assertNotIn(b"second", backend.take())
+        self.assertTrue(client.take().endswith(b"\r\n\r\nearlystill"))
+        self.assert_nothing_left()
+
 
 class DrainTests(BalancerCase):
     def setUp(self) -> None:

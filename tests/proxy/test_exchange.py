@@ -445,6 +445,22 @@ class BackpressureTests(BalancerCase):
         self.assertTrue(client.take().startswith(b"HTTP/1.1 504 "))
         self.assert_nothing_left()
 
+    def test_backend_reads_slowly_what_is_little(self) -> None:
+        """That holds too for what waits without anybody having to pause."""
+        timeouts = model.UpstreamTimeouts(first_byte=1.0, read=2.0)
+        self.start("a", timeouts=timeouts)
+        client = self.client(PUT[:-1])
+        backend = self.accept()
+        backend.waiting = 10_000
+        client.give(b"i")
+        for left in (6_000, 3_000, 0):
+            backend.waiting = left
+            self.pass_time(0.5)
+        self.assertTrue(backend.open)
+        self.pass_time(1.5)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 504 "))
+        self.assert_nothing_left()
+
     def test_body_waits_for_the_connection(self) -> None:
         """No more of a body is read than came before there is someone to take it."""
         self.start("a")
