@@ -3,6 +3,8 @@
 # make dev    as run, started anew when a file changes
 # make lint   ruff and mypy
 # make trial  the unit tests under Twisted's own runner
+# make simulate SEEDS=1000   so many lives of the balancer among simulated failures; SEED=n repeats one
+# make mutations   mistakes put into the balancer, and the first seed that finds each
 # make lower  the unit tests with the oldest dependencies that setup.cfg admits
 # make bench  lbproxy beside its peers, in 12 minutes; RECORD=1 keeps the run and shows it in the docs
 # make bench-quick   a part of it, in 2 minutes
@@ -22,7 +24,8 @@ FOLDERS := $(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py))
 UNITS := $(addprefix tests.,$(filter-out $(REAL),$(FOLDERS)))
 SHOP := $(BIN)/twistd --nodaemon --pidfile= lbproxy --with-backends
 
-.PHONY: run dev test lint trial lower bench bench-quick bench-micro bench-scale venv clean
+.PHONY: run dev test lint trial simulate mutations lower bench bench-quick bench-micro bench-scale \
+	venv clean
 
 run: $(VENV)/ready-to-run
 	@exec $(SHOP)
@@ -40,6 +43,12 @@ lint: $(VENV)/ready-to-test
 
 trial: $(VENV)/ready-to-test
 	@$(BIN)/python -m twisted.trial --temp-directory build/trial $(UNITS)
+
+simulate: $(VENV)/ready-to-test
+	@$(BIN)/python -m lbproxy.testing $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) $(SIMULATE)
+
+mutations: $(VENV)/ready-to-test
+	@$(BIN)/python -m lbproxy.testing --mutations --seeds $(or $(SEEDS),1000)
 
 lower: $(VENV)-lower/ready
 	@$(VENV)-lower/bin/python -m twisted.trial --temp-directory build/trial-lower $(UNITS)

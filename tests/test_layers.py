@@ -67,6 +67,19 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "worker",
     },
+    "testing": {
+        "balance",
+        "config",
+        "errors",
+        "forward",
+        "health",
+        "http1",
+        "observe",
+        "probe",
+        "proxy",
+        "service",
+        "transport",
+    },
 }
 """For each room those it may import, each of which stands above it here."""
 

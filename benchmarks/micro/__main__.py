@@ -16,9 +16,8 @@ def microseconds(case: Case) -> list[float]:
     """Microseconds a call in each series, least first."""
     timer = timeit.Timer(case.run)
     number, _ = timer.autorange()
-    return sorted(
-        taken * 1e6 / number / case.calls for taken in timer.repeat(SERIES, max(1, number // 2))
-    )
+    number = max(1, number // 2)
+    return sorted(taken * 1e6 / number / case.calls for taken in timer.repeat(SERIES, number))
 
 
 def main() -> None:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from benchmarks.micro.exchange import Exchanges
 from lbproxy.balance.consistent_hash import ConsistentHash
 from lbproxy.balance.pool import Pool
 from lbproxy.balance.registry import balancer_for
 from lbproxy.config import model
 from lbproxy.forward.fields import Peer, RequestTemplate, ResponseTemplate
+from lbproxy.http1.cache import SEEN
 from lbproxy.http1.message import RequestHead, ResponseHead
 from lbproxy.http1.parser import HeadLimits, RequestParser, ResponseParser
 from lbproxy.observe.accesslog import Attempt, Record, asked, caller
@@ -19,6 +21,9 @@ from lbproxy.observe.metrics import Metrics
 
 #: Heads that differ.
 HEADS = 500
+
+#: So many that those which come again are not remembered any more.
+NEW = SEEN + HEADS
 
 _REQUEST = """\
 GET /api/restaurants/%d/menu?page=%d HTTP/1.1\r
@@ -64,8 +69,8 @@ class Case:
     run: Callable[[], object]
 
 
-def requests(chance: random.Random) -> list[bytes]:
-    """The heads of a browser's requests."""
+def requests(chance: random.Random, count: int = HEADS) -> list[bytes]:
+    """The heads of as many requests of a browser."""
     return [
         (
             _REQUEST
@@ -77,14 +82,14 @@ def requests(chance: random.Random) -> list[bytes]:
                 *(chance.getrandbits(bits) for bits in (128, 128, 64)),
             )
         ).encode()
-        for _ in range(HEADS)
+        for _ in range(count)
     ]
 
 
-def responses(chance: random.Random) -> list[bytes]:
-    """The heads of a backend's answers."""
+def responses(chance: random.Random, count: int = HEADS) -> list[bytes]:
+    """The heads of as many answers of a backend."""
     return [
-        (_RESPONSE % (chance.randrange(60), chance.getrandbits(128))).encode() for _ in range(HEADS)
+        (_RESPONSE % (chance.randrange(60), chance.getrandbits(128))).encode() for _ in range(count)
     ]
 
 
@@ -115,6 +120,8 @@ def cases(chance: random.Random) -> Iterator[Case]:
     yield first_choice(1000, chance)
     yield count(chance)
     yield line(chance)
+    yield exchange("an exchange, its heads known", requested[:1] * HEADS, answered[:1] * HEADS)
+    yield exchange("an exchange, its heads new", requests(chance, NEW), responses(chance, NEW))
 
 
 def parse_requests(heads: list[bytes]) -> list[RequestHead]:
@@ -188,6 +195,12 @@ def first_choice(count: int, chance: random.Random) -> Case:
         return [policy.choose(backends, 1.0, key) for key in few]
 
     return Case(f"consistent_hash: new slot, {count:,}", len(few), run)
+
+
+def exchange(name: str, requested: list[bytes], answered: list[bytes]) -> Case:
+    """Forward requests without a body, and their answers."""
+    exchanges = Exchanges()
+    return Case(name, len(requested), lambda: exchanges.run(requested, answered))
 
 
 def record(chance: random.Random) -> Record:

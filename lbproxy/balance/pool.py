@@ -166,17 +166,12 @@ class Pool:
         backend.in_flight -= 1
 
     def saturated(self, tried: Set[Backend]) -> bool:
-        """Whether a backend would be chosen if it had less to do."""
+        """Whether a backend would be chosen if they had less to do, and none is now."""
         limit = self.config.max_in_flight
-        return any(
-            backend.available and backend not in tried and backend.in_flight >= limit
-            for backend in self.backends
-        )
-
-    def has_room(self) -> bool:
-        """Whether a healthy backend has less to do than it may have."""
-        limit = self.config.max_in_flight
-        return any(backend.available and backend.in_flight < limit for backend in self.backends)
+        fitting = [
+            backend for backend in self.backends if backend.available and backend not in tried
+        ]
+        return bool(fitting) and all(backend.in_flight >= limit for backend in fitting)
 
     def has_other(self, tried: Set[Backend], backend: Backend) -> bool:
         """Whether there is another backend to try."""
@@ -338,7 +333,12 @@ class Pool:
         if tried or any(backend.available for backend in self.backends):
             return []
         self.degraded = True
-        return [backend for backend in self.backends if backend.reached and backend.weight > 0]
+        limit = self.config.max_in_flight
+        return [
+            backend
+            for backend in self.backends
+            if backend.reached and backend.weight > 0 and backend.in_flight < limit
+        ]
 
     def _judge(self, backend: Backend, passed: bool, now: float) -> None:
         if not backend.ejection.observe(passed, now) or not backend.available:

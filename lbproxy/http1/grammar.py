@@ -139,6 +139,9 @@ AUTHORITY_FORM = re.compile(_HOST + rb":[0-9]{1,5}")
 #: One length, written in the one way that all readers read alike.
 LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}")
 
+#: A number of seconds that somebody announces, up to 31 years.
+SECONDS = re.compile(rb"[0-9]{1,9}")
+
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
 
 #: A chunk's first line: its size and its extensions (RFC 9112 section 7.1).

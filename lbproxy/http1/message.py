@@ -156,6 +156,19 @@ def members(values: Values, name: bytes) -> list[bytes]:
     return [member for member in listed if member]
 
 
+def announced_keep_alive(head: ResponseHead) -> int | None:
+    """Seconds for which a server says that it keeps an idle connection, if it says so.
+
+    `Keep-Alive: timeout=5, max=100` is no standard's field, but many servers send it (RFC 2068
+    section 19.7.1.1, and what came of it).
+    """
+    for member in members(head.control, b"keep-alive"):
+        name, _, value = member.partition(b"=")
+        if name.strip() == b"timeout" and grammar.SECONDS.fullmatch(value.strip()):
+            return int(value)
+    return None
+
+
 def split_block(block: bytes) -> Fields:
     """The lines of a block that follows the grammar, white space around the values removed."""
     fields: Fields = grammar.FIELD.findall(block)

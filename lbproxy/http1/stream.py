@@ -297,6 +297,10 @@ class MessageStream:
         self._check_count(block)
         parts = pattern.split(block)
         control: Values = {}
-        for index in range(1, len(parts), 3):
-            control.setdefault(parts[index].lower(), []).append(parts[index + 1].rstrip(b" \t"))
+        for name, value in zip(parts[1::3], parts[2::3], strict=True):
+            name, value = name.lower(), value.rstrip(b" \t")
+            if name in control:
+                control[name].append(value)
+            else:
+                control[name] = [value]
         return control, b"".join(parts[::3])

@@ -109,7 +109,8 @@ class Metrics:
         numbers[0] += 1
         numbers[1] += record.bytes_in
         numbers[2] += record.bytes_out
-        self._try(record.pool, attempts)
+        for attempt in attempts:
+            self._count_attempt(record.pool, attempt)
 
     def take(self) -> Counts:
         """What has been counted since the last call."""
@@ -124,7 +125,8 @@ class Metrics:
             attempts = record.attempts
             pool = record.pool
             backend = attempts[-1].backend if attempts else None
-            key = (REQUESTS, record.route, pool, backend, record.status // 100, record.reason)
+            status = record.status // 100
+            key: Key = (REQUESTS, record.route, pool, backend, status, record.reason)
             numbers = series.get(key) or self._counts.of(key)
             seconds = ended - record.started
             numbers[0] += 1
@@ -132,22 +134,23 @@ class Metrics:
             numbers[2] += record.bytes_out
             numbers[3] += seconds
             numbers[_SLOTS + bisect_left(BOUNDS, seconds)] += 1
-            if attempts:
-                self._try(pool, attempts)
+            for attempt in attempts:
+                first = attempt.first_byte
+                if first is not None:
+                    key = (FIRST_BYTES, pool, attempt.backend)
+                    numbers = series.get(key) or self._counts.of(key)
+                    numbers[0] += first
+                    numbers[1 + bisect_left(BOUNDS, first)] += 1
+                if attempt.connected or attempt.decision:
+                    self._count_attempt(pool, attempt)
 
-    def _try(self, pool: str | None, attempts: list[Attempt]) -> None:
-        for attempt in attempts:
-            first = attempt.first_byte
-            if first is not None:
-                self._time(FIRST_BYTES, pool, attempt.backend, first)
-            if attempt.connected:
-                self._time(CONNECTS, pool, attempt.backend, attempt.connected)
-            if attempt.decision:
-                told = (FAILURES, pool, attempt.backend, attempt.outcome, attempt.decision)
-                self._counts.of(told)[0] += 1
-
-    def _time(self, family: int, pool: str | None, backend: str, seconds: float) -> None:
-        key = (family, pool, backend)
-        numbers = self._counts.series.get(key) or self._counts.of(key)
-        numbers[0] += seconds
-        numbers[1 + bisect_left(BOUNDS, seconds)] += 1
+    def _count_attempt(self, pool: str | None, attempt: Attempt) -> None:
+        """What few attempts have: a connection of their own, or a decision that followed."""
+        seconds = attempt.connected
+        if seconds:
+            numbers = self._counts.of((CONNECTS, pool, attempt.backend))
+            numbers[0] += seconds
+            numbers[1 + bisect_left(BOUNDS, seconds)] += 1
+        if attempt.decision:
+            told = (FAILURES, pool, attempt.backend, attempt.outcome, attempt.decision)
+            self._counts.of(told)[0] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from twisted.internet import protocol
 from twisted.internet.interfaces import IPushProducer
@@ -35,6 +35,8 @@ from lbproxy.http1.message import (
 )
 from lbproxy.http1.parser import RequestParser
 from lbproxy.observe.accesslog import Record, caller
+from lbproxy.proxy.pace import BodyPace
+from lbproxy.proxy.roles import Answerer
 from lbproxy.proxy.site import Site
 from lbproxy.transport.connection import JOINED
 from lbproxy.transport.timer import NEVER
@@ -45,34 +47,6 @@ PIPELINE_LIMIT = 65536
 
 #: Seconds for which a client may take to see an early answer (RFC 9112 section 9.6).
 LINGER = 2.0
-
-#: A body must come at this rate, after this many seconds.
-BODY_FLOOR, BODY_GRACE = 240, 10.0
-
-
-class Answerer(Protocol):
-    """Who answers a request. It is told of the request, and calls the `Downstream` to answer."""
-
-    def request_data(self, data: bytes) -> None:
-        """A piece of the request's body, its framing removed."""
-
-    def request_sink(self) -> Any:
-        """The connection that pieces of the body may be written to as they come, or `None`."""
-
-    def request_relayed(self) -> None:
-        """A piece of the body has been written there."""
-
-    def request_end(self, trailers: Fields) -> None:
-        """The request is whole."""
-
-    def abandon(self, error: ProxyError) -> None:
-        """The client broke the exchange: stop, and answer nothing any more."""
-
-    def pause_answer(self) -> None:
-        """The client reads more slowly than the answer comes."""
-
-    def resume_answer(self) -> None:
-        """The client has caught up."""
 
 
 class Request(Enum):
@@ -150,8 +124,7 @@ class Downstream(protocol.Protocol):
         self._advancing = False
         self._out: list[bytes] = []
         self._head_began = NEVER
-        self._body_began = 0.0
-        self._body_seen = 0
+        self._pace: BodyPace | None = None
         self.deadline = NEVER
 
     # What Twisted tells.
@@ -366,8 +339,8 @@ class Downstream(protocol.Protocol):
         """Read on."""
         if self._held and self._life is not CLOSED:
             self._held = False
-            self._body_began = self._clock.seconds()
-            self._body_seen = self.record.bytes_in
+            if self._pace is not None:
+                self._pace.begin(self._clock.seconds(), self.record.bytes_in)
             self._socket.resumeProducing()
             if not self._advancing and not self._clogged:
                 self._advance()
@@ -420,8 +393,8 @@ class Downstream(protocol.Protocol):
                 self._refuse(HeadTimeout(detail, knob=self._knob("timeouts.head")))
             else:
                 self._close()
-        elif self._request is BODY:
-            self._judge_body(now)
+        elif self._request is BODY and self._pace is not None:
+            self._judge_body(self._pace, now)
         else:
             self.deadline = NEVER
 
@@ -505,8 +478,8 @@ class Downstream(protocol.Protocol):
             self.deadline = NEVER
         else:
             self._request = BODY
-            self._body_began, self._body_seen = now, 0
-            self.deadline = now + min(BODY_GRACE, self._timeouts.body)
+            self._pace = BodyPace(self._timeouts.body, now)
+            self.deadline = self._pace.next_look(now)
         self._site.open(self, now)
 
     def _new_record(self, now: float, values: Values) -> Record:
@@ -541,24 +514,18 @@ class Downstream(protocol.Protocol):
         else:
             self.abort()
 
-    def _judge_body(self, now: float) -> None:
+    def _judge_body(self, pace: BodyPace, now: float) -> None:
         """Go on, or give up a body that makes no progress or too little."""
+        seen = self.record.bytes_in
         if self._held:  # We are the ones who do not read.
-            self._body_began, self._body_seen = now, self.record.bytes_in
+            pace.begin(now, seen)
             self.deadline = now + self._timeouts.body
             return
-        seconds = now - self._body_began
-        came = self.record.bytes_in - self._body_seen
-        if seconds >= self._timeouts.body and not came:
-            detail = f"No byte of the request's body came for {self._timeouts.body} s."
-        elif seconds >= BODY_GRACE and came < BODY_FLOOR * seconds:
-            detail = f"The request's body came at less than {BODY_FLOOR} bytes a second."
+        fault = pace.fault(now, seen)
+        if fault is not None:
+            self._refuse(BodyTimeout(fault, knob=self._knob("timeouts.body")))
         else:
-            if came:
-                self._body_began, self._body_seen = now, self.record.bytes_in
-            self.deadline = now + min(BODY_GRACE, self._timeouts.body)
-            return
-        self._refuse(BodyTimeout(detail, knob=self._knob("timeouts.body")))
+            self.deadline = pace.next_look(now)
 
     def _refuse(self, error: ProxyError) -> None:
         """The client broke the rules: say so if that is still possible, and close."""

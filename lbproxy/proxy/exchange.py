@@ -20,7 +20,6 @@ from lbproxy.balance.pool import GATEWAY_STATUSES, Backend
 from lbproxy.errors import (
     AnswerCut,
     BadAnswer,
-    BodyTooLarge,
     GatewayStatus,
     HandshakeFailed,
     ProxyError,
@@ -34,7 +33,7 @@ from lbproxy.forward.retry import MethodClass, NoBody, Tee, Verdict, may_retry
 from lbproxy.http1 import serialize
 from lbproxy.http1.message import CHUNKED, NONE, Fields, ResponseHead, members
 from lbproxy.observe.accesslog import Attempt
-from lbproxy.proxy.plan import Plan
+from lbproxy.proxy.plan import Plan, body_too_large
 from lbproxy.proxy.queue import Waiter
 from lbproxy.proxy.tunnel import Tunnel
 from lbproxy.proxy.upstream import Upstream
@@ -113,12 +112,11 @@ class Exchange:
         """A piece of the request's body: on to the backend, and into the replay buffer."""
         limit = self._plan.route.max_body
         if limit is not None and self._record.bytes_in > limit:
-            self._give_up()
-            knob = f"routes[path={self._plan.route.path}].max_body"
-            self._downstream.fail(
-                BodyTooLarge(f"The body is longer than {limit} bytes.", knob=knob)
-            )
-            return
+            if not self._is_answered():
+                error = body_too_large(self._plan.route)
+                self.abandon(error)
+                self._downstream.fail(error)
+            return  # Who has answered before does not wait for the rest.
         if self._plan.head.framing is CHUNKED:
             data = serialize.chunk(data)
         self._tee.append(data)
@@ -130,10 +128,9 @@ class Exchange:
 
     def request_sink(self) -> Any:
         """The backend's connection, once nothing of the body is kept or counted on the way."""
-        limit = self._plan.route.max_body
-        if self._tee.whole or (limit is not None and self._plan.head.length > limit):
+        if self._tee.whole or self._upstream is None:
             return None
-        return self._upstream.request_sink() if self._upstream is not None else None
+        return self._upstream.request_sink()
 
     def request_relayed(self) -> None:
         """A piece of the body has been written there."""
@@ -246,7 +243,7 @@ class Exchange:
             return
         self._queued_since = now
         try:
-            self._waiter = self._upstreams.waiting.join(self._admitted, self._refused)
+            self._waiter = self._upstreams.waiting.join(self._admitted, self._refused, self._tried)
         except QueueFull as error:
             self._refused(error)
 
@@ -270,8 +267,7 @@ class Exchange:
 
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        body = self._tee.pieces if self._tee.whole else self._unsent
-        self._unsent = ()
+        body, self._unsent = self._unsent, ()
         data = b"".join((self._wire_head, *body)) if body else self._wire_head
         upstream.request(self._plan.head, data, self._body_end == b"", self)
         if self._body_end:
@@ -369,6 +365,9 @@ class Exchange:
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, decision.value
         self._pool.failed(backend, error, now)
+        if error.reached is not Stage.NOTHING_SENT:
+            # Now, since what comes until there is a connection may be too much for the tee.
+            self._unsent = [*self._tee.pieces]
         if error.reached is Stage.REUSED_AND_CLOSED:
             self._fresh = True  # Nothing says that the backend is ill: a new connection will do.
         else:
@@ -401,6 +400,11 @@ class Exchange:
         if not self._upstreams.budget.spend(now):
             return Decision.BUDGET_SPENT
         return Decision.RETRY
+
+    def _is_answered(self) -> bool:
+        """Whether an answer has begun."""
+        attempts = self._record.attempts
+        return bool(attempts) and attempts[-1].outcome == "answered"
 
     def _broke(self, failure: Failure) -> None:
         """A fault of ours: this exchange ends, and nothing else."""

@@ -7,12 +7,16 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from lbproxy.config.model import Backend, UpstreamTimeouts
+from lbproxy.config.model import KEEP_ALIVE_USED, Backend, UpstreamTimeouts
+from lbproxy.http1.message import ResponseHead, announced_keep_alive
 from lbproxy.http1.parser import ResponseHeads
 from lbproxy.proxy.upstream import Upstream
 from lbproxy.transport.connect import connect
 from lbproxy.transport.timer import NEVER, CoarseTimer
 from lbproxy.transport.trust import Trust
+
+#: Seconds that a server may announce; what lies between may forget a connection sooner than that.
+MOST_ANNOUNCED = 120
 
 
 class Connections:
@@ -34,7 +38,8 @@ class Connections:
         self._clock = IReactorTime(reactor)
         self._timer = timer
         self._backend = backend
-        self._idle_limit = backend.idle_limit
+        self._known_limit = self._idle_limit = backend.idle_limit
+        self._kept = True
         self._timeouts = timeouts
         self._heads = ResponseHeads()
         self._trust = trust
@@ -68,6 +73,17 @@ class Connections:
         timeout = self._timeouts.connect
         return connect(self._reactor, self._backend.address, self._build, timeout, self._trust)
 
+    def heard(self, head: ResponseHead) -> None:
+        """An answer has come whose head may say how long idle connections are kept.
+
+        That is nearer to the truth than a profile; what the config says is nearer still.
+        """
+        if self._backend.keep_alive is None:
+            seconds = announced_keep_alive(head)
+            if seconds is not None:
+                self._known_limit = KEEP_ALIVE_USED * min(seconds, MOST_ANNOUNCED)
+                self.keep(self._kept)
+
     def put(self, upstream: Upstream) -> None:
         """Keep a connection for the next request."""
         if self._idle_limit <= 0.0:
@@ -91,7 +107,8 @@ class Connections:
 
     def keep(self, kept: bool) -> None:
         """Whether connections are kept from now on; if not, those that are idle are closed."""
-        self._idle_limit = self._backend.idle_limit if kept else 0.0
+        self._kept = kept
+        self._idle_limit = self._known_limit if kept else 0.0
         if not kept:
             self._close_idle()
 

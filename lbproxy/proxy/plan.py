@@ -7,12 +7,19 @@ from weakref import ref
 import attrs
 
 from lbproxy.config.model import Route
+from lbproxy.errors import BodyTooLarge
 from lbproxy.forward.fields import RequestTemplate, upgrade_to
 from lbproxy.forward.hash_key import HashKey, hash_key
 from lbproxy.forward.retry import MethodClass, method_class
 from lbproxy.http1.message import RequestHead
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.static.files import FileAnswer, Folder
+
+
+def body_too_large(route: Route) -> BodyTooLarge:
+    """The error for a request whose body is longer than its route allows."""
+    knob = f"routes[path={route.path}].max_body"
+    return BodyTooLarge(f"The body is longer than {route.max_body} bytes.", knob=knob)
 
 
 @attrs.define(init=False)

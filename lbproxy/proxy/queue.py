@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from twisted.internet.interfaces import IReactorTime
 
+from lbproxy.balance.pool import Backend
 from lbproxy.config.model import Queue as QueueConfig
 from lbproxy.errors import QueueFull
 from lbproxy.transport.timer import NEVER, CoarseTimer
@@ -16,16 +17,22 @@ class Waiter:
     """One place in a queue.
 
     Attributes:
+        tried: The backends that are of no use to it.
         until: When its time is over.
     """
 
-    __slots__ = ("admit", "refuse", "until")
+    __slots__ = ("admit", "refuse", "tried", "until")
 
     def __init__(
-        self, admit: Callable[[], None], refuse: Callable[[QueueFull], None], until: float
+        self,
+        admit: Callable[[], None],
+        refuse: Callable[[QueueFull], None],
+        tried: Set[Backend],
+        until: float,
     ) -> None:
         self.admit = admit
         self.refuse = refuse
+        self.tried = tried
         self.until = until
 
 
@@ -50,15 +57,25 @@ class WaitingRoom:
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def join(self, admit: Callable[[], None], refuse: Callable[[QueueFull], None]) -> Waiter:
+    def join(
+        self,
+        admit: Callable[[], None],
+        refuse: Callable[[QueueFull], None],
+        tried: Set[Backend],
+    ) -> Waiter:
         """Wait until `admit` is called, or `refuse` with the reason.
+
+        Args:
+            admit: Goes on; it does not have to wait again.
+            refuse: Gives up.
+            tried: The backends that it will not be sent to, whatever room they have.
 
         Raises:
             QueueFull: If there is no place.
         """
         if len(self._waiters) >= self._config.length:
             raise QueueFull("Too many requests wait already.", knob=f"{self._knob}.length")
-        waiter = Waiter(admit, refuse, self._clock.seconds() + self._config.wait)
+        waiter = Waiter(admit, refuse, tried, self._clock.seconds() + self._config.wait)
         self._waiters.append(waiter)
         self.deadline = self._waiters[0].until
         return waiter
@@ -69,12 +86,19 @@ class WaitingRoom:
             self._waiters.remove(waiter)
         self.deadline = self._waiters[0].until if self._waiters else NEVER
 
-    def admit_next(self) -> None:
-        """A backend has room again, or has come back."""
-        if self._waiters:
-            waiter = self._waiters.popleft()
-            self.deadline = self._waiters[0].until if self._waiters else NEVER
-            waiter.admit()
+    def admit_next(self, must_wait: Callable[[Set[Backend]], bool]) -> bool:
+        """Admit the first that can make use of what has changed; whether there was one.
+
+        Args:
+            must_wait: Whether one that has tried these backends would find no room.
+        """
+        for place, waiter in enumerate(self._waiters):
+            if not must_wait(waiter.tried):
+                del self._waiters[place]
+                self.deadline = self._waiters[0].until if self._waiters else NEVER
+                waiter.admit()
+                return True
+        return False
 
     def expired(self, now: float) -> None:
         """Refuse those whose time is over."""

@@ -23,7 +23,7 @@ from lbproxy.observe.metrics import Metrics
 from lbproxy.observe.session import SessionRecord
 from lbproxy.proxy import local, static
 from lbproxy.proxy.exchange import Exchange
-from lbproxy.proxy.plan import FolderPlan, Plan
+from lbproxy.proxy.plan import FolderPlan, Plan, body_too_large
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.static.cache import FileCache
 from lbproxy.static.files import Folder
@@ -112,7 +112,8 @@ class Site:
         self._id_moment = 0
         self._id_begin = self._new_id_begin(0)
         self._id_count = chance.getrandbits(48)
-        self._clients: set[Client] = set()
+        # In the order in which they came, which a set would not keep.
+        self._clients: dict[Client, None] = {}
         self._drained: Deferred[None] | None = None
         self._date_second = 0
         self._date = b""
@@ -121,12 +122,12 @@ class Site:
 
     def joined(self, client: Client) -> None:
         """A client has connected."""
-        self._clients.add(client)
+        self._clients[client] = None
         self.timer.add(client)
 
     def left(self, client: Client) -> None:
         """A client's connection has ended."""
-        self._clients.discard(client)
+        self._clients.pop(client, None)
         self.timer.discard(client)
         if self._drained is not None and not self._clients:
             drained, self._drained = self._drained, None
@@ -283,6 +284,9 @@ class Site:
             )
             return found
         assert route.pool is not None
+        record.pool = route.pool
+        if route.max_body is not None and head.length > route.max_body:
+            raise body_too_large(route)
         plan = Plan(
             route,
             self._upstreams[route.pool],

@@ -270,7 +270,7 @@ class Session(Protocol):
             return
         self._queued_since = now
         try:
-            self._waiter = self._upstreams.waiting.join(self._admitted, self._refused)
+            self._waiter = self._upstreams.waiting.join(self._admitted, self._refused, self._tried)
         except QueueFull as error:
             self._refused(error)
 

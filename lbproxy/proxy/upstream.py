@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -23,49 +23,10 @@ from lbproxy.errors import (
 )
 from lbproxy.http1.message import NO_TRAILERS, UNTIL_CLOSE, End, Fields, RequestHead, ResponseHead
 from lbproxy.http1.parser import ResponseHeads, ResponseParser
+from lbproxy.proxy.roles import Awaiting, Keeper
 from lbproxy.transport.connect import Dialled
 from lbproxy.transport.timer import NEVER, CoarseTimer
 from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
-
-
-class Awaiting(Protocol):
-    """Who awaits an answer. What it gets comes in this order."""
-
-    def attempt_failed(self, error: UpstreamError) -> None:
-        """No answer will come."""
-
-    def answered(self, head: ResponseHead, now: float) -> None:
-        """The answer's head, and when it came, in the clock's seconds."""
-
-    def answered_whole(self, head: ResponseHead, body: bytes | memoryview, now: float) -> None:
-        """All of an answer, instead of what `answered` begins; who takes it calls `release`."""
-
-    def informational(self, head: ResponseHead) -> None:
-        """A 1xx head, before the answer's own."""
-
-    def answer_data(self, data: bytes) -> None:
-        """A piece of the answer's body, its framing removed."""
-
-    def answer_sink(self) -> Any:
-        """The connection that pieces of the body may be written to as they come, or `None`."""
-
-    def answer_relayed(self, count: int) -> None:
-        """So many bytes of the body have been written there."""
-
-    def answer_end(self, trailers: Fields, now: float) -> None:
-        """The answer is whole; the connection is not the caller's any more."""
-
-    def answer_cut(self, error: AnswerCut) -> None:
-        """The answer broke off after its head."""
-
-    def flush(self) -> None:
-        """All that one read brought has been given."""
-
-    def pause_request(self) -> None:
-        """The backend reads more slowly than the client sends."""
-
-    def resume_request(self) -> None:
-        """The backend has caught up."""
 
 
 class State(Enum):
@@ -80,16 +41,6 @@ class State(Enum):
 
 # Python 3.11 takes six times as long to find a member through its class.
 IDLE, WAITING, ANSWERING, TUNNEL, CLOSED = State
-
-
-class Keeper(Protocol):
-    """Who keeps connections that may serve another request."""
-
-    def put(self, upstream: Upstream) -> None:
-        """The connection is idle."""
-
-    def forget(self, upstream: Upstream) -> None:
-        """An idle connection closed."""
 
 
 @implementer(IPushProducer)
@@ -122,6 +73,7 @@ class Upstream(Dialled):
         self._sent = False
         self._keep = False
         self._paused = False
+        self._behind = 0
         self._read_timeout = timeouts.read
         self._awaiting: Awaiting | None = None
         self._head: ResponseHead | None = None
@@ -185,6 +137,7 @@ class Upstream(Dialled):
     def pauseProducing(self) -> None:
         """The transport's queue to the backend is full."""
         self.clogged = True
+        self._behind = self._waiting
         if self._awaiting is not None:
             if self._state is WAITING:
                 self.deadline = self._clock.seconds() + self._timeouts.read
@@ -225,6 +178,7 @@ class Upstream(Dialled):
         self._parser.expect(head.method)
         self.deadline = self._clock.seconds() + self._timeouts.first_byte if whole else NEVER
         self._socket.write(data)
+        self._behind = 0 if len(data) < WORTH else self._waiting
 
     def write(self, data: bytes) -> None:
         """Send a piece of the request's body, framed, or of what goes through a tunnel."""
@@ -245,7 +199,7 @@ class Upstream(Dialled):
     def end_request(self) -> None:
         """The request has been written whole: from now on the backend is waited for."""
         self._sent = True
-        if self._state is WAITING:
+        if self._state is WAITING and not self.clogged:  # Else it has not been sent whole yet.
             self._await_head()
 
     def begin_tunnel(self, awaiting: Awaiting) -> bytes:
@@ -317,6 +271,9 @@ class Upstream(Dialled):
         awaiting = self._awaiting
         if self._state is CLOSED:
             self._drop()
+        elif self._state is WAITING and self._waiting < self._behind:
+            self._behind = waiting = self._waiting  # It reads, however slowly.
+            self.deadline = now + (self._timeouts.read if waiting else self._timeouts.first_byte)
         elif self._state is WAITING:
             self._awaiting = None
             self._drop()
@@ -338,8 +295,18 @@ class Upstream(Dialled):
 
     # The rest is ours.
 
+    @property
+    def _waiting(self) -> int:
+        """Bytes that wait for the backend to take them, where the transport tells."""
+        waiting: int = getattr(self.transport, "waiting", 0)
+        return waiting
+
     def _await_head(self) -> None:
-        """The backend's time runs only while it is the one who has to act."""
+        """The backend's time runs only while it is the one who has to act.
+
+        That it has the whole request is seen when the time is over: see `expired`.
+        """
+        self._behind = self._waiting
         self.deadline = self._clock.seconds() + self._timeouts.first_byte if self._sent else NEVER
 
     def _drop(self) -> None:
@@ -412,6 +379,8 @@ class Upstream(Dialled):
 
     def _give_whole(self, awaiting: Awaiting, head: ResponseHead, body: bytes | memoryview) -> None:
         self._keep = not head.closes
+        if head.memo is None:
+            self._keeper.heard(head)
         awaiting.answered_whole(head, body, self._clock.seconds())
 
     def _begin_answer(self, awaiting: Awaiting, head: ResponseHead) -> None:
@@ -420,6 +389,8 @@ class Upstream(Dialled):
         self._read_timeout = self._timeouts.read
         self.deadline = now + self._read_timeout
         self._keep = head.framing is not UNTIL_CLOSE and not head.closes
+        if head.memo is None:
+            self._keeper.heard(head)
         awaiting.answered(head, now)
 
     def _relay(self, awaiting: Awaiting, length: int) -> None:

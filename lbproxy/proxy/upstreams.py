@@ -103,9 +103,10 @@ class Upstreams:
         return NoBackend(f'No backend of pool "{name}" can answer now.')
 
     def release(self, backend: Backend) -> None:
-        """An exchange is done with a backend; the first that waits may have its place."""
+        """An exchange is done with a backend; the first that can make use of it goes there."""
         self.pool.release(backend)
-        self.waiting.admit_next()
+        if self.waiting:
+            self.waiting.admit_next(self.pool.saturated)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -126,6 +127,5 @@ class Upstreams:
             self._clock.callLater(0.0, self._admit)
 
     def _admit(self) -> None:
-        for _ in range(len(self.waiting)):
-            if self.pool.has_room():
-                self.waiting.admit_next()
+        while self.waiting.admit_next(self.pool.saturated):
+            pass

@@ -100,8 +100,10 @@ class _Connecting(Generic[P]):
         self._handshake: Handshake | None = None
         self.connected: Deferred[P] = Deferred(lambda _: self._end())
         self._patience = reactor.callLater(timeout, self._give_up)
+        # The simulator's reactor has sockets of its own.
+        make_socket = getattr(reactor, "make_socket", socket.socket)
         try:
-            self._socket = socket.socket(family, socket.SOCK_STREAM)
+            self._socket = make_socket(family, socket.SOCK_STREAM)
         except OSError:
             self._patience.cancel()
             raise

@@ -186,7 +186,7 @@ class Connection:
         """Whether nothing waits to be read: neither bytes nor the end of the connection."""
         poll = self._poll
         if poll is None:
-            self._poll = poll = select.poll()
+            self._poll = poll = getattr(self._reactor, "make_poll", select.poll)()
             poll.register(self.fileno(), select.POLLIN)
         return not poll.poll(0)  # A look by `recv` costs an exception where nothing is there.
 

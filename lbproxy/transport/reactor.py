@@ -30,10 +30,7 @@ class LeanReactor(EPollReactor):
 
     log = Logger()
 
-    def __init__(self) -> None:
-        """Open an epoll."""
-        self._batch = object()
-        super().__init__()
+    _batch: object = None
 
     def batch(self) -> object:
         """Something that is the same for all events that were asked for together."""

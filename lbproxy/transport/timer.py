@@ -41,10 +41,18 @@ class CoarseTimer(Service):
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._timed: set[Timed] = set()
+        # Not a set: with that the order of what is due would depend on addresses in memory.
+        self._timed: dict[Timed, None] = {}
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
-        self.add, self.discard = self._timed.add, self._timed.discard
+
+    def add(self, timed: Timed) -> None:
+        """Heed its deadline."""
+        self._timed[timed] = None
+
+    def discard(self, timed: Timed) -> None:
+        """Heed it no more, if it was heeded."""
+        self._timed.pop(timed, None)
 
     def startService(self) -> None:
         super().startService()

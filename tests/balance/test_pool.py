@@ -72,6 +72,9 @@ class ChoiceTests(SynchronousTestCase):
         a, b = pool.backends
         pool.acquire(a)
         self.assertEqual(names(pool, 2, 0.0), "bb")
+        self.assertFalse(pool.saturated(NOBODY))
+        self.assertTrue(pool.saturated({b}))
+        self.assertFalse(pool.saturated({a, b}))  # To wait would not help.
         pool.acquire(b)
         self.assertTrue(pool.saturated(NOBODY))
         self.assertIsNone(pool.choose(NOBODY, 0.0))
@@ -101,6 +104,15 @@ class HealthTests(SynchronousTestCase):
         self.assertIsNone(pool.choose({pool.backends[1]}, 1.0))
         probe(pool, 1, False, 2.0, reached=False)
         self.assertIsNone(pool.choose(NOBODY, 2.0))
+
+    def test_last_resort_has_limits(self) -> None:
+        """Who counts as ill is not given more at a time than who is well."""
+        pool = pool_of(1, max_in_flight=1)
+        probe(pool, 0, False, 1.0)
+        pool.acquire(pool.backends[0])
+        self.assertIsNone(pool.choose(NOBODY, 1.0))
+        pool.release(pool.backends[0])
+        self.assertIs(pool.choose(NOBODY, 1.0), pool.backends[0])
 
     def test_slow_start(self) -> None:
         """A backend that comes back to a warm one begins with a tenth."""

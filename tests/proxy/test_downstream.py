@@ -187,11 +187,29 @@ class RefusalTests(BalancerCase):
 
     def test_max_body(self) -> None:
         """A body above the route's limit gets 413, which names the limit."""
+        chunked = b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for request, tried in ((POST, []), (chunked + b"b\r\n", ["body_too_large"])):
+            self.start("a", route=model.Route("/", pool="api", max_body=10))
+            client = self.client(request + b"x" * 11)
+            answer = client.take()
+            self.assertTrue(answer.startswith(b"HTTP/1.1 413 "))
+            self.assertIn(b"max_body", answer)
+            self.assertEqual(self.log.lines[0]["pool"], "api")
+            attempts = self.log.lines[0]["attempts"]
+            self.assertEqual([attempt["outcome"] for attempt in attempts], tried)
+            self.assert_nothing_left()
+
+    def test_max_body_after_the_answer(self) -> None:
+        """An answer that has begun is not cut for it; no more of the body is sent."""
         self.start("a", route=model.Route("/", pool="api", max_body=10))
-        client = self.client(POST + b"x" * 11)
-        answer = client.take()
-        self.assertTrue(answer.startswith(b"HTTP/1.1 413 "))
-        self.assertIn(b"max_body", answer)
+        chunked = b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client = self.client(chunked + b"5\r\nfirst\r\n")
+        backend = self.accept()
+        backend.give(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nearly")
+        client.give(b"6\r\nsecond\r\n")
+        backend.give(b"still")
+        self.assertNotIn(b"second", backend.take())
+        self.assertTrue(client.take().endswith(b"\r\n\r\nearlystill"))
         self.assert_nothing_left()
 
 

@@ -216,6 +216,20 @@ class RetryTests(BalancerCase):
         self.assertTrue(client.take().endswith(b"ok"))
         self.assert_nothing_left()
 
+    def test_body_grows_past_the_limit_between_attempts(self) -> None:
+        """What comes while the next connection is made takes nothing from what came before."""
+        self.start()
+        first, second = b"a" * (REQUEST_LIMIT - 1), b"bc"
+        head = b"PUT / HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n"
+        client = self.client(head % (len(first) + len(second)) + first)
+        self.accept().close()
+        client.give(second)
+        backend = self.accept()
+        self.assertEqual(backend.take().partition(b"\r\n\r\n")[2], first + second)
+        backend.give(OK)
+        self.assertTrue(client.take().endswith(b"ok"))
+        self.assert_nothing_left()
+
 
 class ConnectTests(BalancerCase):
     def test_stands_at_once(self) -> None:
@@ -399,6 +413,23 @@ class DrainedTests(BalancerCase):
         backend.give(OK)
         self.assert_nothing_left()
 
+    def test_announced(self) -> None:
+        """What it announces of its keep-alive meanwhile is for afterwards."""
+        self.start("a", slow_start=0.0)
+        self.client(GET)
+        backend = self.accept()
+        self.drain("a")
+        announced = OK.replace(b"Content", b"Keep-Alive: timeout=100\r\nContent")
+        backend.give(announced)
+        self.assertTrue(backend.disconnecting)
+        self.drain()
+        self.client(GET)
+        backend = self.accept()
+        backend.give(announced)
+        self.pass_time(75.0)  # More than the profile has.
+        self.assertFalse(backend.disconnecting)
+        self.assert_nothing_left()
+
     def test_nobody_else(self) -> None:
         """With no other backend the client is told that those that could answer are drained."""
         self.start("a", "b")
@@ -435,6 +466,31 @@ class DrainedTests(BalancerCase):
         self.assert_nothing_left()
 
 
+class PassedOverTests(BalancerCase):
+    def test_room_that_is_of_no_use(self) -> None:
+        """Who has tried a backend is passed over when that has room, and keeps its time."""
+        self.start("a", "b", max_in_flight=1, queue=model.Queue(wait=5.0))
+        retried = self.client(GET)
+        at_a = self.accept()
+        busy = self.client(GET)
+        at_b = self.accept()
+        at_a.close()  # Now only b is left for the first, and that is busy.
+        self.assertEqual(len(self.upstreams.waiting), 1)
+        third = self.client(GET)  # Takes the room at a.
+        at_a = self.accept()
+        fourth = self.client(GET)
+        at_a.give(OK)
+        self.assertTrue(third.take().startswith(b"HTTP/1.1 200 "))
+        at_a.give(OK)
+        self.assertTrue(fourth.take().startswith(b"HTTP/1.1 200 "))
+        self.assertEqual(len(self.upstreams.waiting), 1)
+        self.pass_time(5.0)
+        self.assertTrue(retried.take().startswith(b"HTTP/1.1 503 "))
+        at_b.give(OK)
+        self.assertTrue(busy.take().startswith(b"HTTP/1.1 200 "))
+        self.assert_nothing_left()
+
+
 class BackpressureTests(BalancerCase):
     def test_client_behind(self) -> None:
         """A client that does not keep up holds the backend back until it has caught up."""
@@ -461,6 +517,41 @@ class BackpressureTests(BalancerCase):
         self.assertEqual(client.producerState, "paused")
         backend.protocol.resumeProducing()
         self.assertEqual(client.producerState, "producing")
+        self.assert_nothing_left()
+
+    def test_backend_reads_slowly(self) -> None:
+        """The backend's time to answer begins when it has the request; to read, with each byte."""
+        timeouts = model.UpstreamTimeouts(first_byte=1.0, read=2.0)
+        self.start("a", timeouts=timeouts)
+        client = self.client(PUT[:-1])
+        backend = self.accept()
+        backend.waiting = 100_000
+        backend.protocol.pauseProducing()
+        client.give(b"i")  # All of it is queued.
+        for left in (60_000, 30_000, 10_000):
+            backend.waiting = left
+            self.pass_time(1.5)
+        self.assertTrue(backend.open)
+        backend.waiting = 0
+        backend.protocol.resumeProducing()
+        self.pass_time(1.5)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 504 "))
+        self.assert_nothing_left()
+
+    def test_backend_reads_slowly_what_is_little(self) -> None:
+        """That holds too for what waits without anybody having to pause."""
+        timeouts = model.UpstreamTimeouts(first_byte=1.0, read=2.0)
+        self.start("a", timeouts=timeouts)
+        client = self.client(PUT[:-1])
+        backend = self.accept()
+        backend.waiting = 10_000
+        client.give(b"i")
+        for left in (6_000, 3_000, 0):
+            backend.waiting = left
+            self.pass_time(0.5)
+        self.assertTrue(backend.open)
+        self.pass_time(1.5)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 504 "))
         self.assert_nothing_left()
 
     def test_body_waits_for_the_connection(self) -> None:

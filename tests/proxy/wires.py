@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
@@ -100,6 +101,7 @@ class BalancerCase(SynchronousTestCase):
         *names: str,
         route: model.Route | None = None,
         listener: model.Listener | None = None,
+        backend: Mapping[str, Any] | None = None,
         **pool: Any,
     ) -> None:
         """Build it.
@@ -108,6 +110,7 @@ class BalancerCase(SynchronousTestCase):
             names: The backends; a and b by default.
             route: `/` to the pool by default.
             listener: One with all defaults by default.
+            backend: More of each backend's keys; that it is Klein by default.
             pool: More of the pool's keys.
         """
         self.reactor = Reactor()
@@ -115,9 +118,8 @@ class BalancerCase(SynchronousTestCase):
         self.timer = CoarseTimer(self.reactor)
         self.timer.startService()
         self.addCleanup(self.timer.stopService)
-        backends = tuple(
-            model.Backend(name, f"{name}:80", server="klein") for name in names or ("a", "b")
-        )
+        more = {"server": "klein"} if backend is None else backend
+        backends = tuple(model.Backend(name, f"{name}:80", **more) for name in names or ("a", "b"))
         shape = model.Pool("api", backends, health=None, **pool)
         policy = balancer_for(shape, random.Random(1))
         self.pool = Pool(shape, policy, self.reactor.seconds())
@@ -182,4 +184,4 @@ class BalancerCase(SynchronousTestCase):
         self.assertEqual({backend.in_flight for backend in self.pool.backends}, {0})
         self.assertEqual(len(self.upstreams.waiting), 0)
         self.assertEqual(self.site.replay_memory.free, PROCESS_LIMIT)
-        self.assertEqual(self.timer._timed, {self.upstreams.waiting})
+        self.assertEqual(set(self.timer._timed), {self.upstreams.waiting})

@@ -125,7 +125,7 @@ class DoorCase(SynchronousTestCase):
 
     def assert_empty(self) -> None:
         """Nobody is at the door, and nothing but the door is watched."""
-        self.assertEqual(self.timer._timed, set())
+        self.assertEqual(set(self.timer._timed), set())
         self.assertEqual(self.turns.watched, [self.acceptor])
 
 

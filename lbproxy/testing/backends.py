@@ -1,0 +1,139 @@
+"""Backends, and what befalls them as a whole; what they answer is in `serving.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+
+from lbproxy.testing.link import Wire
+from lbproxy.testing.network import Door, Host
+from lbproxy.testing.plan import Ailment, Ask
+
+
+class Surroundings(Protocol):
+    """What a backend needs of its world."""
+
+    clock: Any
+    asks: dict[int, Ask]
+
+    def tell(self, *what: object) -> None:
+        """Note something in the trace."""
+
+    def delivered(self, delivery: Delivery) -> int:
+        """Note a delivery; how often its request has been delivered, this time included."""
+
+    def happened(self, kind: str) -> None:
+        """Count a fault that really happened."""
+
+    def violation(self, what: str) -> None:
+        """Something must not be."""
+
+
+@attrs.define(eq=False)
+class Delivery:
+    """A request that has reached a backend, whole or not.
+
+    Attributes:
+        ask: Which one.
+        backend: The name of the one that it reached.
+        at: When its head was there.
+        wire: Its connection.
+        ailment: What will be wrong with its answer, if anything.
+        received: Bytes of its body so far.
+        whole: Whether all of it came.
+        begun: Whether its answer has begun.
+        answered: When its answer had been given, or broken off; `None` while it runs.
+    """
+
+    ask: Ask
+    backend: str
+    at: float
+    wire: Wire
+    ailment: Ailment | None = None
+    received: int = 0
+    whole: bool = False
+    begun: bool = False
+    answered: float | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the balancer still waits for something of it."""
+        return self.answered is None and not self.wire.link.skt.closed
+
+
+class Backend:
+    """One of them.
+
+    Attributes:
+        name: As in the config.
+        host: Its address.
+        deliveries: All that reached it, in order.
+        probes: The status that each of its probes was answered with, and when.
+        slow: Seconds by which each answer is late.
+        probe_answer: Gives the status of the next probe; 200 by default.
+        sour: Whether all but probes is answered with 503.
+        frozen: Whether its process stands still, while its kernel goes on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        world: Surroundings,
+        keep_alive: float,
+        serve: Callable[[Wire, Backend, Surroundings], object],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            name: As in the config.
+            world: What it is in.
+            keep_alive: Seconds for which it keeps an idle connection; 0.0 is for ever.
+            serve: Takes each connection over.
+        """
+        self.name = name
+        self._serve = serve
+        self.host = Host(self._welcome)
+        self.deliveries: list[Delivery] = []
+        self.probes: list[tuple[float, int]] = []
+        self.slow = 0.0
+        self.probe_answer: Callable[[], int] = lambda: 200
+        self.sour = False
+        self.frozen = False
+        self.keep_alive = keep_alive
+        self._thawing: list[Callable[[], None]] = []
+        self._world = world
+
+    def freeze(self) -> None:
+        """Stop in the middle of whatever it is."""
+        self.frozen = True
+
+    def thaw(self) -> None:
+        """Go on, with all that came meanwhile."""
+        self.frozen = False
+        thawing, self._thawing = self._thawing, []
+        for each in thawing:
+            each()
+
+    def do(self, act: Callable[[], None]) -> None:
+        """Do something now, or when the process goes on."""
+        if self.frozen:
+            self._thawing.append(act)
+        else:
+            act()
+
+    def kill(self) -> None:
+        """Every connection breaks, and none can be made."""
+        self.host.door = Door.REFUSING
+        self._thawing.clear()
+        self.frozen = False
+        for link in self.host.prune():
+            link.wire.reset()
+
+    def start(self) -> None:
+        """Accept connections, again."""
+        self.host.door = Door.OPEN
+
+    def _welcome(self, wire: Wire) -> None:
+        self._serve(wire, self, self._world)

@@ -1,0 +1,125 @@
+"""Many lives, on all cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import attrs
+from twisted.logger import globalLogBeginner
+
+from lbproxy.testing.clients import LEAVERS
+from lbproxy.testing.faults import KINDS, PAUSE, STOPS
+from lbproxy.testing.mutations import MUTATIONS, mutated
+from lbproxy.testing.serving import AILMENTS
+from lbproxy.testing.simulate import run
+
+#: What has to have happened in a batch: else it has shown less than it says.
+EVERY_KIND = (
+    *AILMENTS,
+    *KINDS,
+    *STOPS,
+    PAUSE,
+    *sorted(LEAVERS),
+    "slow_reader",
+    "hints",
+    "idle_closed",
+    "turned_up",
+    "turned_down",
+    "turned_ejected",
+)
+
+
+@attrs.frozen
+class Verdict:
+    """What came of one seed, small enough to be sent from one process to another.
+
+    Attributes:
+        seed: It.
+        violations: What must not have happened.
+        counts: How often each kind of fault happened.
+        ends: How often requests ended in each way.
+        seconds: Virtual seconds.
+    """
+
+    seed: int
+    violations: tuple[str, ...]
+    counts: Counter[str]
+    ends: Counter[str]
+    seconds: float
+
+
+def judge(seed: int) -> Verdict:
+    """Live one life."""
+    outcome = run(seed)
+    return Verdict(seed, outcome.violations, outcome.counts, outcome.ends, outcome.seconds)
+
+
+def judge_twice(seed: int) -> Verdict:
+    """Live one life again: it is a violation if the two differ in anything that was traced."""
+    first, second = run(seed), run(seed)
+    violations = first.violations
+    if first.digest != second.digest:
+        pairs = zip(first.trace, second.trace, strict=False)
+        where = next((str(pair) for pair in pairs if pair[0] != pair[1]), "its end")
+        violations = (*violations, f"a second life differed from the first one at {where}")
+    return Verdict(seed, violations, first.counts, first.ends, first.seconds)
+
+
+def judge_all(
+    seeds: Iterable[int], jobs: int, judge: Callable[[int], Verdict] = judge
+) -> Iterator[Verdict]:
+    """Live many, in so many processes, in any order."""
+    if jobs == 1:
+        yield from map(judge, seeds)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs, quiet) as pool:
+        yield from pool.imap_unordered(judge, seeds, chunksize=4)
+
+
+def missing(counts: Counter[str]) -> list[str]:
+    """The kinds of faults that never happened."""
+    return [kind for kind in EVERY_KIND if not counts[kind]]
+
+
+def finds(mutation: str, seeds: Iterable[int]) -> Verdict | None:
+    """The first life that a mistake breaks.
+
+    Args:
+        mutation: Its name in `MUTATIONS`.
+        seeds: Those that are tried.
+    """
+    for seed in seeds:
+        with mutated(mutation):
+            verdict = judge(seed)
+        if verdict.violations:
+            return verdict
+    return None
+
+
+def _found(work: tuple[str, list[int]]) -> tuple[str, Verdict | None]:
+    return work[0], finds(*work)
+
+
+def find_all(
+    most: int, jobs: int, hints: Mapping[str, int] | None = None
+) -> Iterator[tuple[str, Verdict | None]]:
+    """Look for each mistake, in so many processes.
+
+    Args:
+        most: How many seeds are tried for each.
+        jobs: Processes.
+        hints: Seeds that are tried first.
+    """
+    work = []
+    for mutation in MUTATIONS:
+        first = [hints[mutation]] if hints and mutation in hints else []
+        work.append((mutation, [*first, *range(1, most + 1)]))
+    with multiprocessing.get_context("spawn").Pool(jobs, quiet) as pool:
+        yield from pool.imap(_found, work)
+
+
+def quiet() -> None:
+    """Have what is logged go nowhere: it is judged, not read."""
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)

@@ -1,0 +1,202 @@
+"""What must be so at the end of a life, whatever befell it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
+
+from lbproxy.balance.standing import State
+from lbproxy.testing.clients import Result
+from lbproxy.testing.inside import number_of
+from lbproxy.testing.plan import Visit
+from lbproxy.testing.reactor import EPOCH
+from lbproxy.testing.world import World
+
+#: Reasons of refusals of what could not be read.
+_UNREAD = frozenset({"head_timeout", "malformed"})
+
+
+def one_end_each(world: World) -> Iterator[str]:
+    """Each request has exactly one end: an answer, a document, or a cut that its client sees."""
+    seen: dict[int, Result] = {}
+    for result in world.results:
+        number = result.ask.number
+        if result.ended is None:
+            yield f"{number}, asked at {result.sent - EPOCH:.3f}, never ended"
+        if number in seen:
+            yield f"{number} was asked twice"
+        seen[number] = result
+    for number in world.asks.keys() - seen.keys():
+        yield f"{number} was never asked"
+
+
+def ends_in_time(world: World, healed: float, per_request: float) -> Iterator[str]:
+    """Once nothing is broken any more, each request ends within its bound."""
+    visits = {ask.number: visit for visit in world.plan.visits for ask in visit.asks}
+    for result in world.results:
+        visit = visits.get(result.ask.number)
+        if visit is None or result.ended is None:
+            continue
+        bound = per_request + world.paused + _reading_time(visit, result.ask.size)
+        took = result.ended - max(result.sent, healed)
+        if took > bound:
+            yield f"{result.ask.number} took {took:.3f} s, and {bound:.3f} would be enough"
+
+
+def _reading_time(visit: Visit, size: int) -> float:
+    looks = size / visit.shape.capacity + 1
+    slow = visit.patience * looks if visit.manner == "slow" else 0.0
+    return (slow + 4 * visit.shape.latency * looks) * len(visit.asks)
+
+
+def nothing_unsafe_twice(world: World) -> Iterator[str]:
+    """What the method forbids to send twice reaches a backend once; anything, not too often."""
+    attempts = world.plan.config.pools[0].retry.attempts
+    for number, deliveries in world.deliveries.items():
+        if world.asks[number].unsafe and len(deliveries) > 1:
+            reached = [delivery.backend for delivery in deliveries]
+            yield f"{number}, which is unsafe to repeat, reached {reached}"
+        if len(deliveries) > attempts:
+            yield f"{number} was delivered {len(deliveries)} times, and {attempts} are allowed"
+
+
+def log_tells_the_truth(world: World) -> Iterator[str]:
+    """The access log has each exchange once, with all its attempts."""
+    pool = world.plan.config.pools[0]
+    attempts = pool.retry.attempts
+    tried: dict[int, int] = {}
+    for record, _ in world.records:
+        number = number_of(record)
+        if number is None:
+            continue
+        if number in tried:
+            yield f"{number} is in the log twice"
+        tried[number] = len(record.attempts)
+        if len(record.attempts) > attempts:
+            yield f"{number} was tried {len(record.attempts)} times, and {attempts} are allowed"
+        if record.queued > attempts * (pool.queue.wait + 0.6) + world.paused:
+            yield f"{number} waited {record.queued:.3f} s in the queue"
+        if any(attempt.outcome is None for attempt in record.attempts):
+            yield f"{number} has an attempt in the log that never ended"
+    for number, deliveries in world.deliveries.items():
+        raw = world.asks[number].method == "RAW"
+        if len(deliveries) > tried.get(number, 0) and not raw:
+            yield f"{number} reached {len(deliveries)} backends; the log has {tried.get(number)}"
+    for result in world.results:
+        told = result.how in ("whole", "problem") and result.reason not in _UNREAD
+        if told and result.ask.number not in tried and result.ask.method != "BAD":
+            yield f"{result.ask.number} was answered, and is not in the log"
+
+
+def budget_kept(world: World) -> Iterator[str]:
+    """Retries stay within their share of the requests of the last ten seconds."""
+    share = world.plan.config.pools[0].retry.budget
+    requests: list[int] = []
+    retries: list[int] = []
+    for record, _ in world.records:
+        if number_of(record) is None or not record.attempts:
+            continue
+        requests.append(int(record.attempts[0].started))
+        for attempt, following in pairwise(record.attempts):
+            if attempt.decision == "retry":
+                retries.append(int(following.started))
+    requests.sort()
+    retries.sort()
+    for place, second in enumerate(retries):
+        before = place + 1 - bisect_right(retries, second - 10)
+        of = bisect_right(requests, second) - bisect_right(requests, second - 10)
+        if before > 31 + share * of:
+            yield f"{before} retries in ten seconds, of {of} requests"
+            return
+
+
+def verdicts_follow_probes(world: World) -> Iterator[str]:
+    """A backend's verdict turns after `rise` passes or `fall` failures in a row: not before."""
+    health = world.plan.config.pools[0].health
+    if health is None:
+        return
+    for backend in world.backends:
+        up, known, streak = True, False, 0
+        for probe in world.probed:
+            if probe.backend != backend.name:
+                continue
+            if not known:
+                known, up = True, probe.passed
+            elif probe.passed is up:
+                streak = 0
+            else:
+                streak += 1
+                if streak >= (health.rise if probe.passed else health.fall):
+                    up, streak = probe.passed, 0
+            if probe.up is not up:
+                state = "up" if probe.up else "down"
+                yield f"{backend.name} counts as {state} too soon or too late"
+                return
+            since = probe.at - health.timeout - world.paused - 0.05
+            if probe.passed and not any(
+                since <= at <= probe.at and status < 300 for at, status in backend.probes[::-1]
+            ):
+                yield f"{backend.name} passed a probe that it had not answered well"
+
+
+def probes_go_on(world: World, until: float) -> Iterator[str]:
+    """Each backend is probed again and again, to the end."""
+    health = world.plan.config.pools[0].health
+    if health is None:
+        return
+    longest = health.interval * 1.1 + health.timeout + world.paused + 1.0
+    for backend in world.backends:
+        moments = [probe.at for probe in world.probed if probe.backend == backend.name]
+        for before, after in pairwise([EPOCH, *moments, until]):
+            if after - before > longest and after <= until:
+                yield f"{backend.name} was not probed for {after - before:.1f} s"
+
+
+def only_the_well_are_chosen(world: World) -> Iterator[str]:
+    """No request goes to a backend that is down, ejected, or has no weight."""
+    pool = world.plan.config.pools[0]
+    weights = {backend.name: backend.weight for backend in pool.backends}
+    start = State.UNKNOWN if pool.health is not None else State.UP
+    history: dict[str, tuple[list[float], list[State]]] = {
+        name: ([0.0], [start]) for name in weights
+    }
+    for turn in world.turns:
+        if turn.backend not in history:
+            continue
+        times, states = history[turn.backend]
+        times.append(turn.at)
+        states.append(turn.state)
+
+    def bad(name: str, now: float) -> bool:
+        """Whether it was out before this instant, and in it."""
+        times, states = history[name]
+        place = bisect_right(times, now) - 1
+        out = states[place] in (State.DOWN, State.EJECTED)
+        return out and (times[place] < now or states[place - 1] in (State.DOWN, State.EJECTED))
+
+    for record, _ in world.records:
+        if number_of(record) is None:
+            continue
+        for attempt in record.attempts:
+            name, now = attempt.backend, attempt.started
+            if not weights[name]:
+                yield f"{name} has no weight, and was chosen"
+            elif bad(name, now) and not attempt.degraded:
+                yield f"{name} was chosen at {now - EPOCH:.3f} although it was out"
+
+
+def ejections_end(world: World, until: float) -> Iterator[str]:
+    """Who is put out is let back when its time is over, and was not the last one."""
+    open_ones: dict[str, float] = {}
+    for turn in world.turns:
+        due = open_ones.pop(turn.backend, None)
+        if due is not None and turn.state is State.UP and turn.at < due - 1e-6:
+            yield f"{turn.backend} was let back {due - turn.at:.3f} s too early"
+        if due is not None and turn.at > due + world.paused + 0.1:
+            yield f"{turn.backend} was let back {turn.at - due:.3f} s too late"
+        if turn.state is State.EJECTED:
+            open_ones[turn.backend] = turn.until
+    for name, due in open_ones.items():
+        if due + 0.1 < until:
+            yield f"{name} was never let back"

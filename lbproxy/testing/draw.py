@@ -1,0 +1,266 @@
+"""Drawing a life from a seed."""
+
+from __future__ import annotations
+
+import random
+
+import attrs
+
+from lbproxy.config import model
+from lbproxy.testing import faults
+from lbproxy.testing.clients import MANNERS
+from lbproxy.testing.flow import Shape
+from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
+from lbproxy.testing.serving import AILMENTS
+from lbproxy.testing.sessions import NARROW
+
+#: Seconds within which clients come and faults begin.
+SPAN = 30.0
+
+#: The port on which the balancer is asked.
+PORT = 3000
+
+_METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def plan_of(seed: int) -> Plan:
+    """The life that a seed stands for."""
+    chance = random.Random(f"plan {seed}")
+    config = _config(chance)
+    peaceful = chance.random() < 0.15
+    storm = not peaceful and chance.random() < 0.08
+    ailing = 0.0 if peaceful else chance.choice((0.0, 0.1, 0.3, 0.6))
+    visits = _storm(chance) if storm else _visits(chance, ailing)
+    calm = peaceful or chance.random() < 0.15
+    drawn = () if calm else _faults(chance, len(config.pools[0].backends) + 2)
+    keep_alive = config.pools[0].backends[0].idle_limit
+    return Plan(
+        seed,
+        config,
+        # Some close their idle connections long before they are known to.
+        keep_alive * (1.25 if peaceful else chance.choice((1.25, 1.25, 0.3))),
+        tuple(_shape(chance, upstream=True) for _ in range(4)),
+        visits,
+        drawn,
+    )
+
+
+def _config(chance: random.Random) -> model.Config:
+    count = chance.choice((2, 2, 3, 3, 4))
+    keep_alive = chance.choice((0.0, 1.5, 5.0, 20.0))
+    backends = tuple(
+        model.Backend(
+            name,
+            f"10.0.1.{number}:80",
+            weight=0 if number == 3 else chance.choice((1, 1, 1, 2)),
+            keep_alive=keep_alive,
+        )
+        for number, name in enumerate("abcd"[:count])
+    )
+    health = model.Health(
+        interval=chance.choice((1.0, 2.0, 5.0)),
+        timeout=chance.choice((0.3, 1.0)),
+        rise=chance.choice((1, 2, 2, 3)),
+        fall=chance.choice((1, 2, 3, 3)),
+    )
+    pool = model.Pool(
+        "api",
+        backends,
+        health=None if chance.random() < 0.1 else health,
+        timeouts=model.UpstreamTimeouts(
+            connect=chance.choice((0.5, 2.0)),
+            first_byte=chance.choice((1.0, 4.0)),
+            read=chance.choice((1.0, 4.0)),
+            stream=20.0,
+        ),
+        retry=model.Retry(attempts=chance.choice((1, 2, 3, 3, 4)), budget=0.2),
+        slow_start=chance.choice((0.0, 3.0, 10.0)),
+        ejection=chance.random() < 0.8,
+        max_in_flight=chance.choice((1, 2, 4, 256, 256)),
+        queue=model.Queue(length=chance.choice((0, 3, 1024)), wait=chance.choice((0.5, 5.0))),
+    )
+    timeouts = model.DownstreamTimeouts(head=5.0, body=5.0, idle=chance.choice((3.0, 20.0)))
+    return model.Config(
+        listeners=(
+            model.Listener("web", f"tcp:{PORT}", timeouts=timeouts),
+            model.Listener("raw", f"tcp:{PORT + 2}", mode="tcp", pool="raw"),
+            model.Listener("announced", f"haproxy:tcp:{PORT + 1}", timeouts=timeouts),
+        ),
+        routes=(
+            model.Route(
+                "/",
+                pool="api",
+                expose_backend=True,
+                max_body=chance.choice((None, None, None, 20000)),
+                retry_on=frozenset(chance.choice(((), (503,), (502, 503, 504)))),
+            ),
+        ),
+        pools=(pool, _raw_pool(chance)),
+        stop=model.Stop(drain=chance.choice((0.0, 2.0, 10.0))),
+        access_log=None,
+        admin=None,
+    )
+
+
+def _raw_pool(chance: random.Random) -> model.Pool:
+    """The pool of the listener in TCP mode."""
+    return model.Pool(
+        "raw",
+        (model.Backend("x", "10.0.3.1:90"), model.Backend("y", "10.0.3.2:90")),
+        health=model.Health(interval=2.0, timeout=0.5),
+        timeouts=model.UpstreamTimeouts(connect=0.5, stream=20.0),
+        slow_start=0.0,
+        send_proxy=chance.choice((None, "v1")),
+    )
+
+
+def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
+    numbers = iter(range(1, 1000))
+    visits = []
+    for number in range(chance.randint(3, 14)):
+        manner = chance.choice(("keeps", "keeps", "keeps", "pipelines", "uploads", *MANNERS))
+        visits.append(
+            Visit(
+                number,
+                chance.uniform(0.0, SPAN) if chance.random() < 0.7 else 5.0,
+                manner,
+                tuple(
+                    _ask(chance, next(numbers), manner, ailing) for _ in range(chance.randint(1, 8))
+                ),
+                _shape(chance, upstream=False),
+                chance.choice((0.05, 0.3, 1.5) if manner == "slow" else (0.001, 0.01, 0.3, 1.5)),
+                announced=chance.random() < 0.2,
+            )
+        )
+    sessions = chance.choice((0, 0, 1, 3))
+    for number in range(500, 500 + sessions):
+        asks = tuple(_session(chance, next(numbers), ailing) for _ in range(chance.randint(1, 4)))
+        shape = attrs.evolve(_shape(chance, upstream=False), capacity=NARROW)
+        start, patience = chance.uniform(0.0, SPAN), chance.choice((0.0, 0.01, 0.5))
+        visits.append(Visit(number, start, "session", asks, shape, patience))
+    return tuple(visits)
+
+
+def _session(chance: random.Random, number: int, ailing: float) -> Ask:
+    size = chance.choice((0, 1, 300, 20000, 100000))
+    ailment = None
+    if chance.random() < ailing:
+        kind = chance.choice(("reset_body", "stall_body"))
+        ailment = Ailment(kind, at=chance.choice((0, size // 2)))
+    return Ask(
+        number,
+        "RAW",
+        keyed=chance.random() < 0.1,
+        upload=chance.choice((0, 1, 300, 20000, 100000)),
+        chunked=chance.random() < 0.4,
+        think=chance.choice((0.0, 1.0)),
+        size=size,
+        delay=chance.choice((0.0, 0.01, 0.5)),
+        ailment=ailment,
+    )
+
+
+def _storm(chance: random.Random) -> tuple[Visit, ...]:
+    """Many requests at once, and every answer is a failure that may be tried elsewhere."""
+    numbers = iter(range(1, 1000))
+    kind = chance.choice(("reset_unanswered", "close_unanswered"))
+    ailment = Ailment(kind, times=9)
+    return tuple(
+        Visit(
+            number,
+            5.0 + chance.random() / 2,
+            "keeps",
+            tuple(Ask(next(numbers), ailment=ailment) for _ in range(2)),
+        )
+        for number in range(45)
+    )
+
+
+def _ask(chance: random.Random, number: int, manner: str, ailing: float) -> Ask:
+    odd = chance.random()
+    if odd < 0.02:
+        return Ask(number, "BAD")
+    if odd < 0.05 and not manner.startswith("old"):
+        return Ask(number, local=True)
+    method = chance.choice(_METHODS)
+    if odd > 0.96 and manner in ("keeps", "slow", "leaves", "resets", "leaves_midway", "dribbles"):
+        method = "WS"
+    elif odd > 0.95:
+        method = "PURGE"  # Which nobody knows.
+    if manner == "uploads" and method not in ("POST", "PUT", "PATCH"):
+        method = chance.choice(("POST", "PUT"))
+    if manner == "dribbles" and method == "HEAD":
+        method = "GET"  # An answer to half a head cannot know that there is to be no body.
+    upload = 0
+    if method == "WS":
+        upload = chance.choice((0, 1, 700, 9000, 70000))
+    if method in ("POST", "PUT", "PATCH"):
+        upload = chance.choice((0, 1, 50, 700, 9000))
+        if manner == "uploads":
+            upload = chance.choice((700, 9000, 30000, 70000, 100000, 200000))
+    size = _size(chance)
+    if manner == "slow" and chance.random() < 0.3:
+        size = 500_000  # More than may wait for its client.
+    ailment = None
+    if chance.random() < ailing:
+        kind = chance.choice(AILMENTS)
+        if kind == "extra":  # It has to come in the same segment.
+            size = min(size, 300)
+        elif kind == "trickle":
+            size = min(size, 5000)
+        elif kind == "reads_late" and upload and manner in ("keeps", "pipelines"):
+            upload = 500_000  # More than may wait for its backend.
+        ailment = Ailment(
+            kind,
+            at=chance.choice((0, 1, size // 2, max(size - 1, 0))),
+            times=chance.choice((1, 1, 2, 9)),
+        )
+    return Ask(
+        number,
+        method,
+        keyed=method in ("POST", "PATCH", "PURGE") and chance.random() < 0.4,
+        upload=upload,
+        chunked=not manner.startswith("old") and chance.random() < 0.4,
+        expect=not manner.startswith("old") and chance.random() < 0.2,
+        waits=chance.random() < 0.5,
+        think=chance.choice((0.0, 0.0, 0.0, 0.05, 1.0, 4.0)),
+        size=size,
+        framing=chance.choice(("length", "length", "length", "chunked", "chunked", "close")),
+        hints=chance.choice((0, 0, 0, 0, 1, 2)),
+        delay=chance.choice((0.0, 0.001, 0.001, 0.05, 0.6)),
+        closes=chance.random() < 0.1,
+        ailment=ailment,
+    )
+
+
+def _size(chance: random.Random) -> int:
+    return chance.choice((0, 1, 80, 80, 300, 3000, chance.randint(0, 5000), 17000, 70000, 150000))
+
+
+def _shape(chance: random.Random, upstream: bool) -> Shape:
+    return Shape(
+        latency=chance.choice((0.0001, 0.0002, 0.001, 0.02)),
+        capacity=chance.choice((2000, 16000, 65536, 262144)),
+        fine=chance.choice((0, 0, 0, 0, 40, 40, 300)),
+    )
+
+
+def _faults(chance: random.Random, backends: int) -> tuple[Fault, ...]:
+    drawn = [
+        Fault(
+            chance.choice(tuple(faults.KINDS)),
+            chance.uniform(0.0, SPAN),
+            chance.randrange(backends),
+            chance.choice((0.1, 1.0, 3.0, 8.0)),
+        )
+        for _ in range(chance.randint(1, 8))
+    ]
+    if chance.random() < 0.2:
+        seconds = chance.choice((0.3, 2.0, 7.0))
+        drawn.append(Fault(faults.PAUSE, chance.uniform(0.0, SPAN), seconds=seconds))
+    if chance.random() < 0.25:
+        drain = Fault("drain", chance.uniform(3.0, SPAN))
+        drawn.append(drain)
+        if chance.random() < 0.5:
+            drawn.append(attrs.evolve(drain, kind="end_now", at=drain.at + chance.uniform(0, 3)))
+    return tuple(sorted(drawn, key=lambda fault: fault.at))

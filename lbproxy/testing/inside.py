@@ -1,0 +1,92 @@
+"""What is looked at inside a balancer: the one place that knows its private names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lbproxy.balance.pool import Backend, Pool
+from lbproxy.forward.retry import PROCESS_LIMIT
+from lbproxy.observe.accesslog import Record
+from lbproxy.service import Balancer
+
+
+class Inside:
+    """A balancer with one worker, opened."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        workers: Any = balancer._workers
+        self._worker: Any = workers._worker
+        self._site: Any = self._worker._site
+        self._timer: Any = self._worker._timer
+        self._balancer = balancer
+
+    @property
+    def judged(self) -> list[Pool]:
+        """The pools of the parent."""
+        return self._balancer.control.pools
+
+    @property
+    def served(self) -> list[Pool]:
+        """The pools of the worker."""
+        pools: list[Pool] = self._worker._pools
+        return pools
+
+    def on_record(self, take: Callable[[Any, float], None]) -> None:
+        """Have `take` get what the access log would get."""
+        self._site._write = take
+
+    def on_turn(self, told: Callable[[Backend], None], probed: Callable[[Backend], None]) -> None:
+        """Be told when a backend's state changes, and of each probe, after the parent was."""
+        for pool in self.judged:
+            turn, probe = pool.on_turn, pool.on_probe
+            assert turn is not None and probe is not None
+
+            def turned(backend: Backend, detail: str, turn: Any = turn) -> None:
+                turn(backend, detail)
+                told(backend)
+
+            def ended(backend: Backend, probe: Any = probe) -> None:
+                probe(backend)
+                probed(backend)
+
+            pool.on_turn, pool.on_probe = turned, ended
+
+    def held(self) -> Iterator[int]:
+        """Bytes that wait to be sent, at each connection."""
+        for timed in self._timer._timed:
+            transport = getattr(timed, "transport", None)
+            if transport is not None:
+                yield transport.queued
+
+    def busy(self) -> Iterator[str]:
+        """What is held although no client is there."""
+        if self._site.clients:
+            yield f"{self._site.clients} clients"
+        if self._site.replay_memory.free != PROCESS_LIMIT:
+            yield f"{PROCESS_LIMIT - self._site.replay_memory.free} bytes kept for retries"
+        for pool in self.served:
+            for backend in pool.backends:
+                if backend.in_flight:
+                    yield f"{backend.in_flight} in flight at {backend.name}"
+        for upstreams in self._worker._upstreams.values():
+            if upstreams.waiting:
+                yield f"{len(upstreams.waiting)} in the queue"
+
+    def left(self) -> Iterator[str]:
+        """What is still watched or kept after the end."""
+        yield from self.busy()
+        for timed in self._timer._timed:
+            yield f"a deadline of {type(timed).__name__}"
+        for upstreams in self._worker._upstreams.values():
+            for backend, connections in upstreams.connections.items():
+                if connections._idle:
+                    yield f"{len(connections._idle)} idle connections to {backend.name}"
+
+
+def number_of(record: Any) -> int | None:
+    """Which request of a plan an access log's record is of, if of one."""
+    if not isinstance(record, Record):
+        return None
+    _, found, rest = record.asked.partition('"target":"/r/')
+    return int(rest.partition('"')[0]) if found else None

@@ -1,0 +1,135 @@
+"""Descriptors and epoll as Linux has them, without Linux."""
+
+from __future__ import annotations
+
+import errno
+import random
+import select
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from lbproxy.testing.sockets import FakeSocket, Routes
+
+if TYPE_CHECKING:
+    from lbproxy.testing.reactor import SimReactor
+
+#: The first descriptor: far above any real one, so that a mix-up is an error and no accident.
+FIRST = 1_000_000
+
+_IN, _OUT, _ERR, _HUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR, select.EPOLLHUP
+
+
+class FakeEpoll:
+    """`select.epoll` over the sockets of a kernel, with the kernel's own objections."""
+
+    def __init__(self, kernel: Kernel, chance: random.Random) -> None:
+        self._kernel = kernel
+        self._chance = chance
+        self._masks: dict[int, int] = {}
+
+    def register(self, fd: int, mask: int) -> None:
+        self._known(fd)
+        if fd in self._masks:
+            raise FileExistsError(errno.EEXIST, f"{fd} is watched already")
+        self._masks[fd] = mask
+        self._kernel.stirred[fd] = None
+
+    def modify(self, fd: int, mask: int) -> None:
+        self._known(fd)
+        if fd not in self._masks:
+            raise FileNotFoundError(errno.ENOENT, f"{fd} is not watched")
+        self._masks[fd] = mask
+        self._kernel.stirred[fd] = None
+
+    def unregister(self, fd: int) -> None:
+        self._known(fd)
+        if self._masks.pop(fd, None) is None:
+            raise FileNotFoundError(errno.ENOENT, f"{fd} is not watched")
+
+    def forget(self, fd: int) -> None:
+        """A descriptor is closed, and so not watched any more."""
+        self._masks.pop(fd, None)
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        """What is ready now, in any order; a call for one of them may change the others."""
+        stirred, sockets = self._kernel.stirred, self._kernel.sockets
+        ready = []
+        for fd in list(stirred):
+            mask = self._masks.get(fd)
+            if mask is not None and (event := sockets[fd].events() & (mask | _ERR | _HUP)):
+                ready.append((fd, event))
+            else:
+                del stirred[fd]
+        if len(ready) > 1:
+            self._chance.shuffle(ready)
+        self._kernel.events += len(ready)
+        return ready[:most]
+
+    def _known(self, fd: int) -> None:
+        if fd not in self._kernel.sockets:
+            raise OSError(errno.EBADF, f"{fd} is no descriptor")
+
+
+class FakePoll:
+    """`select.poll` for a single socket."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._fd = -1
+
+    def register(self, fd: int, mask: int) -> None:
+        self._fd = fd
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        """Whether there is something to read, or its end."""
+        skt = self._kernel.sockets.get(self._fd)
+        if skt is None:
+            return [(self._fd, select.POLLNVAL)]
+        events = skt.events() & (_IN | _ERR | _HUP)
+        return [(self._fd, events)] if events else []
+
+
+class Kernel:
+    """The descriptors of the balancer.
+
+    Attributes:
+        sockets: Those that are open, by descriptor.
+        stirred: Descriptors for which something may have changed, in the order in which it did.
+        events: How many were told so far.
+        routes: The network.
+        reactor: Who is told.
+    """
+
+    routes: Routes
+    reactor: SimReactor
+
+    def __init__(self) -> None:
+        self.sockets: dict[int, FakeSocket] = {}
+        self.stirred: dict[int, None] = {}
+        self.events = 0
+        self._free: list[int] = []
+        self._epolls: list[FakeEpoll] = []
+
+    def make_socket(self, family: int) -> FakeSocket:
+        """A socket with the lowest descriptor that is free, as POSIX wants it."""
+        fd = heappop(self._free) if self._free else FIRST + len(self.sockets)
+        skt = self.sockets[fd] = FakeSocket(self, family, fd)
+        return skt
+
+    def make_epoll(self, chance: random.Random) -> FakeEpoll:
+        """An epoll whose events come in an order that chance decides."""
+        epoll = FakeEpoll(self, chance)
+        self._epolls.append(epoll)
+        return epoll
+
+    def make_poll(self) -> FakePoll:
+        """A poll for one socket."""
+        return FakePoll(self)
+
+    def closed(self, fd: int) -> None:
+        """A descriptor is closed."""
+        del self.sockets[fd]
+        self.stirred.pop(fd, None)
+        heappush(self._free, fd)
+        for epoll in self._epolls:
+            epoll.forget(fd)

@@ -1,0 +1,114 @@
+"""What must be so while nothing is broken, or not any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbproxy.testing.clients import Client, Result
+from lbproxy.testing.plan import Ask
+from lbproxy.testing.world import World
+
+#: Manners of clients that take what they are given.
+_PATIENT = frozenset({"keeps", "pipelines", "uploads", "old", "old_keeps"})
+
+#: Reasons for which one who did nothing wrong may be sent away although nothing is broken.
+_FULL = frozenset({"queue_full", "body_too_large"})
+
+#: Seconds that a request may take for no reason that is planned.
+PROMPT = 2.0
+
+
+def nothing_fails(world: World) -> Iterator[str]:
+    """While no backend is struck, requests to which nothing is done are answered, and soon.
+
+    What another one's answer suffers from may still cost one who must not be sent twice its own.
+    """
+    plan = world.plan
+    if plan.faults:
+        return
+    pool = plan.config.pools[0]
+    honest = plan.keep_alive >= pool.backends[0].idle_limit
+    perfect = honest and not any(ask.ailment for ask in world.asks.values())
+    for client in world.clients:
+        if not isinstance(client, Client):
+            for result in client.results:
+                if result.how != "session" and not (result.ask.ailment or result.ask.keyed):
+                    yield f"session {result.ask.number} ended as {result.how} in peace"
+            continue
+        if client.visit.manner not in _PATIENT or _spoiled(client):
+            continue
+        for result in client.results:
+            ask = result.ask
+            # Where its end is that of a connection, a backend that does not read on resets that.
+            early = ask.ailment is not None and ask.ailment.kind == "early"
+            early = early and ask.framing != "close"
+            if early and client.visit.manner != "pipelines" and result.how == "cut":
+                yield f"{ask.number} was answered while it was sent, and its client saw a cut"
+            if ask.ailment is not None or ask.local or ask.method in ("BAD", "WS"):
+                continue
+            repeatable = not ask.unsafe and pool.retry.attempts > 1
+            if result.how == "cut" or (
+                (perfect or (repeatable and ask.method != "PUT")) and not _well(result)
+            ):
+                yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"
+            elif perfect:
+                yield from _promptly(world, client, result)
+
+
+def _spoiled(client: Client) -> bool:
+    """Whether what befalls one request takes others with it, which were sent along."""
+    asks = client.visit.asks
+    return client.visit.manner == "pipelines" and any(
+        ask.ailment or ask.upload or ask.method in ("BAD", "WS") for ask in asks
+    )
+
+
+def _well(result: Result) -> bool:
+    answered = result.how == "whole" and result.status == 200
+    full = result.how == "problem" and result.reason in _FULL
+    # An answer to HEAD has no document that could say why.
+    silent = result.ask.method == "HEAD" and result.status == 503
+    return answered or full or silent or result.how == "poisoned"
+
+
+def _promptly(world: World, client: Client, result: Result) -> Iterator[str]:
+    """Nothing waits for a timeout that nobody needed."""
+    ask, pool = result.ask, world.plan.config.pools[0]
+    shapes = (client.visit.shape, *world.plan.shapes)
+    trips = (ask.size + ask.upload) / min(shape.capacity for shape in shapes) + 6
+    bound = _planned(ask) + trips * 4 * max(shape.latency for shape in shapes) + PROMPT
+    if client.visit.manner == "pipelines":
+        bound += sum(_planned(each) for each in client.visit.asks)
+    if pool.max_in_flight < 256:
+        bound += pool.queue.wait * len(client.visit.asks)
+    if result.ended is not None and result.ended - result.sent > bound:
+        took = result.ended - result.sent
+        yield f"{ask.number} took {took:.3f} s in peace, and {bound:.3f} would be enough"
+    if result.how == "whole" and result.hints != (0 if _old(client) else ask.hints):
+        yield f"{ask.number} got {result.hints} of {ask.hints} early hints"
+
+
+def _planned(ask: Ask) -> float:
+    """Seconds that a request takes by its own nature."""
+    waits = 1.0 if ask.expect and ask.waits else 0.0
+    return ask.delay + waits + 0.01 * ask.hints + ask.upload / 500_000
+
+
+def _old(client: Client) -> bool:
+    return client.visit.manner.startswith("old")
+
+
+def fair(world: World, results: list[Result]) -> Iterator[str]:
+    """In peace requests are spread by weight."""
+    weights = {each.name: each.weight for each in world.plan.config.pools[0].backends}
+    total = sum(weights.values())
+    once = world.plan.config.pools[0].retry.attempts == 1
+    for result in results:
+        well = result.how == "whole" and result.status == 200
+        if not well and not (once and result.reason == "reused_connection_closed"):
+            yield f"{result.ask.number}, asked in peace, ended as {result.how} {result.status}"
+    for name, weight in weights.items():
+        awaited = len(results) * weight / total
+        got = sum(result.backend == name for result in results)
+        if abs(got - awaited) > 2:
+            yield f"{name} got {got} of {len(results)} requests, and {awaited:.1f} are its share"

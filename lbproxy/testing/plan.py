@@ -1,0 +1,137 @@
+"""What is to happen in one simulated life: values only, so that a part can be left out."""
+
+from __future__ import annotations
+
+import attrs
+
+from lbproxy.config.model import Config
+from lbproxy.testing.flow import Shape
+
+#: Methods that a proxy must not send twice unless the client gave a key.
+UNSAFE = frozenset({"POST", "PATCH", "PURGE", "RAW"})
+
+
+@attrs.frozen
+class Ailment:
+    """What is wrong with an answer.
+
+    Attributes:
+        kind: A name of `serving.AILMENTS`.
+        at: Bytes of the body that are given before it shows.
+        times: How many deliveries of the request suffer from it; those after them are well.
+    """
+
+    kind: str
+    at: int = 0
+    times: int = 1
+
+
+@attrs.frozen
+class Ask:
+    """One request, and how whoever gets it answers.
+
+    Attributes:
+        number: Its own.
+        method: As on the wire; `WS` asks with GET to change over to WebSocket, and `BAD` is no
+            request at all; `RAW` is a session of TCP mode.
+        keyed: Whether it has an `Idempotency-Key`.
+        upload: Bytes of its body.
+        chunked: Whether the body is framed by chunks.
+        expect: Whether it asks for `100 Continue`.
+        waits: Whether it waits for that, a second at most.
+        local: Whether it asks for the balancer's own report, which no backend hears of.
+        think: Seconds before it is sent.
+        size: Bytes of the answer's body.
+        framing: Of the answer: `length`, `chunked` or `close`.
+        hints: How many 1xx answers come first.
+        delay: Seconds until the answer.
+        closes: Whether the backend closes its connection behind it.
+        ailment: What is wrong with the answer, if anything.
+    """
+
+    number: int
+    method: str = "GET"
+    keyed: bool = False
+    upload: int = 0
+    chunked: bool = False
+    expect: bool = False
+    waits: bool = False
+    local: bool = False
+    think: float = 0.0
+    size: int = 100
+    framing: str = "length"
+    hints: int = 0
+    delay: float = 0.001
+    closes: bool = False
+    ailment: Ailment | None = None
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether it must not be sent twice."""
+        return self.method in UNSAFE and (not self.keyed or self.method == "RAW")
+
+
+@attrs.frozen
+class Visit:
+    """One client, from its first connection to the end of its last request.
+
+    Attributes:
+        number: Its own.
+        start: Seconds from the beginning.
+        manner: A name of `clients.MANNERS`.
+        asks: Its requests, in order.
+        shape: How its connections carry bytes.
+        patience: Seconds after which one who leaves does.
+        announced: Whether it comes through another proxy, to the listener for those.
+    """
+
+    number: int
+    start: float
+    manner: str
+    asks: tuple[Ask, ...]
+    shape: Shape = attrs.field(factory=Shape)
+    patience: float = 0.0
+    announced: bool = False
+
+
+@attrs.frozen
+class Fault:
+    """Something that befalls a backend, or the balancer.
+
+    Attributes:
+        kind: A name of `faults.KINDS`.
+        at: Seconds from the beginning.
+        backend: Which one, by its place in the pool.
+        seconds: How long it lasts.
+    """
+
+    kind: str
+    at: float
+    backend: int = 0
+    seconds: float = 0.0
+
+
+@attrs.frozen
+class Plan:
+    """A life.
+
+    Attributes:
+        seed: Decides all that is not written here: how pieces are cut, what comes first.
+        config: What the balancer runs with.
+        keep_alive: Seconds for which the backends really keep an idle connection.
+        shapes: Those of connections to backends.
+        visits: The clients.
+        faults: What befalls the backends.
+    """
+
+    seed: int
+    config: Config
+    keep_alive: float
+    shapes: tuple[Shape, ...]
+    visits: tuple[Visit, ...]
+    faults: tuple[Fault, ...]
+
+    @property
+    def asks(self) -> int:
+        """How many requests there are."""
+        return sum(len(visit.asks) for visit in self.visits)

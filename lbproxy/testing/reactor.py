@@ -1,0 +1,228 @@
+"""The balancer's own reactor, on a clock and a kernel that are not real."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import tcp
+from twisted.internet.address import IPv4Address
+from twisted.internet.base import DelayedCall
+from twisted.internet.interfaces import IHostnameResolver, IReactorFDSet, IReactorTCP, IReactorTime
+from twisted.internet.posixbase import PosixReactorBase, _ContinuousPolling
+from zope.interface import implementer
+
+from lbproxy.transport.reactor import LeanReactor
+
+if TYPE_CHECKING:
+    from lbproxy.testing.kernel import FakePoll, Kernel
+    from lbproxy.testing.sockets import FakeSocket
+
+#: When simulated time begins, in seconds since 1970: 2027-01-15, 08:00 UTC.
+EPOCH = 1_800_000_000.0
+
+#: Turns without any time passing after which the reactor runs in circles.
+ENOUGH = 20_000
+
+
+class Spinning(AssertionError):
+    """The reactor turns and turns, and no time passes: somebody is called again and again."""
+
+
+class _Port(tcp.Port):
+    """Twisted's port on a socket of ours."""
+
+    def createInternetSocket(self) -> Any:
+        reactor: Any = self.reactor
+        return reactor.make_socket(self.addressFamily, self.socketType)
+
+
+class _Client(tcp.Client):
+    """Twisted's client on a socket of ours; probes connect by it."""
+
+    def createInternetSocket(self) -> Any:
+        reactor: Any = self.connector.reactor  # Its own is set later.
+        return reactor.make_socket(self.addressFamily, self.socketType)
+
+
+class _Connector(tcp.Connector):
+    def _makeTransport(self) -> tcp.Client:
+        return _Client(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+@implementer(IHostnameResolver)
+class _Names:
+    """Knows every name: all are addresses of one machine."""
+
+    def resolveHostName(
+        self, receiver: Any, hostName: str, portNumber: int = 0, *more: object
+    ) -> Any:
+        receiver.resolutionBegan(None)
+        receiver.addressResolved(IPv4Address("TCP", hostName, portNumber))
+        receiver.resolutionComplete()
+        return receiver
+
+
+@implementer(IReactorTime, IReactorTCP, IReactorFDSet)
+class SimReactor(LeanReactor):
+    """`LeanReactor`, whose epoll and sockets are a `Kernel`, and whose time passes as told.
+
+    Only the bottom is replaced. How descriptors are watched, how events become calls, how an error
+    becomes the end of a connection: all of that is the code of production. What falls due at the
+    same instant comes in an order that chance decides, and so do the events of one turn.
+
+    Attributes:
+        now: The time, in seconds since 1970.
+        turns: How often it has turned.
+    """
+
+    def __init__(self, kernel: Kernel, chance: random.Random) -> None:
+        """Build it at `EPOCH`.
+
+        Args:
+            kernel: Makes and watches sockets.
+            chance: Orders what happens at one instant.
+        """
+        self.now = EPOCH
+        self.turns = 0
+        self._kernel = kernel
+        self._chance = chance
+        kernel.reactor = self
+        # What `EPollReactor` sets up, but for the epoll.
+        self._poller: Any = kernel.make_epoll(chance)
+        self._reads: set[int] = set()
+        self._writes: set[int] = set()
+        self._selectables: dict[int, Any] = {}
+        self._calls: list[tuple[float, int, DelayedCall]] = []
+        self._count = 0
+        self._continuousPolling: Any = _ContinuousPolling(self)
+        PosixReactorBase.__init__(self)
+        base: Any = self
+        base.installNameResolver(_Names())
+
+    def installWaker(self) -> None:
+        """There are no threads that would wake us."""
+
+    def make_socket(self, family: int, kind: int) -> FakeSocket:
+        """A socket, for whoever connects or listens."""
+        return self._kernel.make_socket(family)
+
+    def make_poll(self) -> FakePoll:
+        """What looks at single sockets, as `select.poll` does."""
+        return self._kernel.make_poll()
+
+    def seconds(self) -> float:
+        """The time."""
+        return self.now
+
+    def listenTCP(
+        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
+    ) -> tcp.Port:
+        listening = _Port(port, factory, backlog, interface, self)
+        listening.startListening()
+        return listening
+
+    def connectTCP(
+        self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None
+    ) -> tcp.Connector:
+        connector = _Connector(host, port, factory, timeout, bindAddress, self)
+        connector.connect()
+        return connector
+
+    # Letting time pass.
+
+    def run_until(self, moment: float, done: Callable[[], object] | None = None) -> bool:
+        """Let time pass, from one thing that is due to the next.
+
+        Args:
+            moment: Until then at most.
+            done: Is asked after each turn.
+
+        Returns:
+            Whether it was done.
+
+        Raises:
+            Spinning: If things go on without any time passing.
+        """
+        at_once = 0
+        while True:
+            busy = self._turn()
+            if done is not None and done():
+                return True
+            if busy:
+                at_once += 1
+                if at_once > ENOUGH:
+                    watched = [type(each).__name__ for each in self._selectables.values()]
+                    raise Spinning(f"{ENOUGH} turns at one instant; watched: {watched}")
+                continue
+            at_once = 0
+            following = self._next()
+            if following is None or following > moment:
+                self.now = max(self.now, moment)
+                return False
+            self.now = max(self.now, following)
+
+    def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> DelayedCall:
+        assert delay >= 0.0, delay
+        call = DelayedCall(
+            self.now + delay, callable, args, kw, _nothing, self._reschedule, self.seconds
+        )
+        self._reschedule(call)
+        return call
+
+    def getDelayedCalls(self) -> list[DelayedCall]:
+        return [call for time, _, call in self._calls if call.active() and call.time == time]
+
+    def pending(self) -> list[str]:
+        """What waits to be called, in words."""
+        return [f"{call.func} at {call.getTime() - EPOCH:.3f}" for call in self.getDelayedCalls()]
+
+    def _reschedule(self, call: DelayedCall) -> None:
+        """Note when a call is due; a note of an earlier time than the call's own is void."""
+        self._count += 1
+        heappush(self._calls, (call.time, self._count, call))
+
+    def _turn(self) -> bool:
+        """Call what is due, then what the kernel says is ready; whether anything was."""
+        self.turns += 1
+        called = self._call_what_is_due()
+        before = self._kernel.events
+        if self._kernel.stirred:
+            self.doPoll(0.0)
+        return called or self._kernel.events != before
+
+    def _call_what_is_due(self) -> bool:
+        calls, now = self._calls, self.now
+        due = []
+        while calls and calls[0][0] <= now:
+            time, _, call = heappop(calls)
+            if call.cancelled or call.called or call.time != time:
+                continue
+            if call.delayed_time > 0.0:
+                call.activate_delay()
+                self._reschedule(call)
+            else:
+                due.append(call)
+        if len(due) > 1:
+            self._chance.shuffle(due)
+        for call in due:
+            if call.cancelled:
+                continue
+            call.called = 1
+            try:
+                call.func(*call.args, **call.kw)
+            except Exception:
+                self.log.failure("a delayed call failed")
+        return bool(due)
+
+    def _next(self) -> float | None:
+        calls = self._calls
+        while calls and (calls[0][2].cancelled or calls[0][2].called):
+            heappop(calls)
+        return calls[0][0] if calls else None
+
+
+def _nothing(call: DelayedCall) -> None:
+    """A call that is cancelled is met, and passed over, when it would be due."""

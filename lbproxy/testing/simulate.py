@@ -1,0 +1,202 @@
+"""One life from its plan to its verdict."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+
+from lbproxy.balance.standing import State
+from lbproxy.config.model import Pool
+from lbproxy.probe.prober import CHANGING, TICK
+from lbproxy.testing import checkers, peace
+from lbproxy.testing.draw import SPAN, plan_of
+from lbproxy.testing.flow import Shape
+from lbproxy.testing.plan import Ask, Plan, Visit
+from lbproxy.testing.reactor import EPOCH, Spinning
+from lbproxy.testing.world import Complaints, World
+
+#: Seconds after which a life that has not come to its end never will.
+LONGEST = 900.0
+
+#: Requests that show whether all backends get their share again.
+CALM = 24
+
+#: Where the numbers of those begin.
+CALM_NUMBERS = 100_000
+
+#: Seconds after the last client until the balancer holds nothing for any of them.
+SETTLED = 4.0
+
+
+@attrs.frozen
+class Outcome:
+    """What came of a plan.
+
+    Attributes:
+        plan: It.
+        violations: What must not have happened; none if all is well.
+        counts: How often each kind of fault happened.
+        ends: How often requests ended in each way.
+        seconds: Virtual seconds that passed.
+        digest: Of the trace: equal lives have equal ones.
+        trace: What happened: when, in which turn, and what.
+    """
+
+    plan: Plan
+    violations: tuple[str, ...]
+    counts: Counter[str]
+    ends: Counter[str]
+    seconds: float
+    digest: str
+    trace: tuple[tuple[Any, ...], ...] = attrs.field(repr=False)
+
+
+def run(seed: int) -> Outcome:
+    """Live the life that a seed stands for."""
+    return live(plan_of(seed))
+
+
+def live(plan: Plan) -> Outcome:
+    """Live a plan, and judge it."""
+    with _collected(), Complaints() as complaints:
+        world = World(plan)
+        try:
+            for violation in _story(world):
+                world.violation(violation)
+        except Spinning as spinning:
+            world.violation(str(spinning))
+        world.balancer = None  # type: ignore[assignment]
+        gc.collect()  # A Deferred that failed unheard says so when it goes.
+    for said in complaints.said:
+        world.violation(f"logged: {said}")
+    ends = Counter(f"{result.how} {result.reason}".strip() for result in world.results)
+    trace = tuple(world.trace)
+    return Outcome(
+        plan,
+        tuple(world.violations),
+        world.counts,
+        ends,
+        world.reactor.now - EPOCH,
+        hashlib.sha256(repr(trace).encode()).hexdigest()[:16],
+        trace,
+    )
+
+
+@contextmanager
+def _collected() -> Iterator[None]:
+    """Without a collection in the middle, so that what the last one finds is this life's."""
+    enabled = gc.isenabled()
+    gc.disable()
+    gc.freeze()  # What was there before is not looked at: that would take most of the time.
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if enabled:
+            gc.enable()
+
+
+def _story(world: World) -> Iterator[str]:
+    """First all that is planned, then peace, then the end."""
+    plan, reactor = world.plan, world.reactor
+    world.start()
+    healed = EPOCH + max([SPAN, *(fault.at + fault.seconds for fault in plan.faults)])
+    reactor.run_until(healed)
+    reactor.run_until(healed + LONGEST, lambda: world.deserted)
+    stopping = world.stopped is not None
+    if world.deserted and not stopping:
+        yield from _calm(world)
+    yield from _end(world)
+    until = world.stopping_since or reactor.now
+    yield from checkers.one_end_each(world)
+    yield from checkers.ends_in_time(world, healed, _per_request(plan.config.pools[0]))
+    yield from checkers.nothing_unsafe_twice(world)
+    yield from checkers.log_tells_the_truth(world)
+    yield from checkers.budget_kept(world)
+    yield from checkers.verdicts_follow_probes(world)
+    yield from checkers.probes_go_on(world, until)
+    yield from checkers.only_the_well_are_chosen(world)
+    yield from checkers.ejections_end(world, until)
+    yield from peace.nothing_fails(world)
+
+
+def _per_request(pool: Pool) -> float:
+    """Seconds in which a request ends one way or the other, if nobody holds it up."""
+    timeouts = pool.timeouts
+    attempt = timeouts.connect + timeouts.first_byte + 2 * timeouts.read + 2.0
+    return pool.retry.attempts * (attempt + pool.queue.wait) + timeouts.stream + 15.0
+
+
+def _calm(world: World) -> Iterator[str]:
+    """All come back, and each gets its share."""
+    reactor = world.reactor
+    settled = SETTLED
+    if any(visit.manner == "session" for visit in world.plan.visits):
+        # Whether somebody who has closed is gone, or only has nothing more to say, nobody knows.
+        settled += 1.5 * world.plan.config.pools[1].timeouts.stream
+    reactor.run_until(reactor.now + SETTLED)
+    reactor.run_until(reactor.now + settled, lambda: not any(world.inside.busy()))
+    for left in world.inside.busy():
+        yield f"there is no client, and still {left}"
+    bound = _recovery(world)
+    if not reactor.run_until(reactor.now + bound, lambda: _all_well(world)):
+        states = [each.state.value for each in world.inside.judged[0].backends]
+        yield f"not all backends were back after {bound:.1f} s: {states}"
+        return
+    asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))
+    client = world.visit(Visit(CALM_NUMBERS, 0.0, "keeps", asks, Shape(0.0005)))
+    reactor.run_until(reactor.now + 60.0, lambda: world.deserted)
+    yield from peace.fair(world, client.results)
+
+
+def _recovery(world: World) -> float:
+    """Seconds in which each backend is back, now that all are well."""
+    longest = 0.0
+    for pool in world.inside.judged:
+        ejected = max(backend.ejection.until for backend in pool.backends) - world.reactor.now
+        health = pool.config.health
+        probing = 0.0
+        if health is not None:
+            probing = health.interval * 1.1 + (health.rise + 1) * (CHANGING + health.timeout + TICK)
+        longest = max(longest, max(ejected, 0.0) + probing + pool.config.slow_start + 2.0)
+    return longest
+
+
+def _all_well(world: World) -> bool:
+    now = world.reactor.now
+    return all(
+        backend.state is State.UP and now >= backend.since + backend_pool.config.slow_start
+        for backend_pool in world.inside.judged
+        for backend in backend_pool.backends
+    )
+
+
+def _end(world: World) -> Iterator[str]:
+    """The balancer ends in time, and leaves nothing behind."""
+    reactor = world.reactor
+    alone = world.deserted
+    world.drain()
+    stopped, since = world.stopped, world.stopping_since
+    assert stopped is not None and since is not None
+    bound = world.plan.config.stop.drain + world.paused + 6.0
+    reactor.run_until(max(reactor.now, since + bound), lambda: stopped.called)
+    if world.ended_at is None or world.ended_at > since + bound:
+        yield f"the balancer had not ended {bound:.1f} s after it was told to"
+        return
+    if alone and world.counts["drain"] == 0 and reactor.now > since + 1.0:
+        yield f"without any client the balancer took {reactor.now - since:.1f} s to end"
+    reactor.run_until(reactor.now + LONGEST, lambda: not reactor.pending())
+    for left in world.inside.left():
+        yield f"after the end there is {left}"
+    for pending in reactor.pending():
+        yield f"after the end there waits {pending}"
+    if world.open_sockets():
+        yield f"after the end {world.open_sockets()} sockets are open"
+    if reactor.getReaders() or reactor.getWriters():
+        yield f"after the end there is watched {[*reactor.getReaders(), *reactor.getWriters()]}"

@@ -1,0 +1,1 @@
+"""Tests of the simulator, and some hundreds of its lives."""
