@@ -128,7 +128,7 @@ def _legend(times: Timeline, y: int) -> Iterator[str]:
     for place, (mark, _, act) in enumerate(times.acts):
         line, column = divmod(place, 3)
         x = LEFT + column * SLICES * STEP // 3
-        yield _text(x, y + 18 * line, f"{mark}  {act.at:g} s  {act.text}")
+        yield _text(x, y + 18 * line, f"{mark}: {act.text} at {act.at:g} s")
 
 
 def _text(x: float, y: float, said: str, anchor: str = "start", colour: str = "") -> str:

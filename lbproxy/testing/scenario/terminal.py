@@ -20,6 +20,10 @@ _APART = 12
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200)
 
 
+#: A space at which no line is broken.
+_HARD = "\N{NO-BREAK SPACE}"
+
+
 @attrs.frozen
 class Ink:
     """What rows are drawn with.
@@ -72,13 +76,11 @@ def drawn(result: Result, width: int, ink: Ink) -> Iterator[str]:
     if "ejected" in seen:
         legend.append(f"{ink.ejected} put out for what live traffic showed")
     yield " " * margin + ", ".join(legend)
-    said = [
-        f"{mark}\N{NO-BREAK SPACE}{act.at:g}\N{NO-BREAK SPACE}s {act.text}"
-        for mark, _, act in times.acts
-    ]
-    whole = "   ".join(each.replace(" ", "\N{NO-BREAK SPACE}") for each in said)
-    for line in textwrap.wrap(whole, max(width, 40) - 2, break_long_words=False):
-        yield "  " + line.replace("\N{NO-BREAK SPACE}", " ")
+    said = "   ".join(
+        f"{mark}: {act.text} at {act.at:g} s".replace(" ", _HARD) for mark, _, act in times.acts
+    )
+    for line in textwrap.wrap(said, max(width, 40) - 2, break_long_words=False):
+        yield "  " + line.replace(_HARD, " ")
 
 
 def _marks(times: Timeline) -> str:
@@ -95,7 +97,7 @@ def _row(row: Row, margin: int, highest: int, ink: Ink) -> str:
     cells = []
     for count, state in zip(row.counts, row.states, strict=True):
         if count:
-            cells.append(ink.bars[min(int(count * len(ink.bars) / (highest + 1)), len(ink.bars))])
+            cells.append(ink.bars[count * len(ink.bars) // (highest + 1)])
         else:
             cells.append({"down": ink.down, "ejected": ink.ejected}.get(state, " "))
     return f"{row.label:<{margin}}{''.join(cells)}".rstrip()
