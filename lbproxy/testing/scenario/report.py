@@ -195,7 +195,7 @@ def _seconds(seconds: float | None) -> str:
 
 def _shown(expectation: Expectation, value: float | None) -> str:
     if value is None:
-        return "nothing was answered"
+        return "nothing to be measured"
     if expectation.metric in ("share", "failure_rate"):
         return f"{value:.1%}"
     return _seconds(value) if expectation.metric.startswith("p") else f"{value:g}"

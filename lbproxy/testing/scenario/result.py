@@ -45,13 +45,13 @@ class Result:
         wrongs: What the balancer did or logged and must never.
     """
 
-    scenario: Scenario
+    scenario: Scenario = attrs.field(repr=False)
     scenario_file: str
     config_file: str
-    cast: Cast
-    acts: tuple[Act, ...]
-    requests: tuple[Request, ...]
-    turns: tuple[Turn, ...]
+    cast: Cast = attrs.field(repr=False)
+    acts: tuple[Act, ...] = attrs.field(repr=False)
+    requests: tuple[Request, ...] = attrs.field(repr=False)
+    turns: tuple[Turn, ...] = attrs.field(repr=False)
     notes: tuple[str, ...]
     wrongs: tuple[str, ...]
 

@@ -32,6 +32,9 @@ from lbproxy.testing.sessions import NARROW
 #: Seconds that the balancer gets for its first look at the backends, before the beginning.
 WARM_UP = 60.0
 
+#: Seconds beyond `stop.drain` that it gets for its end.
+GRACE = 10.0
+
 _CLIENT = re.compile('"client":"([^"]*)"')
 
 
@@ -80,6 +83,7 @@ class Stage:
         self.turns: list[Turn] = []
         self.wrongs: list[str] = []
         self._scenario = scenario
+        self._drain = config.stop.drain
         self._began: float | None = None
         self._clients = self._running = 0
         self._asked: dict[str, tuple[list[float], list[Request]]] = {}
@@ -136,7 +140,8 @@ class Stage:
         patience = max(load.patience for load in self._scenario.load)
         reactor.run_until(reactor.now + patience + 1.0, lambda: not self._running)
         stopped = self._balancer.stopService()
-        reactor.run_until(reactor.now + WARM_UP, lambda: stopped.called)
+        if not reactor.run_until(reactor.now + self._drain + GRACE, lambda: stopped.called):
+            self.wrong("it was told to end, and did not")
 
     # What its inhabitants need.
 
@@ -223,18 +228,15 @@ class _Source:
         self._idle = [stage.client(load, self._free) for _ in range(load.clients)]
         self._end = min(load.end or stage.duration, stage.duration)
         self._next = load.start
+        self._count = 0
 
     def start(self) -> None:
-        """Have the first one come."""
-        self._wait(first=True)
-
-    def _wait(self, *, first: bool = False) -> None:
         """Wait for the next one, if one still comes."""
         load = self._load
         if load.arrivals == "random":
             self._next += self._chance.expovariate(load.rate)
-        elif not first:
-            self._next += 1.0 / load.rate
+        else:
+            self._next = load.start + self._count / load.rate
         if self._next < self._end:
             wait = max(self._next - self._stage.elapsed(), 0.0)
             self._stage.clock.callLater(wait, self._come)
@@ -244,8 +246,9 @@ class _Source:
             client = self._idle.pop(self._chance.randrange(len(self._idle)))
         else:
             client = self._stage.client(self._load, self._passed)
+        self._count += 1
         self._stage.ask(client, self._draw())
-        self._wait()
+        self.start()
 
     def _draw(self) -> Request:
         load, chance = self._load, self._chance

@@ -75,7 +75,9 @@ def drawn(result: Result, width: int, ink: Ink) -> Iterator[str]:
         legend.append(f"{ink.down} down by its probes")
     if "ejected" in seen:
         legend.append(f"{ink.ejected} put out for what live traffic showed")
-    yield " " * margin + ", ".join(legend)
+    yield from textwrap.wrap(
+        ", ".join(legend), width, initial_indent=" " * margin, subsequent_indent=" " * margin
+    )
     said = "   ".join(
         f"{mark}: {act.text} at {act.at:g} s".replace(" ", _HARD) for mark, _, act in times.acts
     )
@@ -110,7 +112,9 @@ def _scale(times: Timeline, margin: int, ink: Ink) -> Iterator[str]:
     number = 0
     while (place := round(number * step / times.slice)) < times.slices:
         ticks = ticks.ljust(place) + ink.tick
-        said = said.ljust(place) + f"{number * step:g} s"
+        moment = f"{number * step:g} s"
+        if place + len(moment) <= times.slices:
+            said = said.ljust(place) + moment
         number += 1
     yield " " * margin + ticks
     yield " " * margin + said
