@@ -9,23 +9,23 @@ from itertools import groupby
 from lbproxy.testing.scenario.result import Result
 from lbproxy.testing.scenario.timeline import Row, Timeline, timeline
 
-#: Slices of time, and how wide each is.
-SLICES, STEP = 160, 5
+#: Slices of time, how wide each is, and how many lie between two times below the rows at least.
+SLICES, STEP, APART = 160, 5, 16
 
 #: What is left beside the rows, how high each is, and the space below it.
-LEFT, RIGHT, HEIGHT, GAP = 110, 70, 44, 12
+LEFT, RIGHT, HEIGHT, GAP = 150, 70, 44, 12
 
 #: Above the rows, for what was played, and for the marks of the events.
 HEAD, EVENTS = 44, 26
+
+#: How high a line of text is, and how many stand side by side.
+LINE, COLUMNS = 18, 3
 
 #: That can be read on white and on black.
 GREY, RED, GREEN = "#808890", "#e03131", "#2f9e44"
 
 _COLOURS = ("#1c7ed6", "#e8590c", "#ae3ec9", "#a07900", "#0c8599", "#c2255c")
-_STATES = {"down": (RED, "down by its probes"), "ejected": ("#f08c00", "ejected")}
-
-#: Seconds that may lie between two times below the rows.
-_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200)
+_STATES = {"down": (RED, "down by its probes"), "ejected": ("#f08c00", "put out for its failures")}
 
 
 def picture(result: Result) -> str:
@@ -36,26 +36,27 @@ def picture(result: Result) -> str:
     width = LEFT + SLICES * STEP + RIGHT
     top = HEAD + EVENTS
     bottom = top + len(rows) * (HEIGHT + GAP)
-    lines = -(-len(times.acts) // 3)
-    height = bottom + 30 + 18 * lines + 24
+    said = [*_said_of_events(times), *_said_of_colours(times)]
+    height = bottom + 40 + LINE * -(-len(said) // COLUMNS)
+    verdict = ("as expected", GREEN) if result.ok else ("not as expected", RED)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'font-family="system-ui, sans-serif" font-size="13" fill="{GREY}" role="img">',
         f"<title>{escape(result.scenario_file)}</title>",
         _text(LEFT, 22, _headline(result)),
-        _text(
-            width - RIGHT,
-            22,
-            *(("as expected", "end", GREEN) if result.ok else ("not as expected", "end", RED)),
-        ),
+        _text(width - RIGHT, 22, verdict[0], "end", verdict[1]),
     ]
     for place, (row, colour) in enumerate(rows):
         y = top + place * (HEIGHT + GAP)
         parts += _row(row, y, times, colour)
-    parts += _row_of_failures(times, top)
+    if any(times.failed.counts):
+        parts.append(_bars(times.failed, top, times.highest, RED))
     parts += _events(times, top, bottom)
     parts += _scale(times, bottom)
-    parts += _legend(times, bottom + 50)
+    for place, (line, colour) in enumerate(said):
+        below, column = divmod(place, COLUMNS)
+        x = LEFT + column * SLICES * STEP // COLUMNS
+        parts.append(_text(x, bottom + 46 + LINE * below, line, "start", colour))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -99,12 +100,6 @@ def _row(row: Row, y: int, times: Timeline, colour: str) -> Iterator[str]:
     yield _text(LEFT + SLICES * STEP + 6, y + 12, f"{most:.0f}/s")
 
 
-def _row_of_failures(times: Timeline, y: int) -> Iterator[str]:
-    """Those that failed, before all requests."""
-    if any(times.failed.counts):
-        yield _bars(times.failed, y, times.highest, RED)
-
-
 def _events(times: Timeline, top: int, bottom: int) -> Iterator[str]:
     for mark, place, act in times.acts:
         x = _x(place)
@@ -116,19 +111,23 @@ def _events(times: Timeline, top: int, bottom: int) -> Iterator[str]:
 
 
 def _scale(times: Timeline, y: int) -> Iterator[str]:
-    step = next((each for each in _STEPS if each >= 16 * times.slice), _STEPS[-1])
-    number = 0
-    while number * step <= times.slice * SLICES + 1e-9:
-        yield _text(_x(number * step / times.slice), y + 8, f"{number * step:g} s", "middle")
-        number += 1
+    for moment in times.scale(APART):
+        yield _text(_x(moment / times.slice), y + 8, f"{moment:g} s", "middle")
 
 
-def _legend(times: Timeline, y: int) -> Iterator[str]:
-    """What the marks mean, in three columns."""
-    for place, (mark, _, act) in enumerate(times.acts):
-        line, column = divmod(place, 3)
-        x = LEFT + column * SLICES * STEP // 3
-        yield _text(x, y + 18 * line, f"{mark}: {act.text} at {act.at:g} s")
+def _said_of_events(times: Timeline) -> Iterator[tuple[str, str]]:
+    """What the marks mean."""
+    for mark, _, act in times.acts:
+        yield f"{mark}: {act.text} at {act.at:g} s", ""
+
+
+def _said_of_colours(times: Timeline) -> Iterator[tuple[str, str]]:
+    """What the colours behind the rows mean, and that of failures, each in its own."""
+    if any(times.failed.counts):
+        yield "bars in red: failed", RED
+    for state, (colour, said) in _STATES.items():
+        if any(state in row.states for row in times.backends):
+            yield f"ground in this colour: {said}", colour
 
 
 def _text(x: float, y: float, said: str, anchor: str = "start", colour: str = "") -> str:

@@ -16,10 +16,6 @@ LEAST, MOST = 20, 240
 #: Columns from one time below the rows to the next, at least.
 _APART = 12
 
-#: Seconds that may lie between two of these times.
-_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200)
-
-
 #: A space at which no line is broken.
 _HARD = "\N{NO-BREAK SPACE}"
 
@@ -107,14 +103,12 @@ def _row(row: Row, margin: int, highest: int, ink: Ink) -> str:
 
 def _scale(times: Timeline, margin: int, ink: Ink) -> Iterator[str]:
     """Times below the rows, and where each of them is."""
-    step = next((each for each in _STEPS if each >= _APART * times.slice), _STEPS[-1])
     ticks = said = ""
-    number = 0
-    while (place := round(number * step / times.slice)) < times.slices:
-        ticks = ticks.ljust(place) + ink.tick
-        moment = f"{number * step:g} s"
-        if place + len(moment) <= times.slices:
-            said = said.ljust(place) + moment
-        number += 1
+    for moment in times.scale(_APART):
+        place, text = round(moment / times.slice), f"{moment:g} s"
+        if place < times.slices:
+            ticks = ticks.ljust(place) + ink.tick
+        if place + len(text) <= times.slices:
+            said = said.ljust(place) + text
     yield " " * margin + ticks
     yield " " * margin + said

@@ -12,6 +12,12 @@ from lbproxy.testing.scenario.result import Result
 #: What stands for events, in their order; the last one for all that are left.
 MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
 
+#: Seconds that may lie between two times of a scale.
+_STEPS = (
+    *(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0),
+    *(1800.0, 3600.0, 7200.0, 14400.0, 43200.0),
+)
+
 
 @attrs.frozen
 class Row:
@@ -52,6 +58,11 @@ class Timeline:
     def highest(self) -> int:
         """The most requests in a slice."""
         return max([*self.requests.counts, 1])
+
+    def scale(self, apart: int) -> list[float]:
+        """Round times from the beginning to the end, so many slices apart at least."""
+        step = next((each for each in _STEPS if each >= apart * self.slice), _STEPS[-1])
+        return [each * step for each in range(int(self.slices * self.slice / step + 1e-9) + 1)]
 
 
 def timeline(result: Result, slices: int) -> Timeline:
