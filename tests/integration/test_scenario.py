@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from lbproxy.testing.scenario.play import play
 from tests.integration.real_stage import RealStage, Verdict, verdict
-from tests.processes import free_port
+from tests.processes import ROOT, Process, free_port
 
 CONFIG = """\
 admin = false
@@ -40,6 +41,9 @@ latency = {{ median = 0.02 }}
 
 CAREFUL = "health = { interval = 0.5, timeout = 0.5, rise = 1, fall = 1 }\nslow_start = 0.0"
 CARELESS = "health = false\nejection = false\nretry = { attempts = 1 }"
+
+
+EXAMPLES = ROOT / "examples"
 
 
 def both(folder: Path, pool: str, event: str, keyed: float = 0.0) -> tuple[Verdict, Verdict]:
@@ -77,3 +81,16 @@ def test_careless(tmp_path: Path) -> None:
     assert (simulated.failed, simulated.doubled) == (True, False)
     assert "no_backend" in simulated.reasons & real.reasons
     assert (real.failed, real.doubled, real.main) == (True, False, simulated.main)
+
+
+def test_same_everywhere() -> None:
+    """The same seed gives the same, whatever order a process keeps its sets in."""
+    scenario, config = EXAMPLES / "scenarios" / "flapping.toml", EXAMPLES / "lbproxy.toml"
+    lbproxy = Path(sys.executable).with_name("lbproxy")
+    command: list[str | Path] = [lbproxy, "test", scenario, "--config", config, "--json"]
+    printed = []
+    for seed in ("0", "1"):
+        process = Process(command, environment={"PYTHONHASHSEED": seed})
+        assert process.wait() == 0, process.output
+        printed.append(process.output)
+    assert printed[0] == printed[1]

@@ -23,14 +23,12 @@ class Role:
         address: As in the config.
         names: Each `pool/name` that leads to it.
         claimed: Its backend in the config, of the first pool that has it.
-        answers: Whether it is asked by HTTP; not so if only sessions of TCP mode go there.
     """
 
     label: str
     address: str
     names: frozenset[str]
     claimed: model.Backend
-    answers: bool
 
 
 class Cast:
@@ -43,13 +41,10 @@ class Cast:
     def __init__(self, config: Config) -> None:
         named: dict[str, set[str]] = {}
         addresses: dict[str, list[tuple[str, model.Backend]]] = {}
-        answering = set()
         for pool in config.pools:
             for backend in pool.backends:
                 named.setdefault(backend.name, set()).add(backend.address)
                 addresses.setdefault(backend.address, []).append((pool.name, backend))
-                if pool.name not in config.stream_pools:
-                    answering.add(backend.address)
         self.roles: list[Role] = []
         self._found: dict[str, list[Role]] = {}
         for address, entries in addresses.items():
@@ -57,7 +52,7 @@ class Cast:
             alone = len(named[claimed.name]) == 1
             label = claimed.name if alone else f"{pool_name}/{claimed.name}"
             names = frozenset(f"{pool}/{backend.name}" for pool, backend in entries)
-            role = Role(label, address, names, claimed, address in answering)
+            role = Role(label, address, names, claimed)
             self.roles.append(role)
             for name in sorted(names | {backend.name for _, backend in entries}):
                 self._found.setdefault(name, []).append(role)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import count
 
 import attrs
 
@@ -35,11 +36,11 @@ class Reachable:
 
 def reachable(config: Config) -> Reachable:
     """Make what can be run out of a config."""
+    wanted = {each.name: _port(each) for each in config.listeners}
+    free = (port for port in count(FIRST_PORT) if port not in wanted.values())
     ports: dict[str, int] = {}
-    for place, listener in enumerate(config.listeners):
-        found = _PORT.match(listener.endpoint.removeprefix(ANNOUNCED))
-        port = int(found[1]) if found is not None else 0
-        ports[listener.name] = FIRST_PORT + place if port in (0, *ports.values()) else port
+    for name, port in wanted.items():
+        ports[name] = next(free) if port in (0, *ports.values()) else port
     addresses: dict[str, str] = {}
     for pool in config.pools:
         for backend in pool.backends:
@@ -60,6 +61,12 @@ def reachable(config: Config) -> Reachable:
         addresses,
         tuple(_notes(config)),
     )
+
+
+def _port(listener: Listener) -> int:
+    """The TCP port in its endpoint; 0 if there is none."""
+    found = _PORT.match(listener.endpoint.removeprefix(ANNOUNCED))
+    return 0 if found is None else int(found[1])
 
 
 def _plain(listener: Listener, port: int) -> Listener:

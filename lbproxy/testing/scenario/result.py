@@ -106,7 +106,14 @@ class Result:
         return [request for request in self.requests if request.failed]
 
     def share(self, backend: str) -> float:
-        """A backend's part of the answered requests; 0.0 if none was answered."""
+        """A backend's part of the answered requests; 0.0 if none was answered.
+
+        Raises:
+            ValueError: If the config has no such backend.
+        """
+        if backend not in self.cast.names:
+            known = ", ".join(self.cast.names)
+            raise ValueError(f"no backend {backend!r} in the config; there are {known}")
         labels = [role.label for role in self.cast.meant([backend])]
         return _share(self.requests, labels) or 0.0
 

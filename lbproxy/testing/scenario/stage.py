@@ -20,7 +20,7 @@ from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.reactor import SimReactor
 from lbproxy.testing.scenario.acts import acts_of
-from lbproxy.testing.scenario.asking import WITH_BODY
+from lbproxy.testing.scenario.arrivals import Arrivals
 from lbproxy.testing.scenario.backends import SimulatedBackend
 from lbproxy.testing.scenario.cast import Cast
 from lbproxy.testing.scenario.clients import Client
@@ -135,7 +135,7 @@ class Stage:
         for act in self.acts:
             reactor.callLater(act.at, self._backends[act.backend].befall, act)
         for place, load in enumerate(self._scenario.load):
-            _Source(self, load, random.Random(f"load {place} {self._scenario.seed}")).start()
+            Arrivals(self, load, random.Random(f"load {place} {self._scenario.seed}")).start()
         reactor.run_until(began + self._scenario.duration)
         patience = max(load.patience for load in self._scenario.load)
         reactor.run_until(reactor.now + patience + 1.0, lambda: not self._running)
@@ -216,59 +216,3 @@ class Stage:
     def _note(self, pool: str, backend: balance.Backend) -> None:
         label = self._labels[pool, backend.name]
         self.turns.append(Turn(self.elapsed(), label, backend.state.value))
-
-
-class _Source:
-    """Where the requests of a load come from: they come, whatever becomes of those before them."""
-
-    def __init__(self, stage: Stage, load: Load, chance: random.Random) -> None:
-        self._stage = stage
-        self._load = load
-        self._chance = chance
-        self._idle = [stage.client(load, self._free) for _ in range(load.clients)]
-        self._end = min(load.end or stage.duration, stage.duration)
-        self._next = load.start
-        self._count = 0
-
-    def start(self) -> None:
-        """Wait for the next one, if one still comes."""
-        load = self._load
-        if load.arrivals == "random":
-            self._next += self._chance.expovariate(load.rate)
-        else:
-            self._next = load.start + self._count / load.rate
-        if self._next < self._end:
-            wait = max(self._next - self._stage.elapsed(), 0.0)
-            self._stage.clock.callLater(wait, self._come)
-
-    def _come(self) -> None:
-        if self._idle:
-            client = self._idle.pop(self._chance.randrange(len(self._idle)))
-        else:
-            client = self._stage.client(self._load, self._passed)
-        self._count += 1
-        self._stage.ask(client, self._draw())
-        self.start()
-
-    def _draw(self) -> Request:
-        load, chance = self._load, self._chance
-        methods = [method for method, _ in load.methods]
-        method = chance.choices(methods, [share for _, share in load.methods])[0]
-        return Request(
-            number=len(self._stage.requests) + 1,
-            sent=self._stage.elapsed(),
-            method=method,
-            target=chance.choice(load.paths),
-            body=chance.randint(*load.body) if method in WITH_BODY else 0,
-            keyed=method in ("POST", "PATCH") and chance.random() < load.keyed,
-        )
-
-    def _free(self, client: Client) -> None:
-        """A client that keeps its connection can ask again."""
-        self._stage.ended()
-        self._idle.append(client)
-
-    def _passed(self, client: Client) -> None:
-        """One that came for a single request goes."""
-        self._stage.ended()
-        client.leave()

@@ -44,6 +44,8 @@ class EventTests(SynchronousTestCase):
         self.assertEqual((result.failed, result.retries, result.doubled), (0, 0, 0))
         self.assertEqual(result.answered, len(result.requests))
         self.assertAlmostEqual(result.share("klein"), 0.5, 1)
+        self.assertEqual(result.share("api/klein"), result.share("klein"))
+        self.assertRaises(ValueError, result.share, "kleim")
         self.assertTrue(result.ok)
 
     def test_kill(self) -> None:
