@@ -13,6 +13,11 @@ NUMBER = b"x-simulated"
 #: The field by which a client knows who answered.
 SERVED = b"x-simulated-by"
 
+#: Fields that they set by themselves, in lower case.
+OWN = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "x-simulated"}
+)
+
 #: Methods that have a body.
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 

@@ -15,7 +15,7 @@ from lbproxy.errors import MalformedMessage, NoRoute
 from lbproxy.forward.routing import Router, split_target
 from lbproxy.http1.message import RequestHead
 from lbproxy.http1.parser import HeadLimits, RequestParser
-from lbproxy.testing.scenario.asking import HOST, request_head
+from lbproxy.testing.scenario.asking import HOST, OWN, request_head
 from lbproxy.testing.scenario.cast import Cast
 from lbproxy.testing.scenario.expectation import expectation
 from lbproxy.testing.scenario.model import ALL, VERBS, Scenario
@@ -78,8 +78,12 @@ def _tables(key: str, document: dict[str, Any]) -> Iterator[tuple[Path, dict[str
 
 def _number(value: object, default: float) -> float:
     """A number, or the default where there is none to be compared."""
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if good else default  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return default
+    try:
+        return float(value)
+    except OverflowError:
+        return default
 
 
 def _known(cast: Cast, path: Path, name: object, *, several: bool = True) -> Iterator[Mistake]:
@@ -142,6 +146,10 @@ def _load(
         yield Mistake((*path, "start"), "is after the end of the scenario")
     if _number(load.get("end"), float("inf")) <= start:
         yield Mistake((*path, "end"), "is not after its start")
+    headers = load.get("headers")
+    for name in headers if isinstance(headers, dict) else ():
+        if name.lower() in OWN:
+            yield Mistake((*path, "headers", name), "is what the client sets by itself")
     modes = {listener.name: listener.mode for listener in config.listeners}
     listener = load.get("listener")
     if listener is None:
@@ -149,14 +157,16 @@ def _load(
         if listener is None:
             yield Mistake(path, "the config has no listener in HTTP mode to ask")
             return
-    elif isinstance(listener, str) and listener not in modes:
+    elif not isinstance(listener, str):
+        return
+    elif listener not in modes:
         near = question(guessed(listener, modes)) or f"; there are {', '.join(modes)}"
         yield Mistake((*path, "listener"), f"no listener {shown(listener)} in the config{near}")
         return
-    elif modes.get(listener) == "tcp":
+    elif modes[listener] == "tcp":
         yield Mistake((*path, "listener"), "sessions of TCP mode are not simulated")
         return
-    yield from _no_files(path, load, str(listener), Router(config.routes))
+    yield from _no_files(path, load, listener, Router(config.routes))
 
 
 def _no_files(path: Path, load: dict[str, Any], listener: str, router: Router) -> Iterator[Mistake]:
@@ -184,8 +194,8 @@ def _heads(load: dict[str, Any], target: object) -> Iterable[RequestHead]:
         return
     for method in methods:
         fields = [(str(name), str(value)) for name, value in headers.items()]
-        data = request_head(str(method), str(target), str(host), fields, 0, 0, keyed=False)
         try:
+            data = request_head(str(method), str(target), str(host), fields, 0, 0, keyed=False)
             head = RequestParser(HeadLimits()).whole(data)
         except (MalformedMessage, UnicodeError):
             continue

@@ -45,7 +45,7 @@ def report(result: Result, width: int, ink: Ink) -> Iterator[str]:
     yield from _doubled(result)
     for wrong in result.wrongs[:ENOUGH]:
         yield f"WRONG   {wrong}"
-    longest = max(len(judged.expectation.text) for judged in result.judged)
+    longest = max((len(judged.expectation.text) for judged in result.judged), default=0)
     for judged in result.judged:
         verdict = "holds" if judged.holds else "FAILS"
         value = _shown(judged.expectation, judged.value)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.load import load as load_config
 from lbproxy.errors import ConfigError
 from lbproxy.testing.scenario.load import load
-from lbproxy.testing.scenario.model import Scenario
+from lbproxy.testing.scenario.model import Behaviour, Event, Load, Scenario
+from tests.config.test_load import DOCUMENTS, toml
 from tests.testing.scenario.plays import folder_with
 
 LOAD = "[[load]]\nrate = 1.0\n"
@@ -154,7 +160,7 @@ events = [
             "duration = 9.0\n"
             '[[load]]\nrate = 1\nlistener = "wbe"\n'
             '[[load]]\nrate = 1\nlistener = "raw"\n'
-            "[[load]]\nrate = 1\nstart = 9.0\n"
+            "[[load]]\nrate = 1\nstart = 9.0\nheaders = { HOST = 'x', X-Canary = 'yes' }\n"
             "[[load]]\nrate = 1\nstart = 2.0\nend = 2.0\n"
             '[[load]]\nrate = 1\npaths = ["/x", "/files/a%20b?q=1"]\n',
             TWO_POOLS,
@@ -165,8 +171,9 @@ events = [
                 '4: load[0].listener: no listener "wbe" in the config; did you mean web?',
                 "7: load[1].listener: sessions of TCP mode are not simulated",
                 "10: load[2].start: is after the end of the scenario",
-                "14: load[3].end: is not after its start",
-                '17: load[4].paths[1]: "/files/a%20b?q=1" is a file, by the route "/files"; '
+                "11: load[2].headers.HOST: is what the client sets by itself",
+                "15: load[3].end: is not after its start",
+                '18: load[4].paths[1]: "/files/a%20b?q=1" is a file, by the route "/files"; '
                 "files are not simulated",
             ],
         )
@@ -198,3 +205,35 @@ events = [
         error = self.assertRaises(ConfigError, load, "gone.toml", config)
         said = "gone.toml: cannot read the scenario: No such file or directory"
         self.assertEqual(str(error), said)
+
+
+def near(cls: type) -> st.SearchStrategy[dict[str, Any]]:
+    """Tables with the keys of a class, and values of any kind."""
+    keys = [field.name for field in attrs.fields(cls)]
+    return st.dictionaries(st.sampled_from(keys), DOCUMENTS, max_size=4)
+
+
+NEAR_MISSES = st.fixed_dictionaries(
+    {},
+    optional={
+        "duration": DOCUMENTS,
+        "seed": DOCUMENTS,
+        "network": DOCUMENTS,
+        "load": st.lists(near(Load), max_size=3),
+        "backends": st.dictionaries(st.sampled_from(["*", "klein", "x"]), near(Behaviour)),
+        "events": st.lists(near(Event), max_size=3),
+        "expect": st.lists(DOCUMENTS, max_size=2),
+    },
+)
+
+
+class AnythingTests(SynchronousTestCase):
+    @given(NEAR_MISSES)
+    def test_near_misses(self, document: dict[str, Any]) -> None:
+        """Whatever a file says, it is a scenario or a list of mistakes."""
+        folder = folder_with(self, "".join(f"{key} = {toml(document[key])}\n" for key in document))
+        try:
+            load(folder / "scenario.toml", load_config(folder / "lbproxy.toml"))
+        except ConfigError as error:
+            for line in str(error).split("\n"):
+                self.assertTrue(line.startswith(f"{folder / 'scenario.toml'}:"), line)

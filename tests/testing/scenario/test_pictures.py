@@ -78,6 +78,11 @@ class PictureTests(SynchronousTestCase):
         self.assertIn(f"FAILS   failed == 0    {self.result.failed}", text)
         self.assertTrue(text.endswith("NOT as expected"))
 
+    def test_nothing_expected(self) -> None:
+        """Who expects nothing is never disappointed."""
+        result = played(self, "expect = []\n" + EVENTS)
+        self.assertTrue("\n".join(report(result, 80, BLOCKS)).endswith("\nas expected"))
+
     def test_document(self) -> None:
         """It is JSON, with each failure."""
         told = json.loads(json.dumps(document(self.result)))
