@@ -14,6 +14,7 @@ from lbproxy.balance import pool as balance
 from lbproxy.config.model import Config
 from lbproxy.observe.accesslog import Record
 from lbproxy.proxy.listener import ANNOUNCED
+from lbproxy.service import Balancer
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
@@ -72,8 +73,6 @@ class Stage:
         Raises:
             ConfigError: If a folder of the config cannot be served.
         """
-        from lbproxy.service import Balancer
-
         seed = scenario.seed
         ready = reachable(config)
         self.cast = Cast(config)
