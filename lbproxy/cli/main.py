@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from lbproxy import __version__
-from lbproxy.cli import check
+from lbproxy.cli import check, test
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"lbproxy {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     check.add_to(commands)
+    test.add_to(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)
     return status

@@ -125,13 +125,16 @@ def http_check(reactor: Any, trusts: Mapping[str, Trust] | None = None) -> Check
         if trust is not None and trust.name not in ("", backend.host):
             authority = trust.name  # Who is asked for by this name is also called by it.
         path = health.path or DEFAULT_PATH
-        url = f"{'http' if trust is None else 'https'}://{authority}{path}"
+        headers = {"User-Agent": [f"lbproxy/{__version__}"], "Host": [authority]}
+        # For treq an IPv6 address is no host; where to connect the endpoint knows, not the URL.
+        host = "localhost" if authority.startswith("[") else authority
+        url = f"{'http' if trust is None else 'https'}://{host}{path}"
         endpoint = _AddressOf(reactor, backend.address, health.timeout, trust)
         agent = Agent.usingEndpointFactory(reactor, endpoint, pool=connections)
         try:
             response = await HTTPClient(agent).get(
                 url,
-                headers=Headers({"User-Agent": [f"lbproxy/{__version__}"]}),
+                headers=Headers(headers),
                 allow_redirects=False,
                 unbuffered=True,
             )

@@ -61,20 +61,8 @@ def _refuse(world: Surroundings, backend: Backend) -> Callable[[], None]:
 
 
 def _dark(world: Surroundings, backend: Backend) -> Callable[[], None]:
-    """The cable is out: nothing comes through, either way."""
-    backend.host.door = Door.DARK
-    links = backend.host.prune()
-    for link in links:
-        link.to_balancer.stall()
-        link.from_balancer.stall()
-
-    def back() -> None:
-        backend.start()
-        for link in links:
-            link.to_balancer.go_on()
-            link.from_balancer.go_on()
-
-    return back
+    backend.unplug()
+    return backend.plug_in
 
 
 def _freeze(world: Surroundings, backend: Backend) -> Callable[[], None]:

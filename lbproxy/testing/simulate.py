@@ -64,7 +64,7 @@ def run(seed: int) -> Outcome:
 
 def live(plan: Plan) -> Outcome:
     """Live a plan, and judge it."""
-    with _collected(), Complaints() as complaints:
+    with collected(), Complaints() as complaints:
         world = World(plan)
         try:
             for violation in _story(world):
@@ -89,7 +89,7 @@ def live(plan: Plan) -> Outcome:
 
 
 @contextmanager
-def _collected() -> Iterator[None]:
+def collected() -> Iterator[None]:
     """Without a collection in the middle, so that what the last one finds is this life's."""
     enabled = gc.isenabled()
     gc.disable()
