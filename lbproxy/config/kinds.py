@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from lbproxy.health.pattern import BadPattern, Pattern
 from lbproxy.transport.certificates import check_ciphers
 
 #: The longest time, in seconds: a year. Beyond it a value is a slip, and timers overflow.
@@ -33,6 +34,10 @@ _ADDRESS = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*)):([0-9]{1,5})")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _GATEWAY_STATUSES = frozenset((502, 503, 504))
+_STATUS_CLASS = re.compile(r"[2-5]xx")
+
+#: Fields that say how a message goes over its connection.
+_FRAMING = frozenset(("connection", "content-length", "expect", "transfer-encoding", "upgrade"))
 
 
 class Wrong(ValueError):
@@ -268,6 +273,51 @@ def probe_path(value: object) -> str:
     return path
 
 
+def statuses(value: object) -> frozenset[int]:
+    """Statuses of answers, one by one or a class at a time."""
+    found: set[int] = set()
+    for each in elements(value):
+        if isinstance(each, str) and _STATUS_CLASS.fullmatch(each):
+            found.update(range(int(each[0]) * 100, int(each[0]) * 100 + 100))
+        elif isinstance(each, int) and not isinstance(each, bool) and 200 <= each <= 599:
+            found.add(each)
+        else:
+            raise expected('a list of statuses from 200 to 599, or of "2xx" to "5xx"', each)
+    if not found:
+        raise Wrong("at least one is needed, or no probe would pass")
+    return frozenset(found)
+
+
+def pattern(value: object) -> str:
+    """A regular expression that can be searched for in linear time."""
+    source = text(value)
+    try:
+        Pattern(source)
+    except BadPattern as error:
+        raise Wrong(f"expected a regular expression, but {error}") from None
+    return source
+
+
+def plugged(what: str, names: Callable[[], Iterable[str]]) -> Kind:
+    """The name of something that plugins have.
+
+    Args:
+        what: What that is, for people.
+        names: Gives all that there are.
+    """
+
+    def read(value: object) -> str:
+        word = text(value)
+        known = list(names())
+        if word not in known:
+            there = f"known are {', '.join(known)}" if known else "no plugin has any"
+            guess = question(guessed(word, known))
+            raise Wrong(f"there is no {what} {shown(word)}; {there}{guess}")
+        return word
+
+    return Kind(read)
+
+
 def host(value: object) -> str:
     """A name that requests ask for, without a port."""
     name = text(value)
@@ -329,6 +379,19 @@ def headers(value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(content, str) or not content.isprintable() or content != content.strip():
             raise expected(f"the value of {name} as a string", content)
     return tuple(table(value).items())
+
+
+def probe_headers(value: object) -> tuple[tuple[str, str], ...]:
+    """Fields of a probe's request by name, each once; how it is framed is not theirs to say."""
+    fields = headers(value)
+    seen: set[str] = set()
+    for name, _ in fields:
+        if name.lower() in _FRAMING:
+            raise Wrong(f"a probe has no body, and a connection of its own: no {name} here")
+        if name.lower() in seen:
+            raise Wrong(f"{name} stands here twice")
+        seen.add(name.lower())
+    return fields
 
 
 def gateway_statuses(value: object) -> frozenset[int]:
