@@ -81,8 +81,8 @@ class JudgementTests(ParentCase):
                 self.staff.answers("a", said)
                 told = {hand.standings[0, 0].said for hand in self.staff.hands}
                 self.assertEqual(told, {said})
-        told = [formatEvent(event) for event in logged if event.get("backend") == "a"]
-        self.assertEqual(told, ["api/a says drain", "api/a says nothing"])
+        lines = [formatEvent(event) for event in logged if event.get("backend") == "a"]
+        self.assertEqual(lines, ["api/a says drain", "api/a says nothing"])
 
     def test_newcomer(self) -> None:
         """A worker that comes later is told all before it accepts."""
