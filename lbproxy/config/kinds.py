@@ -13,7 +13,6 @@ from typing import Any
 
 import attrs
 
-from lbproxy.health.pattern import BadPattern, Pattern
 from lbproxy.transport.certificates import check_ciphers
 
 #: The longest time, in seconds: a year. Beyond it a value is a slip, and timers overflow.
@@ -34,10 +33,6 @@ _ADDRESS = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*)):([0-9]{1,5})")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 _GATEWAY_STATUSES = frozenset((502, 503, 504))
-_STATUS_CLASS = re.compile(r"[2-5]xx")
-
-#: Fields that say how a message goes over its connection.
-_FRAMING = frozenset(("connection", "content-length", "expect", "transfer-encoding", "upgrade"))
 
 
 class Wrong(ValueError):
@@ -265,39 +260,6 @@ def prefix(value: object) -> str:
     return path
 
 
-def probe_path(value: object) -> str:
-    """What a probe asks for."""
-    path = text(value)
-    if not path.startswith("/") or not path.isascii() or " " in path or "#" in path:
-        raise expected('a path that begins with "/", percent-encoded', path)
-    return path
-
-
-def statuses(value: object) -> frozenset[int]:
-    """Statuses of answers, one by one or a class at a time."""
-    found: set[int] = set()
-    for each in elements(value):
-        if isinstance(each, str) and _STATUS_CLASS.fullmatch(each):
-            found.update(range(int(each[0]) * 100, int(each[0]) * 100 + 100))
-        elif isinstance(each, int) and not isinstance(each, bool) and 200 <= each <= 599:
-            found.add(each)
-        else:
-            raise expected('a list of statuses from 200 to 599, or of "2xx" to "5xx"', each)
-    if not found:
-        raise Wrong("at least one is needed, or no probe would pass")
-    return frozenset(found)
-
-
-def pattern(value: object) -> str:
-    """A regular expression that can be searched for in linear time."""
-    source = text(value)
-    try:
-        Pattern(source)
-    except BadPattern as error:
-        raise Wrong(f"expected a regular expression, but {error}") from None
-    return source
-
-
 def plugged(what: str, names: Callable[[], Iterable[str]]) -> Kind:
     """The name of something that plugins have.
 
@@ -379,19 +341,6 @@ def headers(value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(content, str) or not content.isprintable() or content != content.strip():
             raise expected(f"the value of {name} as a string", content)
     return tuple(table(value).items())
-
-
-def probe_headers(value: object) -> tuple[tuple[str, str], ...]:
-    """Fields of a probe's request by name, each once; how it is framed is not theirs to say."""
-    fields = headers(value)
-    seen: set[str] = set()
-    for name, _ in fields:
-        if name.lower() in _FRAMING:
-            raise Wrong(f"a probe has no body, and a connection of its own: no {name} here")
-        if name.lower() in seen:
-            raise Wrong(f"{name} stands here twice")
-        seen.add(name.lower())
-    return fields
 
 
 def gateway_statuses(value: object) -> frozenset[int]:

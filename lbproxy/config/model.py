@@ -13,7 +13,7 @@ from typing import Annotated
 
 import attrs
 
-from lbproxy.config import kinds
+from lbproxy.config import kinds, probe_kinds
 from lbproxy.config.kinds import YEAR, Kind, Named, Switched
 from lbproxy.http1.parser import HeadLimits
 from lbproxy.plugins import balancer_names, probe_names
@@ -175,15 +175,15 @@ class Health:
         json: Whether an answer of JSON that passes is heard (`lbproxy/health/said.py`).
     """
 
-    path: Annotated[str, Kind(kinds.probe_path)] | None = None
+    path: Annotated[str, Kind(probe_kinds.path)] | None = None
     interval: Seconds = 5.0
     timeout: Seconds = 1.0
     rise: Count = 2
     fall: Count = 3
     method: Annotated[str, kinds.one_of(("GET", "HEAD", "OPTIONS"))] = "GET"
-    statuses: Annotated[frozenset[int], Kind(kinds.statuses)] = frozenset(range(200, 300))
-    headers: Annotated[tuple[tuple[str, str], ...], Kind(kinds.probe_headers)] = ()
-    body: Annotated[str, Kind(kinds.pattern)] | None = None
+    statuses: Annotated[frozenset[int], Kind(probe_kinds.statuses)] = frozenset(range(200, 300))
+    headers: Annotated[tuple[tuple[str, str], ...], Kind(probe_kinds.headers)] = ()
+    body: Annotated[str, Kind(probe_kinds.pattern)] | None = None
     port: Port | None = None
     tcp: Flag = False
     check: Annotated[str, kinds.plugged("probe", probe_names)] | None = None
