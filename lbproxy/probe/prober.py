@@ -136,7 +136,8 @@ class Prober(Service):
         if outcome is None:
             return
         now = self._clock.seconds()
-        self._pool.probed(backend, outcome, now)
+        # Then it was: a report must not have a state begin after the probe that has shown it.
+        self._pool.probed(backend, outcome, outcome.at)
         for what in outcome.ignored:
             self._complain(backend, what)
         interval = health.interval * (1.0 + self._chance.uniform(-JITTER, JITTER))
