@@ -7,6 +7,7 @@ from enum import Enum
 import attrs
 
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import NOTHING, Said
 
 
 class State(Enum):
@@ -30,6 +31,7 @@ class Standing:
         starting: Whether it is in its slow start.
         reached: Whether its port accepted the last connection.
         last_probe: How the last probe ended.
+        said: What it says of itself, as far as that counts at present.
     """
 
     state: State
@@ -39,3 +41,4 @@ class Standing:
     starting: bool
     reached: bool
     last_probe: ProbeOutcome | None
+    said: Said = NOTHING

@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+import attrs
 from twisted.protocols.amp import Argument, Command
 
 from lbproxy.balance.standing import Standing, State
 from lbproxy.control.link import Load, Whole, WorkerReport
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import Said
 from lbproxy.observe.metrics import Counts
 
 #: Standings and series that go in one command: far less than fits.
@@ -111,6 +113,7 @@ def standings_out(standings: Mapping[Place, Standing]) -> list[Any]:
                 each.starting,
                 each.reached,
                 outcome,
+                attrs.astuple(each.said),
             ]
         )
     return told
@@ -118,16 +121,17 @@ def standings_out(standings: Mapping[Place, Standing]) -> list[Any]:
 
 def standings_in(told: Iterable[Any]) -> Iterator[tuple[int, int, Standing]]:
     """Standings from what `standings_out` gave."""
-    for pool, backend, state, detail, since, until, starting, reached, outcome in told:
+    for pool, backend, state, detail, since, until, starting, reached, outcome, said in told:
         probe = None if outcome is None else ProbeOutcome(*outcome)
         yield (
             pool,
             backend,
-            Standing(State(state), detail, since, until, starting, reached, probe),
+            Standing(State(state), detail, since, until, starting, reached, probe, Said(*said)),
         )
 
 
 def _outcome_out(outcome: ProbeOutcome) -> Iterator[Any]:
+    """What people are told of a probe; what was said is in the standing, as far as it counts."""
     yield from (
         outcome.passed,
         outcome.latency,

@@ -72,6 +72,8 @@ class Backend(Machine):
         probes: The status that each of its probes was answered with, and when.
         slow: Seconds by which each answer is late.
         probe_answer: Gives the status of the next probe; 200 by default.
+        says: What it says of itself in those answers, of weight, drain and capacity.
+        said: When it has answered with 200, and whether it has said that it takes nothing new.
         sour: Whether all but probes is answered with 503.
         keep_alive: Seconds for which it keeps an idle connection; 0.0 is for ever.
     """
@@ -97,5 +99,7 @@ class Backend(Machine):
         self.probes: list[tuple[float, int]] = []
         self.slow = 0.0
         self.probe_answer: Callable[[], int] = lambda: 200
+        self.says: dict[str, Any] = {}
+        self.said: list[tuple[float, bool]] = []
         self.sour = False
         self.keep_alive = keep_alive

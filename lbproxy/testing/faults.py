@@ -109,6 +109,25 @@ def _flap(world: Surroundings, backend: Backend) -> Callable[[], None]:
     return _answer_probes(backend, lambda: pattern[next(turns) % len(pattern)])
 
 
+def _drains_itself(world: Surroundings, backend: Backend) -> Callable[[], None]:
+    return _say(backend, {"drain": True})
+
+
+def _asks_for_less(world: Surroundings, backend: Backend) -> Callable[[], None]:
+    """Less work, or something that nobody can make sense of."""
+    words = ({"capacity": 1}, {"weight": 0}, {"weight": 1, "capacity": 2}, {"weight": "none"})
+    return _say(backend, world.chance.choice(words))
+
+
+def _say(backend: Backend, words: dict[str, Any]) -> Callable[[], None]:
+    backend.says = words
+
+    def back() -> None:
+        backend.says = {}
+
+    return back
+
+
 def _answer_probes(backend: Backend, status: Callable[[], int]) -> Callable[[], None]:
     backend.probe_answer = status
 
@@ -185,6 +204,8 @@ KINDS: dict[str, Act] = {
     "lie_ill": _lie_ill,
     "lie_well": _lie_well,
     "flap": _flap,
+    "drains_itself": _drains_itself,
+    "asks_for_less": _asks_for_less,
     "reset_link": _reset_link,
     "stall_link": _stall_link,
     "end_links": _end_links,

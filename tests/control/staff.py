@@ -14,6 +14,7 @@ from lbproxy.control.link import Load, Whole
 from lbproxy.control.parent import Parent
 from lbproxy.control.seat import Occupant
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import NOTHING, Said
 from lbproxy.observe.metrics import REQUESTS, Counts
 
 
@@ -97,8 +98,12 @@ class Staff:
     def answer(self, **passed: bool) -> None:
         """End the probes of these backends so."""
         for name, well in passed.items():
-            outcome = ProbeOutcome(well, 0.01, "answered", True, self.clock.seconds())
-            self.probes.pop(name).callback(outcome)
+            self.answers(name, NOTHING, passed=well)
+
+    def answers(self, name: str, said: Said, *, passed: bool = True) -> None:
+        """End the probe of a backend with what it says of itself."""
+        outcome = ProbeOutcome(passed, 0.01, "answered", True, self.clock.seconds(), said)
+        self.probes.pop(name).callback(outcome)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass in small steps."""

@@ -1,4 +1,4 @@
-"""Probes on a network in memory."""
+"""A probe that only connects, on a network in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer_only
 
 from lbproxy.config.model import Backend, Health
-from lbproxy.probe.checks import http_check, tcp_check
+from lbproxy.probe.tcp import tcp_check
 
 
 @implementer_only(IReactorTCP, IReactorTime)
@@ -55,20 +55,3 @@ class TCPCheckTests(SynchronousTestCase):
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
         self.assertTrue(self.reactor.connectors[0].stoppedConnecting)
-
-
-class HTTPCheckTests(SynchronousTestCase):
-    def test_asks_by_address(self) -> None:
-        """A backend is called by its address, whatever kind that is."""
-        for address, host in (("127.0.0.1:3001", "127.0.0.1"), ("[::1]:3001", "::1")):
-            reactor = Reactor()
-            asking = http_check(reactor)(Backend("a", address), Health(timeout=1.0))
-            self.assertEqual(reactor.tcpClients[0][:2], (host, 3001))
-            transport = StringTransport()
-            protocol: Any = reactor.tcpClients[0][2].buildProtocol(None)
-            protocol.makeConnection(transport)
-            self.assertIn(b"GET /health HTTP/1.1\r\n", transport.value())
-            self.assertEqual(transport.value().count(b"\r\nHost: %b\r\n" % address.encode()), 1)
-            protocol.dataReceived(b"HTTP/1.1 204 X\r\n\r\n")
-            outcome = self.successResultOf(asking)
-            self.assertEqual((outcome.passed, outcome.detail), (True, "answered 204"))
