@@ -1,8 +1,8 @@
 """What users add to lbproxy from modules of their own, as Twisted plugins.
 
 A plugin is an object in a module of the package `twisted.plugins`, which any folder on Python's
-path may have a part of (the Twisted documentation, "The Twisted Plugin System"). A plugin's module
-is imported only when the config names it or no policy of ours.
+path may have a part of (the Twisted documentation, "The Twisted Plugin System"). Plugins' modules
+are imported only when the config names what is none of ours.
 """
 
 from __future__ import annotations
@@ -47,6 +47,37 @@ class BalancerMaker:
     make: Callable[[Any, random.Random], Any]
 
 
+class IProbeMaker(Interface):
+    """Makes a probe for pools whose `health.check` has its name."""
+
+    name = Attribute("What stands in `health.check`.")
+
+    def make(reactor: Any, config: Any) -> Any:
+        """A new probe for one pool.
+
+        Args:
+            reactor: Network and time should come from it, so that they can be simulated.
+            config: The pool, a `lbproxy.config.model.Pool`.
+
+        Returns:
+            A `lbproxy.probe.own.OwnProbe`.
+        """
+
+
+@implementer(IPlugin, IProbeMaker)
+@attrs.frozen
+class ProbeMaker:
+    """What most plugins need.
+
+    Attributes:
+        name: As in `health.check`.
+        make: Takes a reactor and the pool's config.
+    """
+
+    name: str
+    make: Callable[[Any, Any], Any]
+
+
 def balancer_names() -> list[str]:
     """The names of all policies that plugins have."""
     return sorted(maker.name for maker in getPlugins(IBalancerMaker))
@@ -55,3 +86,13 @@ def balancer_names() -> list[str]:
 def balancer_maker(name: str) -> Any:
     """The `IBalancerMaker` with a name, or `None`."""
     return next((maker for maker in getPlugins(IBalancerMaker) if maker.name == name), None)
+
+
+def probe_names() -> list[str]:
+    """The names of all probes that plugins have."""
+    return sorted(maker.name for maker in getPlugins(IProbeMaker))
+
+
+def probe_maker(name: str) -> Any:
+    """The `IProbeMaker` with a name, or `None`."""
+    return next((maker for maker in getPlugins(IProbeMaker) if maker.name == name), None)

@@ -20,7 +20,8 @@ from lbproxy.control.seat import Occupant
 from lbproxy.errors import ConfigError
 from lbproxy.options import Options
 from lbproxy.preface.proxy_protocol import LOCAL
-from lbproxy.probe.checks import Check, http_check, tcp_check
+from lbproxy.probe.checks import Check
+from lbproxy.probe.choice import check_of
 from lbproxy.proxy.upstreams import trusts_of
 from lbproxy.static.files import Folder
 from lbproxy.transport.heap import keep_freed
@@ -141,12 +142,9 @@ class Balancer(MultiService):
             await self._backends.stopService()
 
     def _check_of(self, pool: Pool) -> Check:
-        """How a pool is probed: where only sessions go, by connecting, unless a path is given."""
-        asks = pool.health is not None and pool.health.path is not None
-        if asks or pool.name not in self._config.stream_pools:
-            return http_check(self._reactor, trusts_of(pool))
-        version = pool.send_proxy
-        return tcp_check(self._reactor, b"" if version is None else LOCAL[version])
+        sessions = pool.name in self._config.stream_pools
+        words = b"" if pool.send_proxy is None else LOCAL[pool.send_proxy]
+        return check_of(self._reactor, pool, sessions, trusts_of(pool), words)
 
     def end_now(self) -> None:
         """End what runs, whole or not."""

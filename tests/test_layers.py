@@ -17,12 +17,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http1": {"errors"},
     "preface": {"errors"},
     "transport": {"errors"},
-    "config": {"errors", "http1", "plugins", "transport"},
+    "config": {"errors", "health", "http1", "plugins", "transport"},
     "static": {"errors", "http1"},
     "observe": {"transport"},
     "forward": {"config", "errors", "http1"},
     "balance": {"config", "errors", "health"},
-    "probe": {"balance", "config", "errors", "health", "transport"},
+    "probe": {"balance", "config", "errors", "health", "plugins", "transport"},
     "control": {
         "balance",
         "config",
@@ -34,7 +34,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
     },
     "options": {"config", "errors"},
-    "cli": {"config", "errors"},
     "proxy": {
         "balance",
         "config",
@@ -80,6 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "service",
         "transport",
     },
+    "cli": {"config", "errors", "testing"},
 }
 """For each room those it may import, each of which stands above it here."""
 

@@ -1,4 +1,4 @@
-"""A user's own policy, as the docs show it."""
+"""A user's own policy and own probe, as the docs show them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import random
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -14,14 +19,26 @@ import twisted.plugins
 from lbproxy.balance.registry import balancer_for
 from lbproxy.config.load import load
 from lbproxy.errors import ConfigError
-from lbproxy.plugins import BalancerMaker, IBalancerMaker, balancer_maker, balancer_names
+from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.plugins import (
+    BalancerMaker,
+    IBalancerMaker,
+    IProbeMaker,
+    ProbeMaker,
+    balancer_maker,
+    balancer_names,
+    probe_maker,
+    probe_names,
+)
+from lbproxy.probe.choice import check_of
 from tests.balance.candidates import One
 from tests.config.folder import temporary_folder
+from tests.probe.test_tcp import Reactor
 
-PAGE = Path(__file__).parents[1] / "docs" / "balancers.md"
+DOCS = Path(__file__).parents[1] / "docs"
 
-#: A block of code of the page, and the file that its first line names.
-_MODULE = re.compile(r"```python\n# (\S+)\n(.*?)```", re.DOTALL)
+#: A plugin's module on a page, and the file that its first line names.
+_MODULE = re.compile(r"```python\n# (twisted/plugins/\S+)\n(.*?)```", re.DOTALL)
 
 CONFIG = """\
 [listeners.web]
@@ -35,11 +52,15 @@ backends = [{ name = "eu-1", address = "h:1" }, { name = "us-1", address = "h:2"
 """
 
 
-class PluginTests(SynchronousTestCase):
+class PluginCase(SynchronousTestCase):
+    """The module on a page, where Twisted looks for plugins."""
+
+    page: str
+
     def setUp(self) -> None:
-        """Put the page's module where Twisted looks for plugins."""
+        """Put it there."""
         self.folder = temporary_folder(self)
-        found = _MODULE.search(PAGE.read_text(encoding="utf-8"))
+        found = _MODULE.search((DOCS / self.page).read_text(encoding="utf-8"))
         assert found is not None
         file, self.source = self.folder / found[1], found[2]
         file.parent.mkdir(parents=True)
@@ -49,9 +70,13 @@ class PluginTests(SynchronousTestCase):
         self.addCleanup(sys.modules.pop, f"twisted.plugins.{file.stem}", None)
         self.file = self.folder / "lb.toml"
 
+
+class BalancerTests(PluginCase):
+    page = "balancers.md"
+
     def test_short(self) -> None:
         """The example is short."""
-        self.assertLess(len(self.source.splitlines()), 20)
+        self.assertLess(len(self.source.split("\n")), 20)
 
     def test_chosen(self) -> None:
         """The config may name it, and it chooses."""
@@ -84,3 +109,79 @@ class PluginTests(SynchronousTestCase):
         maker = balancer_maker("near_first")
         self.assertIsInstance(maker, BalancerMaker)
         verifyObject(IBalancerMaker, maker)
+
+
+class ProbeTests(PluginCase):
+    page = "health.md"
+
+    def setUp(self) -> None:
+        """Have a config name it."""
+        super().setUp()
+        self.config = CONFIG.replace('"near_first"', '"round_robin"').replace(
+            "backends", 'health = { check = "redis_master", port = 9 }\nbackends'
+        )
+        self.reactor = Reactor()
+
+    def ask(self) -> Deferred[ProbeOutcome]:
+        """Ask the first backend."""
+        self.file.write_text(self.config)
+        (pool,) = load(self.file).pools
+        assert pool.health is not None
+        return check_of(self.reactor, pool, False, {})(pool.backends[0], pool.health)
+
+    def answer(self, data: bytes) -> StringTransport:
+        """Take its connection, and answer."""
+        protocol: Any = self.reactor.tcpClients[0][2].buildProtocol(None)
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(data)
+        return transport
+
+    def test_short(self) -> None:
+        """The example is short."""
+        self.assertLess(len([line for line in self.source.split("\n") if line.strip()]), 20)
+
+    def test_judged(self) -> None:
+        """The config may name it, and it judges."""
+        for role, passed in ((b"master", True), (b"slave", False)):
+            self.reactor = Reactor()
+            asking = self.ask()
+            transport = self.answer(b"$99\r\n# Replication\r\nrole:%b\r\nmore" % role)
+            self.assertIs(self.successResultOf(asking).passed, passed)
+            self.assertEqual(transport.value(), b"INFO replication\r\n")
+            self.assertTrue(transport.disconnecting)
+
+    def test_refused(self) -> None:
+        """What it raises is told."""
+        asking = self.ask()
+        factory: Any = self.reactor.tcpClients[0][2]
+        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        outcome = self.successResultOf(asking)
+        self.assertEqual((outcome.passed, outcome.reached), (False, False))
+        self.assertIn("refused", outcome.detail)
+
+    def test_given_up(self) -> None:
+        """When its time is over its connection goes."""
+        asking = self.ask()
+        transport = self.answer(b"$99\r\n")
+        asking.cancel()
+        self.failureResultOf(asking)
+        self.assertTrue(transport.disconnecting)
+
+    def test_named(self) -> None:
+        """A wrong name is told with the right one, and what does not go with it."""
+        self.assertEqual(probe_names(), ["redis_master"])
+        self.file.write_text(self.config.replace("master", "maestro"))
+        error = self.assertRaises(ConfigError, load, self.file)
+        self.assertIn('there is no probe "redis_maestro"; known are redis_master', str(error))
+        self.assertIn("; did you mean redis_master?", str(error))
+        self.file.write_text(self.config.replace("port = 9", "json = true, tcp = true"))
+        error = self.assertRaises(ConfigError, load, self.file)
+        self.assertEqual(str(error).count("does not go with check, which judges by itself"), 2)
+        self.assertIsNone(probe_maker("redis_maestro"))
+
+    def test_interface(self) -> None:
+        """What most plugins need has all that one needs."""
+        maker = probe_maker("redis_master")
+        self.assertIsInstance(maker, ProbeMaker)
+        verifyObject(IProbeMaker, maker)

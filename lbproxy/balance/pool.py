@@ -16,6 +16,7 @@ from lbproxy.config import model
 from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamError
 from lbproxy.health.ejection import Ejection
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import NOTHING, Said
 from lbproxy.health.slow_start import share
 from lbproxy.health.verdict import Verdict
 
@@ -39,6 +40,10 @@ class Backend:
         verdict: What the probes say.
         since: When its state last changed, or its last drain ended, in the clock's seconds.
         weight: Its share of the requests in full health; 0 takes no new ones.
+        given: The weight by the config, or as it was set since; `weight` is less if it asks for
+            less itself.
+        limit: Attempts that may be under way at it.
+        said: What it says of itself.
         share: Its weight at present, for the policy.
         current: The policy's own number.
         in_flight: Attempts under way.
@@ -52,6 +57,9 @@ class Backend:
     verdict: Verdict
     since: float
     weight: int
+    given: int
+    limit: int
+    said: Said = NOTHING
     state: State = State.UNKNOWN
     share: float = 0.0
     current: float = 0.0
@@ -90,23 +98,35 @@ class Pool:
         on_probe: Called with a backend whose probe has ended.
         on_turn: Called with a backend whose state has changed, and why.
         on_weigh: Called with a backend that has another weight.
+        on_said: Called with a backend that says something else of itself than before.
     """
 
-    def __init__(self, config: model.Pool, balancer: Balancer, now: float) -> None:
+    def __init__(self, config: model.Pool, balancer: Balancer, now: float, parts: int = 1) -> None:
         """Build from a config; nothing is known of the backends yet.
 
         Args:
             config: As in `[pools.NAME]`.
             balancer: The policy.
             now: The present time, in the clock's seconds.
+            parts: Among how many processes the capacities that backends tell are divided; the
+                config is divided already.
         """
         health = config.health
         rise, fall = (health.rise, health.fall) if health is not None else (1, 1)
         self.config = config
         self.backends = [
-            Backend(backend, Verdict(rise, fall), now, backend.weight, share=float(backend.weight))
+            Backend(
+                backend,
+                Verdict(rise, fall),
+                now,
+                backend.weight,
+                backend.weight,
+                config.max_in_flight,
+                share=float(backend.weight),
+            )
             for backend in config.backends
         ]
+        self._parts = parts
         if health is None:  # Nobody will ever ask: only live traffic judges.
             for backend in self.backends:
                 backend.state = State.UP
@@ -119,6 +139,7 @@ class Pool:
         self.on_probe: Callable[[Backend], None] | None = None
         self.on_turn: Callable[[Backend, str], None] | None = None
         self.on_weigh: Callable[[Backend], None] | None = None
+        self.on_said: Callable[[Backend], None] | None = None
         self._balancer = balancer
         self.timed = hasattr(balancer, "observe")
 
@@ -156,22 +177,21 @@ class Pool:
     def acquire(self, backend: Backend) -> None:
         """An attempt begins."""
         backend.in_flight += 1
-        if backend.in_flight == self.config.max_in_flight:
+        if backend.in_flight == backend.limit:
             self._full += 1
 
     def release(self, backend: Backend) -> None:
         """An attempt is over."""
-        if backend.in_flight == self.config.max_in_flight:
+        if backend.in_flight == backend.limit:
             self._full -= 1
         backend.in_flight -= 1
 
     def saturated(self, tried: Set[Backend]) -> bool:
         """Whether a backend would be chosen if they had less to do, and none is now."""
-        limit = self.config.max_in_flight
         fitting = [
             backend for backend in self.backends if backend.available and backend not in tried
         ]
-        return bool(fitting) and all(backend.in_flight >= limit for backend in fitting)
+        return bool(fitting) and all(backend.in_flight >= backend.limit for backend in fitting)
 
     def has_other(self, tried: Set[Backend], backend: Backend) -> bool:
         """Whether there is another backend to try."""
@@ -192,18 +212,19 @@ class Pool:
         One that was drained starts slowly: most are drained to be started anew, and a restart can
         be so fast that no probe sees it.
         """
-        if weight == backend.weight:
+        backend.given = weight
+        self._reweigh(backend, now)
+
+    def hear(self, backend: Backend, said: Said, now: float) -> None:
+        """Take what a backend says of itself, instead of what it said before."""
+        if said == backend.said:
             return
-        returns = backend.draining
-        backend.weight = weight
-        if returns and backend.available:
-            backend.since, backend.current = now, 0.0
-            backend.starting = self._is_late(backend, now)
-            self._settle_at = -inf
-        self._grow(backend, now)
-        self._tiers.sort(self.backends)
-        if self.on_weigh is not None:
-            self.on_weigh(backend)
+        backend.said = said
+        backend.limit = said.limit_of(self.config.max_in_flight, self._parts)
+        self._full = sum(each.in_flight >= each.limit for each in self.backends)
+        self._reweigh(backend, now)
+        if self.on_said is not None:
+            self.on_said(backend)
 
     def took(self, backend: Backend, seconds: float, failed: bool, now: float) -> None:
         """How long an attempt took, for a policy that asks (`timed`); see `Observer.observe`."""
@@ -235,14 +256,22 @@ class Pool:
             self.suspect(backend)
 
     def probed(self, backend: Backend, outcome: ProbeOutcome, now: float) -> None:
-        """A probe has ended."""
+        """A probe has ended.
+
+        What the backend said holds until one that passed says something else, or it is down: one
+        that drains and is late for once still drains.
+        """
         known = backend.verdict.known
         backend.last_probe = outcome
         backend.reached = outcome.reached
         turned = backend.verdict.observe(outcome.passed)
+        if outcome.passed:
+            self.hear(backend, outcome.said, now)
         if not backend.verdict.up:
             if turned:
                 self._turn(backend, State.DOWN, outcome.detail, now)
+            if not outcome.passed:
+                self.hear(backend, NOTHING, now)
         elif turned or not known:
             self._turn(backend, State.UP, outcome.detail, now)
         if self.on_probe is not None:
@@ -276,12 +305,14 @@ class Pool:
             backend.starting,
             backend.reached,
             backend.last_probe,
-            backend.weight,
+            backend.given,
+            backend.said,
         )
 
     def learn(self, backend: Backend, standing: Standing, now: float) -> None:
         """Take over how a backend stands with the process that judges."""
-        self.weigh(backend, standing.weight, now)
+        self.weigh(backend, standing.given, now)
+        self.hear(backend, standing.said, now)
         backend.reached = standing.reached
         backend.last_probe = standing.last_probe
         if standing.state is State.EJECTED and backend.ejection.until != standing.until:
@@ -322,22 +353,20 @@ class Pool:
 
     def _with_room(self, room: list[Backend], tried: Set[Backend]) -> list[Backend]:
         """Those not tried that could do more; if there are none, those of the other tier."""
-        limit = self.config.max_in_flight
-        left = [backend for backend in room if backend not in tried and backend.in_flight < limit]
+        left = [each for each in room if each not in tried and each.in_flight < each.limit]
         if left or not self._tiers.second:
             return left
         other = self._tiers.beside(room)
-        return [backend for backend in other if backend not in tried and backend.in_flight < limit]
+        return [each for each in other if each not in tried and each.in_flight < each.limit]
 
     def _last_resort(self, tried: Set[Backend]) -> list[Backend]:
         if tried or any(backend.available for backend in self.backends):
             return []
         self.degraded = True
-        limit = self.config.max_in_flight
         return [
             backend
             for backend in self.backends
-            if backend.reached and backend.weight > 0 and backend.in_flight < limit
+            if backend.reached and backend.weight > 0 and backend.in_flight < backend.limit
         ]
 
     def _judge(self, backend: Backend, passed: bool, now: float) -> None:
@@ -345,6 +374,22 @@ class Pool:
             return
         if self.has_other(frozenset(), backend):  # Never the last one.
             self.on_outlier(backend, now)
+
+    def _reweigh(self, backend: Backend, now: float) -> None:
+        """Have the weight hold that is to: `Said.weight_of` decides between the two there are."""
+        weight = backend.said.weight_of(backend.given)
+        if weight == backend.weight:
+            return
+        returns = backend.draining
+        backend.weight = weight
+        if returns and backend.available:
+            backend.since, backend.current = now, 0.0
+            backend.starting = self._is_late(backend, now)
+            self._settle_at = -inf
+        self._grow(backend, now)
+        self._tiers.sort(self.backends)
+        if self.on_weigh is not None:
+            self.on_weigh(backend)
 
     def _turn(self, backend: Backend, state: State, detail: str, now: float) -> None:
         if backend.state is state:
@@ -388,6 +433,7 @@ class Pool:
             "weight": backend.weight,
             "draining": backend.draining,
             "in_flight": backend.in_flight,
+            "says": backend.said.report(),
             "last_probe": None
             if probe is None
             else {

@@ -7,6 +7,7 @@ from enum import Enum
 import attrs
 
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import NOTHING, Said
 
 
 class State(Enum):
@@ -30,7 +31,8 @@ class Standing:
         starting: Whether it is in its slow start.
         reached: Whether its port accepted the last connection.
         last_probe: How the last probe ended.
-        weight: Its share of the requests in full health; 0 while it is drained.
+        given: Its weight by the config, or as people have set it since; 0 while they drain it.
+        said: What it says of itself, as far as that counts at present.
     """
 
     state: State
@@ -40,4 +42,5 @@ class Standing:
     starting: bool
     reached: bool
     last_probe: ProbeOutcome | None
-    weight: int
+    given: int
+    said: Said = NOTHING

@@ -71,6 +71,8 @@ async def undrain(client: Client, asked: argparse.Namespace) -> int:
     """End a drain."""
     told = await client.tell("/undrain", arguments.said(asked))
     name, backend = words.name(told), told["backend"]
+    if words.asks_for_none(backend):
+        raise Failed(f"{name} wants no requests itself: {words.notes(backend)}")
     if backend["draining"]:
         raise Failed(
             f"{name} has the weight 0 in the config; give it another one: lbproxy weight"

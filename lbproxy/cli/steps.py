@@ -97,11 +97,14 @@ class Roll:
         self._check(step, before, needed)
         ours = []
         for told in before:
-            if told["backend"]["draining"]:
-                notes = words.notes(told["backend"])
+            backend = told["backend"]
+            # A drain that it has asked for itself, as one that ends does, is over with its restart.
+            its_own = backend["drain"] is None and words.asks_for_none(backend)
+            if backend["draining"] and not its_own:
+                notes = words.notes(backend)
                 self._say(f"{words.name(told)}: {notes}; it stays so")
             else:
-                ours.append((told["pool"], told["backend"]["name"]))
+                ours.append((told["pool"], backend["name"]))
         try:
             await self._tell("/drain", ours)
             await self._empty(step, ours, needed)
@@ -163,7 +166,7 @@ class Roll:
         async def warm() -> bool:
             told = await self._look(step)
             if not all(each["backend"]["available"] for each in told):
-                raise Failed(f"{step.name} went down again while it was warming up")
+                raise Failed(f"{step.name} takes no requests any more while it is warming up")
             if end is not None:
                 return bool(self._client.reactor.seconds() >= end)
             return not any(each["backend"]["starting"] for each in told)

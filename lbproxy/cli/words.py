@@ -44,15 +44,26 @@ def notes(backend: dict[str, Any]) -> str:
     told = []
     if backend["drain"] is not None:
         told.append(f"drained {_by(backend['drain'])}")
-    elif backend["draining"]:
+    elif backend["draining"] and not asks_for_none(backend):
         told.append("drained by its weight in the config")
     if backend["override"] is not None:
         told.append(f"weight {backend['override']['weight']} {_by(backend['override'])}")
+    if backend["says"]:
+        said = (
+            key if value is True else f"{key} {value}" for key, value in backend["says"].items()
+        )
+        told.append(f"says {', '.join(said)}")
     if backend["starting"]:
         told.append("starts slowly")
     if backend["backup"]:
         told.append("backup")
     return "; ".join(told)
+
+
+def asks_for_none(backend: dict[str, Any]) -> bool:
+    """Whether a backend says itself that it wants no requests."""
+    says = backend["says"]
+    return "drain" in says or says.get("weight") == 0
 
 
 def probe(backend: dict[str, Any]) -> str:

@@ -15,8 +15,9 @@ import attrs
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
-from lbproxy.config.model import BALANCERS, Health, Route
+from lbproxy.config.model import BALANCERS, Route
 from lbproxy.config.pem import listener_mistakes, upstream_mistakes
+from lbproxy.config.probing import probe_mistakes
 from lbproxy.http1.parser import HeadLimits
 
 #: What only HTTP knows: keys of a listener, of its `timeouts`, and of a pool's.
@@ -148,12 +149,7 @@ def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     for path, pool in _tables(("pools",), document.get("pools")):
         yield from _modes_of_pool(document, path, pool)
         yield from _policy(path, pool)
-        health = _table(pool.get("health"))
-        interval = health.get("interval", Health().interval)
-        timeout = health.get("timeout", Health().timeout)
-        if _is_number(interval) and _is_number(timeout) and 0 < interval < timeout:
-            message = f"{shown(timeout)} s are longer than the interval of {shown(interval)} s"
-            yield Mistake((*path, "health", "timeout"), message)
+        yield from probe_mistakes(path, pool, _uses(document, path[-1]) == {"tcp"})
         limit = pool.get("max_in_flight", workers)
         if _is_number(limit) and _is_number(workers) and 0 < limit < workers <= MOST_WORKERS:
             message = f"{shown(limit)} cannot be divided among {shown(workers)} workers"

@@ -260,12 +260,24 @@ def prefix(value: object) -> str:
     return path
 
 
-def probe_path(value: object) -> str:
-    """What a probe asks for."""
-    path = text(value)
-    if not path.startswith("/") or not path.isascii() or " " in path or "#" in path:
-        raise expected('a path that begins with "/", percent-encoded', path)
-    return path
+def plugged(what: str, names: Callable[[], Iterable[str]]) -> Kind:
+    """The name of something that plugins have.
+
+    Args:
+        what: What that is, for people.
+        names: Gives all that there are.
+    """
+
+    def read(value: object) -> str:
+        word = text(value)
+        known = list(names())
+        if word not in known:
+            there = f"known are {', '.join(known)}" if known else "no plugin has any"
+            guess = question(guessed(word, known))
+            raise Wrong(f"there is no {what} {shown(word)}; {there}{guess}")
+        return word
+
+    return Kind(read)
 
 
 def host(value: object) -> str:

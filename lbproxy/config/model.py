@@ -13,10 +13,10 @@ from typing import Annotated
 
 import attrs
 
-from lbproxy.config import kinds
+from lbproxy.config import kinds, probe_kinds
 from lbproxy.config.kinds import YEAR, Kind, Named, Switched
 from lbproxy.http1.parser import HeadLimits
-from lbproxy.plugins import balancer_names
+from lbproxy.plugins import balancer_names, probe_names
 from lbproxy.transport.certificates import CIPHERS
 
 #: Seconds for which each server keeps an idle connection unless it is told otherwise; 0 is never.
@@ -52,6 +52,7 @@ Text = Annotated[str, Kind(kinds.text)]
 Flag = Annotated[bool, Kind(kinds.flag)]
 Network = Annotated[IPv4Network | IPv6Network, Kind(kinds.network)]
 Name = Annotated[str, Kind(kinds.server_name)]
+Port = Annotated[int, kinds.count("a port", 1, 65535)]
 Verify = Annotated[bool | str, Kind(kinds.verify)]
 Server = Annotated[str, kinds.one_of(KEEP_ALIVE)]
 Mode = Annotated[str, kinds.one_of(("http", "tcp"))]
@@ -158,20 +159,38 @@ class Route:
 class Health:
     """How a pool's backends are probed.
 
+    A probe asks by HTTP; or it only connects, with `tcp` or without `path` in a pool that only
+    listeners in TCP mode use; or it is a user's own, with `check`.
+
     Attributes:
-        path: Asked with GET; 2xx is a pass. `None` is `/health`, but for a pool that only
-            listeners in TCP mode use it is no question at all: to accept is to pass.
+        path: What is asked for; `None` is `/health`.
         interval: Seconds from one probe to the next.
         timeout: Seconds until a probe has failed.
         rise: Passes in a row that bring a backend up.
         fall: Failures in a row that take a backend down.
+        method: How it is asked.
+        statuses: Those of the answers that pass; redirects are not followed.
+        headers: Fields of the request; `Host` and `User-Agent` instead of ours.
+        body: A regular expression that has to be found in the first 8 KiB of the answer's body.
+        port: The port that is probed, if not the one that requests go to.
+        tcp: Whether it only connects.
+        check: The name of a user's own probe (`lbproxy/plugins.py`).
+        json: Whether an answer of JSON that passes is heard (`lbproxy/health/said.py`).
     """
 
-    path: Annotated[str, Kind(kinds.probe_path)] | None = None
+    path: Annotated[str, Kind(probe_kinds.path)] | None = None
     interval: Seconds = 5.0
     timeout: Seconds = 1.0
     rise: Count = 2
     fall: Count = 3
+    method: Annotated[str, kinds.one_of(("GET", "HEAD", "OPTIONS"))] = "GET"
+    statuses: Annotated[frozenset[int], Kind(probe_kinds.statuses)] = frozenset(range(200, 300))
+    headers: Annotated[tuple[tuple[str, str], ...], Kind(probe_kinds.headers)] = ()
+    body: Annotated[str, Kind(probe_kinds.pattern)] | None = None
+    port: Port | None = None
+    tcp: Flag = False
+    check: Annotated[str, kinds.plugged("probe", probe_names)] | None = None
+    json: Flag = False
 
 
 @attrs.frozen

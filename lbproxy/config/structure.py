@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, cast, get_args, get_origin
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
 import attrs
 from cattrs import Converter
@@ -31,19 +31,21 @@ from lbproxy.config.kinds import (
 )
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake
-from lbproxy.config.model import Admin, Config, Listener
+from lbproxy.config.model import Admin, Listener
 from lbproxy.http1.parser import HeadLimits
 
 Hook = Callable[[Any, Any], Any]
 
+T = TypeVar("T")
 
-def structure(document: dict[str, Any]) -> Config:
-    """Make a config of a document.
+
+def structure(document: dict[str, Any], kind: type[T]) -> T:
+    """Make a value of a document: that of an attrs class whose fields are its keys.
 
     Raises:
         BaseValidationError: With every mistake in it; `mistakes_of` lists them.
     """
-    return _converter.structure(document, Config)
+    return _converter.structure(document, kind)
 
 
 def mistakes_of(error: BaseException, path: Path = ()) -> Iterator[Mistake]:
@@ -79,17 +81,12 @@ def _step(error: BaseException) -> Path:
 
 def _unknown_key(cls: type, path: Path, key: str) -> Mistake:
     known = set(attrs.fields_dict(cls))
-    if _is_named(cls):
+    if cls in _named:
         known.discard("name")
     guess = guessed(key, known)
     if guess is None:
         return Mistake((*path, key), f"unknown key; known are {', '.join(sorted(known))}")
     return Mistake((*path, key), f"unknown key{question(guess)}", meant=(*path, guess))
-
-
-def _is_named(cls: type) -> bool:
-    marks = [get_args(field.type)[1:] for field in attrs.fields(Config) if field.type is not None]
-    return any(isinstance(mark, Named) and mark.each is cls for each in marks for mark in each)
 
 
 def _noted(error: Exception, name: str, cls: type) -> Exception:
@@ -103,6 +100,8 @@ def _mark(kind: Any) -> object:
 
 
 def _tables_by_name(cls: type) -> Hook:
+    _named.add(cls)
+
     def read(value: object, _: Any) -> tuple[Any, ...]:
         found: list[Any] = []
         errors: list[Exception] = []
@@ -156,6 +155,9 @@ def _tuple(kind: Any) -> Hook:
     read = cast(Any, list)[each]
     return lambda value, _: tuple(_converter.structure(elements(value), read))
 
+
+#: The classes that files write as tables by name.
+_named: set[type] = set()
 
 _converter = Converter(detailed_validation=True)
 _converter.register_structure_hook_factory(attrs.has, lambda cls: _attrs_class(cls))

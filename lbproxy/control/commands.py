@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+import attrs
 from twisted.protocols.amp import Argument, Command
 
 from lbproxy.balance.standing import Standing, State
 from lbproxy.control.link import Load, Whole, WorkerReport
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import Said
 from lbproxy.observe.metrics import Counts
 
 #: Standings and series that go in one command: far less than fits.
@@ -111,7 +113,8 @@ def standings_out(standings: Mapping[Place, Standing]) -> list[Any]:
                 each.starting,
                 each.reached,
                 outcome,
-                each.weight,
+                each.given,
+                attrs.astuple(each.said),
             ]
         )
     return told
@@ -119,16 +122,20 @@ def standings_out(standings: Mapping[Place, Standing]) -> list[Any]:
 
 def standings_in(told: Iterable[Any]) -> Iterator[tuple[int, int, Standing]]:
     """Standings from what `standings_out` gave."""
-    for pool, backend, state, detail, since, until, starting, reached, outcome, weight in told:
+    for pool, backend, *standing in told:
+        state, detail, since, until, starting, reached, outcome, given, said = standing
         probe = None if outcome is None else ProbeOutcome(*outcome)
         yield (
             pool,
             backend,
-            Standing(State(state), detail, since, until, starting, reached, probe, weight),
+            Standing(
+                State(state), detail, since, until, starting, reached, probe, given, Said(*said)
+            ),
         )
 
 
 def _outcome_out(outcome: ProbeOutcome) -> Iterator[Any]:
+    """What people are told of a probe; what was said is in the standing, as far as it counts."""
     yield from (
         outcome.passed,
         outcome.latency,

@@ -85,6 +85,7 @@ class Parent(Service):
         for place, pool in enumerate(self.pools):
             pool.on_turn = self._turned_in(pool)
             pool.on_probe = self._tell
+            pool.on_said = self._heard_in(pool)
             self._places |= {backend: (place, each) for each, backend in enumerate(pool.backends)}
         self.overrides = Overrides(self._clock, self._weigh)
         self._returns: dict[Backend, IDelayedCall] = {}
@@ -279,6 +280,18 @@ class Parent(Service):
         weight = self.overrides.weight(names, backend.config.weight)
         pool.weigh(backend, weight, self._clock.seconds())
         self._tell(backend)
+
+    def _heard_in(self, pool: Pool) -> Callable[[Backend], None]:
+        def heard(backend: Backend) -> None:
+            """Say so; the workers are told with the probe that has brought it."""
+            self.log.info(
+                "{pool}/{backend} says {said}",
+                pool=pool.name,
+                backend=backend.name,
+                said=backend.said,
+            )
+
+        return heard
 
     def _return(self, pool: Pool, backend: Backend) -> None:
         # The clock that wakes us may be ahead of the one that tells the time.

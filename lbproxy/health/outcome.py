@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from lbproxy.health.said import NOTHING, Said
+
 
 @attrs.frozen
 class ProbeOutcome:
@@ -15,6 +17,8 @@ class ProbeOutcome:
         detail: What was answered, or what went wrong, in words.
         reached: Whether the backend's port accepts connections.
         at: When it ended, in the clock's seconds.
+        said: What the backend says of itself; it counts if the probe passed.
+        ignored: What it says besides that cannot be heard, in few words.
     """
 
     passed: bool
@@ -22,3 +26,5 @@ class ProbeOutcome:
     detail: str
     reached: bool
     at: float
+    said: Said = NOTHING
+    ignored: tuple[str, ...] = ()

@@ -51,6 +51,7 @@ class Prober(Service):
         self._chance = chance
         self._due: dict[Backend, float] = {}
         self._asking: dict[Backend, Deferred[None]] = {}
+        self._complained: set[tuple[Backend, str]] = set()
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._first: Deferred[None] | None = None
@@ -126,20 +127,36 @@ class Prober(Service):
         now = self._clock.seconds()
         if failure.check(TimeoutError):
             return ProbeOutcome(False, now - began, f"no answer in {health.timeout} s", False, now)
-        failure.trap(CancelledError)  # We stop.
+        failure.trap(CancelledError)
+        if self.running:  # Somebody else's probe did that to itself.
+            return ProbeOutcome(False, now - began, "was cancelled", False, now)
         return None
 
     def _tell(self, outcome: ProbeOutcome | None, backend: Backend, health: Health) -> None:
         if outcome is None:
             return
         now = self._clock.seconds()
-        self._pool.probed(backend, outcome, now)
+        # Then it was: a report must not have a state begin after the probe that has shown it.
+        self._pool.probed(backend, outcome, outcome.at)
+        for what in outcome.ignored:
+            self._complain(backend, what)
         interval = health.interval * (1.0 + self._chance.uniform(-JITTER, JITTER))
         # What is down is looked at more often too: it is about to come back.
         unsettled = backend.verdict.changing or not backend.verdict.up
         self._due[backend] = now + (min(CHANGING, interval) if unsettled else interval)
         if self._first_is_over():
             self._end_first_round()
+
+    def _complain(self, backend: Backend, what: str) -> None:
+        """Say once what a backend says in vain."""
+        if (backend, what) not in self._complained:
+            self._complained.add((backend, what))
+            self.log.warn(
+                "{pool}/{backend} is probed well, but {what}: that is ignored",
+                pool=self._pool.name,
+                backend=backend.name,
+                what=what,
+            )
 
     def _first_is_over(self) -> bool:
         return self._pool.config.health is None or all(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import attrs
 
 from lbproxy.testing.link import Wire
-from lbproxy.testing.network import Door, Host
+from lbproxy.testing.machine import Machine
 from lbproxy.testing.plan import Ailment, Ask
 
 
@@ -63,18 +63,19 @@ class Delivery:
         return self.answered is None and not self.wire.link.skt.closed
 
 
-class Backend:
+class Backend(Machine):
     """One of them.
 
     Attributes:
         name: As in the config.
-        host: Its address.
         deliveries: All that reached it, in order.
         probes: The status that each of its probes was answered with, and when.
         slow: Seconds by which each answer is late.
         probe_answer: Gives the status of the next probe; 200 by default.
+        says: What it says of itself in those answers, of weight, drain and capacity.
+        said: When it has answered with 200, and whether it has said that it takes nothing new.
         sour: Whether all but probes is answered with 503.
-        frozen: Whether its process stands still, while its kernel goes on.
+        keep_alive: Seconds for which it keeps an idle connection; 0.0 is for ever.
     """
 
     def __init__(
@@ -92,48 +93,13 @@ class Backend:
             keep_alive: Seconds for which it keeps an idle connection; 0.0 is for ever.
             serve: Takes each connection over.
         """
+        super().__init__(lambda wire: serve(wire, self, world))
         self.name = name
-        self._serve = serve
-        self.host = Host(self._welcome)
         self.deliveries: list[Delivery] = []
         self.probes: list[tuple[float, int]] = []
         self.slow = 0.0
         self.probe_answer: Callable[[], int] = lambda: 200
+        self.says: dict[str, Any] = {}
+        self.said: list[tuple[float, bool]] = []
         self.sour = False
-        self.frozen = False
         self.keep_alive = keep_alive
-        self._thawing: list[Callable[[], None]] = []
-        self._world = world
-
-    def freeze(self) -> None:
-        """Stop in the middle of whatever it is."""
-        self.frozen = True
-
-    def thaw(self) -> None:
-        """Go on, with all that came meanwhile."""
-        self.frozen = False
-        thawing, self._thawing = self._thawing, []
-        for each in thawing:
-            each()
-
-    def do(self, act: Callable[[], None]) -> None:
-        """Do something now, or when the process goes on."""
-        if self.frozen:
-            self._thawing.append(act)
-        else:
-            act()
-
-    def kill(self) -> None:
-        """Every connection breaks, and none can be made."""
-        self.host.door = Door.REFUSING
-        self._thawing.clear()
-        self.frozen = False
-        for link in self.host.prune():
-            link.wire.reset()
-
-    def start(self) -> None:
-        """Accept connections, again."""
-        self.host.door = Door.OPEN
-
-    def _welcome(self, wire: Wire) -> None:
-        self._serve(wire, self, self._world)

@@ -186,6 +186,31 @@ def only_the_well_are_chosen(world: World) -> Iterator[str]:
                 yield f"{name} was chosen at {now - EPOCH:.3f} although it was out"
 
 
+def drains_are_heard(world: World) -> Iterator[str]:
+    """Who says that it takes nothing new gets nothing, until it says so no more or is down."""
+    drains: dict[str, list[tuple[float, bool]]] = {}
+    for backend in world.backends:
+        history = drains[backend.name] = [(0.0, False)]
+        for probe in world.probed:
+            if probe.backend != backend.name:
+                continue
+            if probe.passed:
+                said = [drain for at, drain in backend.said if at <= probe.at]
+                history.append((probe.at, said[-1] if said else False))
+            elif not probe.up:
+                history.append((probe.at, False))
+    for record, _ in world.records:
+        if number_of(record) is None:
+            continue
+        for attempt in record.attempts:
+            history = drains[attempt.backend]
+            place = bisect_right(history, attempt.started, key=lambda heard: heard[0])
+            at, drain = history[place - 1]
+            # What is heard in the same instant may have come before or after.
+            if drain and at < attempt.started:
+                yield f"{attempt.backend} was chosen at {attempt.started - EPOCH:.3f}, and drains"
+
+
 def ejections_end(world: World, until: float) -> Iterator[str]:
     """Who is put out is let back when its time is over, and was not the last one."""
     open_ones: dict[str, float] = {}

@@ -62,6 +62,7 @@ def _config(chance: random.Random) -> model.Config:
         timeout=chance.choice((0.3, 1.0)),
         rise=chance.choice((1, 2, 2, 3)),
         fall=chance.choice((1, 2, 3, 3)),
+        json=True,
     )
     pool = model.Pool(
         "api",

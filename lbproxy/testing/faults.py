@@ -61,20 +61,8 @@ def _refuse(world: Surroundings, backend: Backend) -> Callable[[], None]:
 
 
 def _dark(world: Surroundings, backend: Backend) -> Callable[[], None]:
-    """The cable is out: nothing comes through, either way."""
-    backend.host.door = Door.DARK
-    links = backend.host.prune()
-    for link in links:
-        link.to_balancer.stall()
-        link.from_balancer.stall()
-
-    def back() -> None:
-        backend.start()
-        for link in links:
-            link.to_balancer.go_on()
-            link.from_balancer.go_on()
-
-    return back
+    backend.unplug()
+    return backend.plug_in
 
 
 def _freeze(world: Surroundings, backend: Backend) -> Callable[[], None]:
@@ -119,6 +107,25 @@ def _flap(world: Surroundings, backend: Backend) -> Callable[[], None]:
     turns = count()
     pattern = world.chance.choice(((200, 503), (503, 503, 200), (503, 503, 503, 200)))
     return _answer_probes(backend, lambda: pattern[next(turns) % len(pattern)])
+
+
+def _drains_itself(world: Surroundings, backend: Backend) -> Callable[[], None]:
+    return _say(backend, {"drain": True})
+
+
+def _asks_for_less(world: Surroundings, backend: Backend) -> Callable[[], None]:
+    """Less work, or something that nobody can make sense of."""
+    words = ({"capacity": 1}, {"weight": 0}, {"weight": 1, "capacity": 2}, {"weight": "none"})
+    return _say(backend, world.chance.choice(words))
+
+
+def _say(backend: Backend, words: dict[str, Any]) -> Callable[[], None]:
+    backend.says = words
+
+    def back() -> None:
+        backend.says = {}
+
+    return back
 
 
 def _answer_probes(backend: Backend, status: Callable[[], int]) -> Callable[[], None]:
@@ -197,6 +204,8 @@ KINDS: dict[str, Act] = {
     "lie_ill": _lie_ill,
     "lie_well": _lie_well,
     "flap": _flap,
+    "drains_itself": _drains_itself,
+    "asks_for_less": _asks_for_less,
     "reset_link": _reset_link,
     "stall_link": _stall_link,
     "end_links": _end_links,

@@ -32,6 +32,11 @@ class Inside:
         pools: list[Pool] = self._worker._pools
         return pools
 
+    @property
+    def accepting(self) -> bool:
+        """Whether clients are accepted: each backend has its first verdict."""
+        return self._balancer.control._accepting
+
     def on_record(self, take: Callable[[Any, float], None]) -> None:
         """Have `take` get what the access log would get."""
         self._site._write = take

@@ -15,6 +15,7 @@ from lbproxy.errors import Stage
 from lbproxy.forward.budget import RetryBudget
 from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry
 from lbproxy.health import verdict
+from lbproxy.health.said import Said
 from lbproxy.http1.message import NO_TRAILERS
 from lbproxy.probe.prober import Prober
 from lbproxy.proxy import exchange as exchange_module
@@ -202,6 +203,22 @@ def every_probe_passes(put: Put) -> None:
         right(self, backend, type(outcome)(True, 0.0, "", True, now), now)
 
     put(Pool, "probed", wrong)
+
+
+@_mutation
+def a_drain_is_not_heard(put: Put) -> None:
+    put(Said, "weight_of", lambda self, given: given)
+
+
+@_mutation
+def a_drain_never_ends(put: Put) -> None:
+    right = Pool.hear
+
+    def wrong(self: Any, backend: Backend, said: Said, now: float) -> None:
+        if not backend.said.drain:
+            right(self, backend, said, now)
+
+    put(Pool, "hear", wrong)
 
 
 # What goes through.

@@ -38,7 +38,7 @@ class Host:
         most: Bytes each way that are under way on any of them at most, if that is limited.
     """
 
-    def __init__(self, welcome: Callable[[Wire], None], most: int | None = None) -> None:
+    def __init__(self, welcome: Callable[[Wire], object], most: int | None = None) -> None:
         """Prepare.
 
         Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any
@@ -181,12 +182,16 @@ class Service:
         self._world.tell("ails", self._backend.name, ailment.kind)
 
     def _answer_probe(self) -> None:
-        status = self._backend.probe_answer()
+        status, says = self._backend.probe_answer(), self._backend.says
 
         def answer() -> None:
             if self._wire.writable:
-                self._backend.probes.append((self._world.clock.seconds(), status))
-                self._wire.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)
+                now, words = self._world.clock.seconds(), json.dumps(says).encode()
+                self._backend.probes.append((now, status))
+                if status == 200:
+                    self._backend.said.append((now, "drain" in says or says.get("weight") == 0))
+                fields = b"Content-Type: application/json\r\nContent-Length: %d" % len(words)
+                self._wire.write(b"HTTP/1.1 %d X\r\n%b\r\n\r\n%b" % (status, fields, words))
                 self._wire.end()
 
         self._later(self._backend.slow, answer)

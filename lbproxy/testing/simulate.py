@@ -13,6 +13,7 @@ import attrs
 
 from lbproxy.balance.standing import State
 from lbproxy.config.model import Pool
+from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, TICK
 from lbproxy.testing import checkers, peace
 from lbproxy.testing.draw import SPAN, plan_of
@@ -64,7 +65,7 @@ def run(seed: int) -> Outcome:
 
 def live(plan: Plan) -> Outcome:
     """Live a plan, and judge it."""
-    with _collected(), Complaints() as complaints:
+    with collected(), Complaints() as complaints:
         world = World(plan)
         try:
             for violation in _story(world):
@@ -89,7 +90,7 @@ def live(plan: Plan) -> Outcome:
 
 
 @contextmanager
-def _collected() -> Iterator[None]:
+def collected() -> Iterator[None]:
     """Without a collection in the middle, so that what the last one finds is this life's."""
     enabled = gc.isenabled()
     gc.disable()
@@ -122,6 +123,7 @@ def _story(world: World) -> Iterator[str]:
     yield from checkers.verdicts_follow_probes(world)
     yield from checkers.probes_go_on(world, until)
     yield from checkers.only_the_well_are_chosen(world)
+    yield from checkers.drains_are_heard(world)
     yield from checkers.ejections_end(world, until)
     yield from peace.nothing_fails(world)
 
@@ -171,7 +173,9 @@ def _recovery(world: World) -> float:
 def _all_well(world: World) -> bool:
     now = world.reactor.now
     return all(
-        backend.state is State.UP and now >= backend.since + backend_pool.config.slow_start
+        backend.state is State.UP
+        and backend.said == NOTHING
+        and now >= backend.since + backend_pool.config.slow_start
         for backend_pool in world.inside.judged
         for backend in backend_pool.backends
     )

@@ -64,7 +64,7 @@ class Worker(MultiService):
         self._access_log = AccessLog(self._timer, config.access_log, duty.access_log)
         self._metrics = Metrics()
         self._pools = [
-            Pool(pool, balancer_for(pool, chance, balancer_maker), duty.started)
+            Pool(pool, balancer_for(pool, chance, balancer_maker), duty.started, duty.workers)
             for pool in config.pools
         ]
         for place, pool in enumerate(self._pools):

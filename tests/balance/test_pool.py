@@ -10,9 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.balance.standing import State
 from lbproxy.config import model
 from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamClosed
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import NOTHING, Said
 
 NOBODY: frozenset[Backend] = frozenset()
 
@@ -211,6 +213,99 @@ class HealthTests(SynchronousTestCase):
         )
 
 
+class SaidTests(SynchronousTestCase):
+    """What backends say of themselves."""
+
+    def setUp(self) -> None:
+        self.pool = pool_of(3, 3, slow_start=0.0, max_in_flight=4)
+        self.a, self.b = self.pool.backends
+        for place in (0, 1):
+            probe(self.pool, place, True, 0.0)
+        self.heard: list[str] = []
+        self.pool.on_said = lambda backend: self.heard.append(f"{backend.name} {backend.said}")
+
+    def says(self, said: Said, now: float = 1.0, *, passed: bool = True) -> None:
+        """A probe of the first backend ends, and it has said something."""
+        self.pool.probed(self.a, ProbeOutcome(passed, 0.0, "", True, now, said), now)
+
+    def test_drain(self) -> None:
+        """It gets nothing new while it says so; that is no failure, and heard of once."""
+        for now in (1.0, 2.0):
+            self.says(Said(drain=True), now)
+            self.assertEqual(names(self.pool, 2, now), "bb")
+        self.assertIs(self.a.state, State.UP)
+        self.assertFalse(self.pool.has_other(NOBODY, self.b))
+        self.says(NOTHING, 3.0)
+        self.assertEqual(sorted(names(self.pool, 2, 3.0)), ["a", "b"])
+        self.assertEqual(self.heard, ["a drain", "a nothing"])
+
+    def test_late_while_draining(self) -> None:
+        """One failure is not the end of a drain; to be down is."""
+        self.says(Said(drain=True))
+        for now in (2.0, 3.0):
+            self.says(NOTHING, now, passed=False)
+            self.assertEqual(names(self.pool, 2, now), "bb")
+        self.assertEqual(self.a.said, Said(drain=True))
+        self.says(NOTHING, 4.0, passed=False)
+        self.assertEqual((self.a.state, self.a.said, self.a.weight), (State.DOWN, NOTHING, 3))
+
+    def test_failure_says_nothing(self) -> None:
+        """What an answer that failed says is not heard."""
+        self.says(Said(drain=True), passed=False)
+        self.assertEqual((self.heard, self.a.weight), ([], 3))
+
+    def test_weight(self) -> None:
+        """Of what it says and what people say the smaller one holds, whoever spoke last."""
+        self.says(Said(weight=1))
+        self.assertEqual(sorted(names(self.pool, 4, 1.0)), list("abbb"))
+        self.pool.weigh(self.a, 0, 2.0)
+        self.assertEqual(names(self.pool, 2, 2.0), "bb")
+        self.pool.weigh(self.a, 9, 3.0)
+        self.assertEqual(self.a.weight, 1)
+        self.says(Said(weight=5), 4.0)
+        self.assertEqual(self.a.weight, 5)
+        self.says(NOTHING, 5.0)
+        self.assertEqual(self.a.weight, 9)
+
+    def test_capacity(self) -> None:
+        """It has no more under way than it says, nor than the config says."""
+        self.says(Said(capacity=1))
+        self.pool.acquire(self.a)
+        self.assertEqual(names(self.pool, 2, 1.0), "bb")
+        self.assertTrue(self.pool.saturated({self.b}))
+        self.pool.release(self.a)
+        self.says(Said(capacity=100), 2.0)
+        self.assertEqual(self.a.limit, 4)
+
+    def test_less_than_is_under_way(self) -> None:
+        """A capacity that is exceeded already lets nothing in until enough has ended."""
+        for _ in range(3):
+            self.pool.acquire(self.a)
+        self.says(Said(capacity=2))
+        for _ in range(2):
+            self.assertEqual(names(self.pool, 2, 1.0), "bb")
+            self.pool.release(self.a)
+        self.assertIn("a", names(self.pool, 2, 1.0))
+        for _ in range(2):
+            self.pool.acquire(self.b)
+        self.pool.acquire(self.a)
+        self.says(Said(capacity=3), 2.0)
+        self.assertIn("a", names(self.pool, 2, 2.0))
+
+    def test_parts(self) -> None:
+        """Several processes divide a capacity."""
+        config = model.Pool("api", (model.Backend("a", "h:1"),), max_in_flight=64)
+        pool = Pool(config, RoundRobin(), 0.0, parts=4)
+        pool.hear(pool.backends[0], Said(capacity=10), 0.0)
+        self.assertEqual(pool.backends[0].limit, 3)
+
+    def test_report(self) -> None:
+        """The report has what was said."""
+        self.says(Said(weight=2, drain=True))
+        said = [backend["says"] for backend in self.pool.report(2.0)["backends"]]
+        self.assertEqual(said, [{"weight": 2, "drain": True}, {}])
+
+
 class WeightTests(SynchronousTestCase):
     """Weights that change while the pool is at work."""
 
@@ -243,22 +338,6 @@ class WeightTests(SynchronousTestCase):
         self.pool.weigh(self.b, 0, 22.0)
         self.assertEqual(names(self.pool, 1, 22.0), "-")
 
-    def test_undrained(self) -> None:
-        """It starts slowly when it comes back to a warm one, though no probe saw it down."""
-        self.pool.weigh(self.a, 0, 20.0)
-        self.pool.weigh(self.a, 1, 30.0)
-        self.assertEqual(names(self.pool, 22, 30.0).count("a"), 2)
-        self.assertEqual(names(self.pool, 20, 40.0).count("a"), 10)
-        self.assertEqual(self.a.since, 30.0)
-
-    def test_undrained_alone(self) -> None:
-        """With nobody else to do the work it does all of it at once."""
-        for backend in self.pool.backends:
-            self.pool.weigh(backend, 0, 20.0)
-        self.pool.weigh(self.a, 1, 30.0)
-        self.assertFalse(self.a.starting)
-        self.assertEqual(names(self.pool, 2, 30.0), "aa")
-
     def test_undrained_while_down(self) -> None:
         """One that is down meanwhile stays out, down since when it was."""
         self.pool.weigh(self.a, 0, 20.0)
@@ -267,6 +346,33 @@ class WeightTests(SynchronousTestCase):
         self.assertFalse(self.pool.drained())
         self.pool.weigh(self.a, 1, 30.0)
         self.assertEqual((names(self.pool, 2, 30.0), self.a.since), ("bb", 21.0))
+
+
+class DrainedTests(SynchronousTestCase):
+    """A backend that takes work again."""
+
+    def setUp(self) -> None:
+        self.pool = pool_of(1, 1)
+        for place in (0, 1):
+            probe(self.pool, place, True, 0.0)
+        self.a, _ = self.pool.backends
+
+    def test_starts_slowly(self) -> None:
+        """After a drain it begins with a tenth, though no probe saw it down."""
+        self.pool.weigh(self.a, 0, 20.0)
+        self.pool.weigh(self.a, 1, 30.0)
+        self.assertEqual(names(self.pool, 22, 30.0).count("a"), 2)
+        self.assertEqual(names(self.pool, 20, 40.0).count("a"), 10)
+        self.assertEqual(self.a.since, 30.0)
+
+    def test_alone(self) -> None:
+        """With nobody else to do the work it does all of it at once."""
+        for backend in self.pool.backends:
+            self.pool.hear(backend, Said(drain=True), 20.0)
+        self.assertIsNone(self.pool.choose(NOBODY, 20.0))
+        self.pool.hear(self.a, NOTHING, 30.0)
+        self.assertFalse(self.a.starting)
+        self.assertEqual(names(self.pool, 2, 30.0), "aa")
 
 
 class TellingTests(SynchronousTestCase):
@@ -301,6 +407,20 @@ class TellingTests(SynchronousTestCase):
         self.tell(30.1)
         self.assertEqual(self.told.report(30.2), self.judging.report(30.2))
         self.assertEqual(names(self.told, 12, 30.0).count("b"), 2)
+
+    def test_said(self) -> None:
+        """So does what a backend says of itself, to the end of its drain and its slow start."""
+        for place in (0, 1):
+            probe(self.judging, place, True, 0.0)
+        b = self.judging.backends[1]
+        self.judging.hear(b, Said(drain=True, capacity=3), 20.0)
+        self.tell(20.0)
+        self.assertEqual(names(self.told, 2, 20.0), "aa")
+        self.assertEqual(self.told.backends[1].limit, 3)
+        self.judging.hear(b, NOTHING, 30.0)
+        self.tell(30.1)
+        self.assertEqual(self.told.report(30.2), self.judging.report(30.2))
+        self.assertEqual(names(self.told, 11, 30.0).count("b"), 1)
 
     def test_every_probe(self) -> None:
         """Each probe is heard of, whether or not it turned anything."""

@@ -13,6 +13,7 @@ from twisted.web.resource import Resource
 from lbproxy.cli.arguments import duration
 from lbproxy.cli.client import PATIENCE
 from lbproxy.control.link import Load
+from lbproxy.health.said import Said
 from tests.cli.story import StoryCase
 
 
@@ -101,6 +102,15 @@ class ChangeTests(StoryCase):
         lines = self.output.getvalue().splitlines()[1:]
         self.assertEqual(lines, ["api/a takes requests again", "api/a was not drained"])
         self.assertEqual(self.weights, [1, 1])
+
+    def test_wants_none(self) -> None:
+        """Whoever asks for no requests itself is not given any by the end of a drain."""
+        pool = self.staff.parent.pools[0]
+        self.run_to_end("drain", "a")
+        pool.hear(pool.backends[0], Said(drain=True), self.staff.clock.seconds())
+        self.assertEqual(self.run_to_end("undrain", "a"), 1)
+        told = "lbproxy: api/a wants no requests itself: says drain\n"
+        self.assertEqual(self.errors.getvalue(), told)
 
     def test_weight(self) -> None:
         """The weight is told, with that of the config."""

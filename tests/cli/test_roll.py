@@ -15,6 +15,7 @@ from lbproxy.cli.restart import Restart
 from lbproxy.cli.steps import Step, steps_of
 from lbproxy.config import model
 from lbproxy.control.link import Load
+from lbproxy.health.said import Said
 from tests.cli.story import StoryCase
 
 #: Seconds in which a backend of the test is probed and has its whole share again.
@@ -96,7 +97,9 @@ class RollTests(StoryCase):
         self.pass_time(WARM)
         self.assertEqual(self.successResultOf(status), 1)
         self.assertEqual(self.restarted, ["a"])
-        self.assertIn("api/a went down again while it was warming up", self.errors.getvalue())
+        self.assertIn(
+            "api/a takes no requests any more while it is warming up", self.errors.getvalue()
+        )
 
     def test_needed_meanwhile(self) -> None:
         """One that became the last one while it was drained is not restarted."""
@@ -124,6 +127,14 @@ class RollTests(StoryCase):
         self.assertEqual(self.run_to_end("roll", "--force", seconds=3 * WARM), 0)
         self.assertEqual((self.restarted, self.weights), (["a", "b"], [1, 0]))
         self.assertIn("api/b: drained by ann: disk; it stays so", self.lines())
+
+    def test_drains_itself(self) -> None:
+        """A drain that a backend has asked for itself is over with its restart."""
+        pool = self.staff.parent.pools[0]
+        pool.hear(pool.backends[0], Said(drain=True), self.staff.clock.seconds())
+        self.assertEqual(self.run_to_end("roll", seconds=4 * WARM), 0)
+        self.assertEqual((self.restarted, self.weights), (["a", "b"], [1, 1]))
+        self.assertEqual(self.during, [[0, 1], [1, 0]])
 
     def test_alone(self) -> None:
         """Without another backend that takes requests nothing is done, unless it is forced."""

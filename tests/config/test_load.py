@@ -206,6 +206,48 @@ MISTAKES = (
         "pools.api.health.timeout",
         "1.0 s are longer than the interval of 0.5 s",
     ),
+    (POOL, "health.statuses = []", "pools.api.health.statuses", "at least one is needed"),
+    (POOL, "health.statuses = ['1xx']", "pools.api.health.statuses", "expected a list of statuse"),
+    (POOL, "health.statuses = [99]", "pools.api.health.statuses", "expected a list of statuses"),
+    (POOL, "health.statuses = 200", "pools.api.health.statuses", "expected a list, found 200"),
+    (POOL, "health.status = [200]", "pools.api.health.status", "did you mean statuses?"),
+    (POOL, "health.method = 'POST'", "pools.api.health.method", "expected GET or HEAD or OPTIONS"),
+    (POOL, "health.body = '(a'", "pools.api.health.body", "expected a regular expression, but it"),
+    (POOL, "health.body = '(?=a)'", "pools.api.health.body", "(?=a) is not spoken here"),
+    (POOL, "health.headers = ['x']", "pools.api.health.headers", "expected a table, found a list"),
+    (
+        POOL,
+        "health.headers = { connection = 'close' }",
+        "pools.api.health.headers",
+        "no connection here",
+    ),
+    (
+        POOL,
+        "health.headers = { Host = 'a', host = 'b' }",
+        "pools.api.health.headers",
+        "host stands here twice",
+    ),
+    (POOL, "health.port = 0", "pools.api.health.port", "expected a port from 1 to 65535, found 0"),
+    (POOL, "health.json = 1", "pools.api.health.json", "expected true or false, found 1"),
+    (POOL, "health.check = 'x'", "pools.api.health.check", 'there is no probe "x"; no plugin has'),
+    (
+        POOL,
+        "health = { tcp = true, body = 'ok' }",
+        "pools.api.health.body",
+        "with tcp = true it only connects",
+    ),
+    (
+        POOL,
+        "health = { tcp = true, path = '/up' }",
+        "pools.api.health.path",
+        "with tcp = true it only connects",
+    ),
+    (
+        POOL,
+        "health = { method = 'HEAD', json = true }",
+        "pools.api.health.json",
+        "an answer to HEAD has none",
+    ),
     (POOL, "timeouts.connect = -2.0", "pools.api.timeouts.connect", f"{SECONDS}-2.0"),
     (POOL, "timeouts.stream = 1e9", "pools.api.timeouts.stream", f"{SECONDS}1000000000.0"),
     (POOL, "retry.attempts = 0", "pools.api.retry.attempts", "expected a whole number from 1"),
@@ -366,7 +408,8 @@ static = "."
 [pools.api]
 balancer = "consistent_hash"
 hash = { key = "header:X-Tenant", load_factor = 2 }
-health = { path = "/up?x=1", interval = 2, timeout = 2, rise = 1, fall = 1 }
+health = { path = "/up?x=1", interval = 2, timeout = 2, rise = 1, fall = 1, json = true, \
+method = "OPTIONS", statuses = ["2xx", 401], headers = { Host = "h" }, body = "ok", tcp = false }
 timeouts = { connect = 1, first_byte = 2, read = 3, stream = 4 }
 retry = { attempts = 1, budget = 0 }
 slow_start = 0
@@ -412,7 +455,18 @@ backends = [
                         Backend("two", "unix:/run/two.sock", backup=True),
                     ),
                     "consistent_hash",
-                    Health("/up?x=1", 2.0, 2.0, 1, 1),
+                    Health(
+                        "/up?x=1",
+                        2.0,
+                        2.0,
+                        1,
+                        1,
+                        "OPTIONS",
+                        frozenset((*range(200, 300), 401)),
+                        (("Host", "h"),),
+                        "ok",
+                        json=True,
+                    ),
                     UpstreamTimeouts(1.0, 2.0, 3.0, 4.0),
                     Retry(1, 0.0),
                     0.0,

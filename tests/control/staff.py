@@ -14,6 +14,7 @@ from lbproxy.control.link import Load, Whole
 from lbproxy.control.parent import Parent
 from lbproxy.control.seat import Occupant
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import NOTHING, Said
 from lbproxy.observe.metrics import REQUESTS, Counts
 
 
@@ -69,7 +70,8 @@ class Hand:
     @property
     def weights(self) -> list[int]:
         """The backends' weights, as it was told."""
-        return [self.standings[0, place].weight for place in (0, 1)]
+        told = [self.standings[0, place] for place in (0, 1)]
+        return [each.said.weight_of(each.given) for each in told]
 
 
 class Staff:
@@ -105,8 +107,12 @@ class Staff:
     def answer(self, **passed: bool) -> None:
         """End the probes of these backends so."""
         for name, well in passed.items():
-            outcome = ProbeOutcome(well, 0.01, "answered", True, self.clock.seconds())
-            self.probes.pop(name).callback(outcome)
+            self.answers(name, NOTHING, passed=well)
+
+    def answers(self, name: str, said: Said, *, passed: bool = True) -> None:
+        """End the probe of a backend with what it says of itself."""
+        outcome = ProbeOutcome(passed, 0.01, "answered", True, self.clock.seconds(), said)
+        self.probes.pop(name).callback(outcome)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass in small steps."""

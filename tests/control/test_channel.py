@@ -15,11 +15,12 @@ from lbproxy.control import commands
 from lbproxy.control.channel import WorkerLink
 from lbproxy.control.link import Load, Whole, WorkerReport
 from lbproxy.health.outcome import ProbeOutcome
+from lbproxy.health.said import Said
 from lbproxy.observe.metrics import REQUESTS, Counts
 from lbproxy.worker.channel import ParentLink
 
 PROBE = ProbeOutcome(False, 0.25, "answered 503", True, 99.5)
-DOWN = Standing(State.DOWN, "answered 503", 99.0, 0.0, False, True, PROBE, 3)
+DOWN = Standing(State.DOWN, "answered 503", 99.0, 0.0, False, True, PROBE, 3, Said(3, True, 7))
 UNKNOWN = Standing(State.UNKNOWN, "", 1.5, 0.0, True, False, None, 0)
 LOAD = Load(((1, 2), ()), (3, 0), 4)
 WHOLE = Whole(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.control.link import Load
 from lbproxy.control.parent import GRACE, PATIENCE
+from lbproxy.health.said import NOTHING, Said
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from tests.control.staff import Staff
 
@@ -68,6 +70,19 @@ class JudgementTests(ParentCase):
         first.occupant.outlier(0, 0)
         second.occupant.outlier(0, 1)
         self.assertEqual((first.states, second.states), (["ejected", "up"], ["ejected", "up"]))
+
+    def test_said(self) -> None:
+        """What a backend says of itself is told to all workers, and logged once."""
+        self.staff.start()
+        with capturedLogs() as logged:
+            for said in (Said(drain=True), Said(drain=True), NOTHING):
+                while "a" not in self.staff.probes:
+                    self.staff.pass_time(0.05)
+                self.staff.answers("a", said)
+                told = {hand.standings[0, 0].said for hand in self.staff.hands}
+                self.assertEqual(told, {said})
+        lines = [formatEvent(event) for event in logged if event.get("backend") == "a"]
+        self.assertEqual(lines, ["api/a says drain", "api/a says nothing"])
 
     def test_newcomer(self) -> None:
         """A worker that comes later is told all before it accepts."""

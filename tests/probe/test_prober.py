@@ -7,6 +7,7 @@ import random
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.balance.pool import Pool
@@ -108,6 +109,23 @@ class ProberTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.run_for(6.0)
         self.assertGreater(len(self.asked), 1)
+
+    def test_cancelled(self) -> None:
+        """A check that gives itself up has failed, as long as nobody has asked it to."""
+        self.asked[-1][1].cancel()
+        assert self.backend.last_probe is not None
+        self.assertEqual(self.backend.last_probe.detail, "was cancelled")
+
+    def test_said_in_vain(self) -> None:
+        """What cannot be heard is logged once."""
+        with capturedLogs() as logged:
+            for _ in range(3):
+                now = self.clock.seconds()
+                outcome = ProbeOutcome(True, 0.0, "", True, now, ignored=("weight is no number",))
+                self.asked[-1][1].callback(outcome)
+                self.run_for(6.0)
+        told = [formatEvent(event) for event in logged]
+        self.assertEqual(told, ["api/a is probed well, but weight is no number: that is ignored"])
 
     def test_without_health(self) -> None:
         """With `health = false` nobody is probed, and the backends are taken as up."""

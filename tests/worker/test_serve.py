@@ -6,12 +6,14 @@ import json
 import random
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model
 from lbproxy.control.link import Duty, Load, Whole, WorkerReport, share
+from lbproxy.health.said import Said
 from lbproxy.observe.metrics import REQUESTS, Counts
 from lbproxy.worker.serve import TICK, Worker
 from tests.proxy.wires import OK, Reactor, Wire
@@ -141,6 +143,13 @@ class WorkerTests(SynchronousTestCase):
             client.give(GET)
             self.assertEqual(self.reactor.tcpClients[0][0], "b")
             self.backend(last)
+
+    def test_said(self) -> None:
+        """A worker has its part of what a backend says that it can bear."""
+        worker = Worker(self.reactor, Duty(self.config, workers=2), random.Random(1))
+        worker.learn(0, 0, attrs.evolve(UP, said=Said(capacity=3)))
+        backend = worker._pools[0].backends[0]
+        self.assertEqual((backend.said, backend.limit), (Said(capacity=3), 2))
 
     def test_report(self) -> None:
         """The report is of the whole, as far as the worker was told."""

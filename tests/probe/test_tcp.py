@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer_only
 
 from lbproxy.config.model import Backend, Health
-from lbproxy.probe.checks import tcp_check
+from lbproxy.probe.tcp import tcp_check
 
 
 @implementer_only(IReactorTCP, IReactorTime)

@@ -1,0 +1,87 @@
+"""Where the `Agent` of a probe connects to."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.web.client import URI, HTTPConnectionPool, _HTTP11ClientFactory
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from lbproxy.transport.connect import Dialled, connect
+from lbproxy.transport.trust import Trust
+
+
+class _QuietFactory(_HTTP11ClientFactory):
+    noisy = False  # Its start and its end are two lines in the log for every probe.
+
+
+class QuietPool(HTTPConnectionPool):
+    """The connections of an `Agent` that does not log each of them."""
+
+    _factory = _QuietFactory
+
+
+@implementer(IAgentEndpointFactory)
+@attrs.frozen
+class AddressOf:
+    """Connects to a backend's address, whatever the URL says.
+
+    Attributes:
+        reactor: Network and time.
+        address: `host:port`, `[v6]:port` or `unix:/path`.
+        timeout: Seconds until a connection under TLS is given up.
+        trust: How to speak TLS, if at all.
+    """
+
+    reactor: Any
+    address: str
+    timeout: float
+    trust: Trust | None
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        if self.trust is not None:
+            return _SecureEndpoint(self.reactor, self.address, self.timeout, self.trust)
+        if self.address.startswith("unix:"):
+            return UNIXClientEndpoint(self.reactor, self.address[len("unix:") :])
+        host, _, port = self.address.rpartition(":")
+        return TCP4ClientEndpoint(self.reactor, host.strip("[]"), int(port))
+
+
+class _Standing(Dialled):
+    """Hands its connection on to the protocol of a factory."""
+
+    def __init__(self, factory: IProtocolFactory) -> None:
+        self._factory = factory
+        self.protocol: Any = None
+
+    def connectionMade(self) -> None:
+        connection: Any = self.transport
+        self.protocol = connection.protocol = self._factory.buildProtocol(connection.getPeer())
+        self.protocol.makeConnection(connection)
+        super().connectionMade()
+
+
+@implementer(IStreamClientEndpoint)
+@attrs.frozen
+class _SecureEndpoint:
+    """Connects as the exchanges do, with the same trust."""
+
+    reactor: Any
+    address: str
+    timeout: float
+    trust: Trust
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        def build() -> _Standing:
+            return _Standing(protocolFactory)
+
+        def hand_over(standing: _Standing) -> IProtocol:
+            return cast(IProtocol, standing.protocol)
+
+        standing = connect(self.reactor, self.address, build, self.timeout, self.trust)
+        return standing.addCallback(hand_over)
