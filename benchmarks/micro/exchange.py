@@ -29,6 +29,10 @@ from lbproxy.transport.timer import CoarseTimer
 TOGETHER = 64
 
 
+#: Where lines are written.
+_NOWHERE = os.open(os.devnull, os.O_WRONLY)
+
+
 class _Wire:
     """A connection that takes everything at once, and keeps nothing."""
 
@@ -73,7 +77,7 @@ class Exchanges:
         upstreams = Upstreams(clock, timer, pool)
         listener = model.Listener("web", "tcp:0")
         config = model.Config((listener,), (model.Route("/", pool="api"),))
-        log = AccessLog(timer, os.devnull)
+        log = AccessLog(timer, os.devnull, _NOWHERE)
         log.privilegedStartService()
         site = Site(
             clock,
