@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from lbproxy.observe.accesslog import Attempt, Record
+from lbproxy.observe.accesslog import OUTRUN, Attempt, Record
 from lbproxy.observe.session import SessionRecord
 
 #: Upper bounds of a histogram's buckets, in seconds; behind them is one for all that is slower.
@@ -123,7 +123,7 @@ class Metrics:
         for record, ended in records:
             attempts = record.attempts
             pool = record.pool
-            backend = attempts[-1].backend if attempts else None
+            backend = _last(attempts).backend if attempts else None
             key = (REQUESTS, record.route, pool, backend, record.status // 100, record.reason)
             numbers = series.get(key) or self._counts.of(key)
             seconds = ended - record.started
@@ -151,3 +151,9 @@ class Metrics:
         numbers = self._counts.series.get(key) or self._counts.of(key)
         numbers[0] += seconds
         numbers[1 + bisect_left(BOUNDS, seconds)] += 1
+
+
+def _last(attempts: list[Attempt]) -> Attempt:
+    """The one that ended its exchange: not a hedge that lost."""
+    last = attempts[-1]
+    return attempts[-2] if last.outcome == OUTRUN and len(attempts) > 1 else last

@@ -17,9 +17,10 @@ from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry
 from lbproxy.health import verdict
 from lbproxy.http1.message import NO_TRAILERS
 from lbproxy.probe.prober import Prober
-from lbproxy.proxy import exchange as exchange_module
+from lbproxy.proxy import attempts, failover
 from lbproxy.proxy.downstream import CLOSED, Downstream
-from lbproxy.proxy.exchange import Decision, Exchange
+from lbproxy.proxy.exchange import Exchange
+from lbproxy.proxy.failover import Decision, decide
 from lbproxy.proxy.queue import WaitingRoom
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstream import IDLE, Upstream
@@ -70,18 +71,16 @@ def a_post_is_sent_again(put: Put) -> None:
         safe = method_class is MethodClass.UNSAFE and stage is not Stage.ANSWERED
         return may_retry(stage, MethodClass.SAFE if safe else method_class)
 
-    put(exchange_module, "may_retry", wrong)
+    put(failover, "may_retry", wrong)
 
 
 @_mutation
 def attempts_are_not_counted(put: Put) -> None:
-    right = Exchange._decide
-
-    def wrong(self: Any, error: Any, now: float) -> Decision:
-        decision = right(self, error, now)
+    def wrong(*told: Any, **more: Any) -> Decision:
+        decision = decide(*told, **more)
         return Decision.RETRY if decision is Decision.ATTEMPTS_SPENT else decision
 
-    put(Exchange, "_decide", wrong)
+    put(attempts, "decide", wrong)
 
 
 @_mutation
