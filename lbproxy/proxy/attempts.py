@@ -206,15 +206,18 @@ class Attempts(Awaiting):
 
     def attempt_failed(self, error: UpstreamError) -> None:
         """No answer has come of the attempt: another one follows, or the client is told."""
+        assert self._backend is not None
         now = self._site.clock.seconds()
+        self._pool.failed(self._backend, error, now)
         self._failed(error, self._decide(error, now), now)
 
     def overdue(self, now: float) -> None:
         """The time of a try is over: the attempt is given up if another one is sure to follow."""
         error = TryTimeout(f"no answer within {self._plan.patience} s")
         if self._hedge is None and self._decide(error, now) in AGAIN:
-            assert self._upstream is not None
+            assert self._backend is not None and self._upstream is not None
             self._upstream.abort()
+            self._pool.failed(self._backend, error, now)
             self._failed(error, Decision.RETRY, now)
 
     def _decide(self, error: UpstreamError, now: float) -> Decision:
@@ -234,7 +237,6 @@ class Attempts(Awaiting):
         assert backend is not None
         self._upstream = self._connecting = None
         self._current.failed(error, decision.value)
-        self._pool.failed(backend, error, now)
         if error.reached is not Stage.NOTHING_SENT:
             # Now, since what comes until there is a connection may be too much for the tee.
             self._unsent = [*self._tee.pieces]

@@ -45,10 +45,10 @@ class Exchange(Attempts):
     def _start_warily(self, now: float) -> None:
         """Begin where some are refused, some are held, or any may be hedged."""
         upstreams = self._upstreams
-        upstreams.relax()
         refused = 0.0
         if upstreams.suspects.refused:
             refused = upstreams.suspects.refuses(self._identity(), now)
+        upstreams.relax()
         if refused:
             self._finish()
             self._downstream.fail(self._poison(refused))
@@ -198,8 +198,10 @@ class Exchange(Attempts):
         if head.status == 101 or head.status in self._plan.route.retry_on:
             unwanted = self._unwanted(head, now)
             if unwanted is not None:
+                error, decision = unwanted
                 self._upstream.abort()
-                self._failed(*unwanted, now)
+                self._pool.failed(self._backend, error, now)
+                self._failed(error, decision, now)
                 return None
         if self._upstreams.wary:
             self._end_hedge(attempt)
