@@ -42,6 +42,7 @@ class Hedge:
         self._exchange = exchange
         self._upstreams = upstreams
         self._first = False
+        self._hints: list[ResponseHead] = []
         self.backend = backend
         self.attempt = attempt
         self.connecting: Deferred[Upstream] | None = None
@@ -75,6 +76,8 @@ class Hedge:
     def take_over(self) -> None:
         """The first attempt is over: this one is what the exchange has, and releases."""
         self._first = True
+        for head in self._hints:
+            self._exchange.informational(head)
 
     # An attempt, as in the exchange.
 
@@ -123,9 +126,11 @@ class Hedge:
             self._exchange.answered_whole(head, body, now)
 
     def informational(self, head: ResponseHead) -> None:
-        """Early hints of one who may not win would be told twice."""
+        """Early hints are told when it wins: a proxy must forward them (RFC 9110 section 15.2)."""
         if self._first:
             self._exchange.informational(head)
+        else:
+            self._hints.append(head)
 
     def answer_data(self, data: bytes) -> None:
         self._exchange.answer_data(data)

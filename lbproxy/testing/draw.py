@@ -150,6 +150,8 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
                 announced=chance.random() < 0.2,
             )
         )
+    if ailing and chance.random() < 0.4:
+        visits.append(_insistent(chance, next(numbers)))
     sessions = chance.choice((0, 0, 1, 3))
     for number in range(500, 500 + sessions):
         asks = tuple(_session(chance, next(numbers), ailing) for _ in range(chance.randint(1, 4)))
@@ -157,6 +159,13 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
         start, patience = chance.uniform(0.0, SPAN), chance.choice((0.0, 0.01, 0.5))
         visits.append(Visit(number, start, "session", asks, shape, patience))
     return tuple(visits)
+
+
+def _insistent(chance: random.Random, number: int) -> Visit:
+    """One whose request breaks every backend that it gets to, and who does not give up soon."""
+    ailment = Ailment(chance.choice(("close_unanswered", "reset_unanswered")), times=99)
+    ask = Ask(number, closes=True, ailment=ailment, insists=14)
+    return Visit(400, chance.uniform(0.0, SPAN), "keeps", (ask,), _shape(chance, upstream=False))
 
 
 def _session(chance: random.Random, number: int, ailing: float) -> Ask:

@@ -35,7 +35,7 @@ class FailureCase(BalancerCase):
 
 class AlikeTests(FailureCase):
     def test_refused(self) -> None:
-        """When all refuse, one attempt is enough to know; nobody is put out, and one may be back."""
+        """When all refuse, one attempt is enough, and nobody is put out until one is back."""
         self.start()
         for _ in range(EACH):
             self.client(GET)
@@ -107,7 +107,7 @@ class PoisonTests(FailureCase):
         self.assert_nothing_left()
 
     def test_client_that_retries(self) -> None:
-        """One that must not be sent twice breaks one at a time; its client is stopped all the same."""
+        """One that must not be sent twice breaks one at a time, and is stopped all the same."""
         self.start("a", "b", "c")
         for reason in ("upstream_closed", "poison_request", "poison_request"):
             self.client(POST)
@@ -169,7 +169,6 @@ class HoldTests(FailureCase):
         self.assertGreaterEqual(self.log.lines[0]["seconds"]["held"], 3.0)
         self.client(GET)
         self.assertFalse(self.upstreams.wary)
-        self.assertIn("a", self.dialled + ["a"])
         self.assert_nothing_left()
 
     def test_in_order(self) -> None:
@@ -238,7 +237,7 @@ class HoldTests(FailureCase):
 
 class TryTests(FailureCase):
     def test_elsewhere(self) -> None:
-        """After the time of a try a request that may be sent twice is, and others are waited for."""
+        """After the time of a try a request that may be sent twice is; others are waited for."""
         for request, elsewhere in (
             (GET, True),
             (POST, False),
