@@ -111,6 +111,27 @@ def held_within_bounds(world: World) -> Iterator[str]:
         yield f"{world.most_held} requests were held at a time, and {hold.requests} may be"
 
 
+def the_held_go_on(world: World) -> Iterator[str]:
+    """Nobody is held to the end of his time while a backend is back to which nothing is sent."""
+    weighty = {each.name for each in world.plan.config.pools[0].backends if each.weight}
+    begun: dict[str, list[float]] = {name: [] for name in weighty}
+    for record, _ in world.records:
+        if number_of(record) is not None:
+            for attempt in record.attempts:
+                begun.setdefault(attempt.backend, []).append(attempt.started)
+    for record, ended in world.records:
+        if record.reason != "hold_expired":
+            continue
+        last = {turn.backend: turn for turn in world.turns if turn.at <= ended}
+        for name in weighty & last.keys():
+            turn = last[name]
+            since = max(turn.at, ended - record.held)
+            if turn.state is not State.UP or turn.at != since or ended - since < 1.0 + world.paused:
+                continue
+            if not any(since <= at <= ended for at in begun[name]):
+                yield f"{number_of(record)} was held although {name} was back"
+
+
 def hedges_within_bounds(world: World) -> Iterator[str]:
     """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
     hedge = world.plan.config.pools[0].hedge

@@ -120,6 +120,7 @@ def _story(world: World) -> Iterator[str]:
     yield from checkers.log_tells_the_truth(world)
     yield from checkers.budget_kept(world)
     yield from checkers.held_within_bounds(world)
+    yield from checkers.the_held_go_on(world)
     yield from checkers.hedges_within_bounds(world)
     yield from checkers.poison_is_stopped(world)
     yield from checkers.the_last_stays(world)
