@@ -176,6 +176,10 @@ class Parent(Service):
         now = self._clock.seconds()
         return report.health(self.pools, self.started, now, self.draining, workers)
 
+    def alike(self, pool: Pool) -> str:
+        """In which way all backends of a pool fail; empty if they do not."""
+        return self._alike.get(pool, "")
+
     # The rest is ours.
 
     def _accept(self, _: object) -> None:
@@ -214,8 +218,7 @@ class Parent(Service):
             self._alike[pool] = how
             if how:
                 self.log.warn(
-                    "all backends of {pool} fail alike, they {how}: what they share is at fault; "
-                    "nobody is put out, and nothing tried elsewhere, for that",
+                    "all backends of {pool} fail alike ({how}): what they share is at fault",
                     pool=pool.name,
                     how=how,
                 )

@@ -54,12 +54,13 @@ class Attempt:
         first_byte: Seconds until the answer's head, if one came.
     """
 
+    hedge = False
+
     def __init__(self, backend: str, started: float, degraded: bool = False) -> None:
         self.backend = backend
         self.started = started
         self.degraded = degraded
         self.reused = False
-        self.hedge = False
         self.outcome: str | None = None
         self.stage: str | None = None
         self.decision = ""

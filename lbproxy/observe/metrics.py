@@ -17,7 +17,7 @@ BOUNDS = (
 )
 
 #: What the numbers of each series are. A histogram is a sum, and then its buckets.
-REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS, SESSIONS = range(6)
+REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS, SESSIONS, HEDGES = range(7)
 
 _HISTOGRAM = 1 + len(BOUNDS) + 1
 
@@ -31,6 +31,7 @@ _SIZES = {
     CONNECTS: _HISTOGRAM,
     FAILURES: 1,
     EJECTIONS: 1,
+    HEDGES: 1,
     SESSIONS: TALLIES,
 }
 
@@ -52,6 +53,7 @@ class Counts:
     `FIRST_BYTES` and `CONNECTS`: pool, backend;
     `FAILURES`: pool, backend, outcome, decision;
     `EJECTIONS`: pool, backend;
+    `HEDGES`: pool, backend, outcome;
     `SESSIONS`: listener, pool, last backend, reason.
 
     Attributes:
@@ -142,6 +144,8 @@ class Metrics:
                 self._time(FIRST_BYTES, pool, attempt.backend, first)
             if attempt.connected:
                 self._time(CONNECTS, pool, attempt.backend, attempt.connected)
+            if attempt.hedge:
+                self._counts.of((HEDGES, pool, attempt.backend, attempt.outcome))[0] += 1
             if attempt.decision:
                 told = (FAILURES, pool, attempt.backend, attempt.outcome, attempt.decision)
                 self._counts.of(told)[0] += 1
