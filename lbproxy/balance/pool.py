@@ -420,7 +420,7 @@ class Pool:
         backend.troubled = backend.ejection.troubled or self._alike.ails(backend)
         if outlier and backend.available:
             others = [each for each in self.backends if each.available and each is not backend]
-            # Never the last one, and nobody whose place only such could take as fail like it.
+            # Never the last one, and nobody while each of the others fails like it.
             if others and not self._alike.shares(backend, others, now):
                 self.on_outlier(backend, now)
 

@@ -48,8 +48,8 @@ class Alike:
     that most failures are the fault of the request or of what stands behind, and that retrying
     spreads them. There are two thresholds:
 
-    - A backend is not ejected while each other one that could take its place has last failed in
-      the same way, within `FRESH` seconds. One failure is enough: if it was a coincidence, the
+    - A backend is not ejected while each other one that may be chosen has last failed in the same
+      way, within `FRESH` seconds. One failure is enough: if it was a coincidence, the
       next good answer of that backend says so, and the next failure ejects.
     - The pool fails alike while each of its backends, and there are two at least, has failed
       `EACH` times in a row in the same way, the last time within `FRESH` seconds. Then what fails

@@ -48,7 +48,8 @@ class Attempt:
         hedge: Whether it was made while another one was running.
         outcome: `answered`, `OUTRUN`, or the reason code of what broke it; `None` while it runs.
         stage: How far it got, if it broke.
-        decision: What was done about it: `retry`, `retry_free`, or why not; empty if it answered.
+        decision: What was done about it: `retry`, `retry_free`, or why not; of one that answered
+            why an answer that is tried elsewhere was not.
         detail: What broke it, in words.
         connected: Seconds until the connection stood; 0.0 for a kept-alive one.
         first_byte: Seconds until the answer's head, if one came.

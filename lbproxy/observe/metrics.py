@@ -146,7 +146,7 @@ class Metrics:
                 self._time(CONNECTS, pool, attempt.backend, attempt.connected)
             if attempt.hedge:
                 self._counts.of((HEDGES, pool, attempt.backend, attempt.outcome))[0] += 1
-            if attempt.decision:
+            if attempt.decision and attempt.outcome != "answered":
                 told = (FAILURES, pool, attempt.backend, attempt.outcome, attempt.decision)
                 self._counts.of(told)[0] += 1
 

@@ -231,6 +231,7 @@ class Exchange(Attempts):
             decision = self._decide(busy, now)
             if decision in GOES_ON:
                 return busy, decision
+            self._current.decision = decision.value
         return None
 
     # A second backend that is asked as well (`Hedging`).

@@ -68,7 +68,7 @@ class AlikeTests(FailureCase):
         self.accept().give(BUSY)
         self.assertEqual(self.dialled, [])
         self.assertNotIn(b"problem", self.assert_status(client, b"503"))
-        self.assertEqual(self.said(), [("b", "answered", "")])
+        self.assertEqual(self.said(), [("b", "answered", "all_fail_alike")])
 
     def test_no_budget(self) -> None:
         """With no budget left for a retry, the answer that is there is given."""
