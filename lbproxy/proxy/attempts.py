@@ -252,7 +252,7 @@ class Attempts(Awaiting):
         elif decision is Decision.HEDGE_RUNS:
             self._take_over()
         else:
-            self._finish()
+            self._give_up()
             self._downstream.fail(self._told(error, decision))
 
     def _told(self, error: UpstreamError, decision: Decision) -> ProxyError:

@@ -14,6 +14,7 @@ from tests.proxy.wires import OK, BalancerCase, Wire
 HOST = b"Host: shop\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 POST = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\nhi"
+IDENTITY = '"method":"GET","host":"shop","target":"/","version":"1.1" []'
 CLOSING = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
@@ -346,6 +347,21 @@ class HedgeTests(FailureCase):
             self.assert_status(client, b"200")
             self.assertEqual(self.said()[1][2], "first_runs")
             self.assert_nothing_left()
+
+    def test_poison(self) -> None:
+        """One that breaks a second backend is given up with its hedge."""
+        self.start("a", "b", "c", hedge=model.Hedge(after=0.2, budget=1.0))
+        self.upstreams.suspects.broke(IDENTITY, "b", self.reactor.seconds())
+        client = self.client(GET)
+        first = self.accept()
+        self.reactor.advance(0.2)
+        second = self.accept()
+        first.close()
+        self.assertIn(b"poison_request", self.assert_status(client, b"503"))
+        self.reactor.advance(0)
+        self.assertFalse(second.open)
+        self.assertEqual([each[1] for each in self.said()], ["upstream_closed", "outrun"])
+        self.assert_nothing_left()
 
     def test_gone(self) -> None:
         """Who goes takes both attempts along."""
