@@ -195,29 +195,6 @@ class Pool:
             for other in self.backends
         )
 
-    def is_shut(self) -> bool:
-        """Whether no backend could take anything: each that would be chosen refuses connections."""
-        return not any(backend.reached for backend in self._eligible())
-
-    def shut(self) -> frozenset[Backend]:
-        """Those available that refuse connections, as long as there are others."""
-        able = [backend for backend in self.backends if backend.available]
-        if not any(backend.reached for backend in able):
-            return frozenset()
-        return frozenset(backend for backend in able if not backend.reached)
-
-    def takes_held(self, now: float) -> bool:
-        """Whether one more of those who were held may go: a backend that has just come back takes.
-
-        Of its `max_in_flight` it takes 10 % at first, and all after `slow_start`, like the share
-        of one that starts slowly: what has waited for it must not come at once. One at a time it
-        always takes.
-        """
-        return any(
-            backend.reached and backend.in_flight < self._bears(backend, now)
-            for backend in self._eligible()
-        )
-
     # What is learned.
 
     def weigh(self, backend: Backend, weight: int, now: float) -> None:
@@ -368,16 +345,6 @@ class Pool:
             return left
         other = self._tiers.beside(room)
         return [backend for backend in other if backend not in tried and backend.in_flight < limit]
-
-    def _eligible(self) -> list[Backend]:
-        """Those that are available, or if nobody is, those that could be the last resort."""
-        weighty = [backend for backend in self.backends if backend.weight > 0]
-        return [backend for backend in weighty if backend.available] or weighty
-
-    def _bears(self, backend: Backend, now: float) -> int:
-        """How many at a time a backend takes of those who were held."""
-        part = share(max(backend.back, backend.since), now, self.config.slow_start)
-        return max(1, int(part * self.config.max_in_flight))
 
     def _reach(self, backend: Backend, reached: bool, now: float) -> None:
         """Note whether a backend's port accepts connections."""

@@ -33,7 +33,7 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-#: The outcome of an attempt that was given up, since another one of its exchange had an answer.
+#: The outcome of an attempt that was given up, since its exchange ended in another one.
 OUTRUN = "outrun"
 
 

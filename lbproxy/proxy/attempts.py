@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lbproxy.balance.outage import is_shut, shut
 from lbproxy.balance.pool import Backend
 from lbproxy.errors import (
     HandshakeFailed,
@@ -124,7 +125,7 @@ class Attempts(Awaiting):
     def _no_backend(self, now: float) -> None:
         """Wait if all have only enough to do, or restart; else say that nobody is there."""
         if not self._pool.saturated(self._tried):
-            if self._upstreams.can_hold and self._pool.is_shut():
+            if self._upstreams.can_hold and is_shut(self._pool):
                 self._hold(now)
                 return
             self._finish()
@@ -165,7 +166,7 @@ class Attempts(Awaiting):
         self._waiter = None
         now = self._site.clock.seconds()
         self._record.held += now - self._queued_since
-        self._tried = self._pool.shut()
+        self._tried = shut(self._pool)
         self._attempt(now)
 
     def _held_too_long(self, error: Unavailable) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from enum import Enum
 
+from lbproxy.balance.outage import is_shut
 from lbproxy.balance.pool import Backend
 from lbproxy.errors import Stage, UpstreamError
 from lbproxy.forward.retry import Verdict, may_retry
@@ -61,7 +62,7 @@ def decide(
         error.reached is Stage.NOTHING_SENT
         and decision not in AGAIN
         and plan.upstreams.can_hold
-        and plan.upstreams.pool.is_shut()
+        and is_shut(plan.upstreams.pool)
     ):
         return Decision.HOLD
     return decision

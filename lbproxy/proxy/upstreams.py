@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from lbproxy.balance.outage import is_shut, takes_held
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.config import model
 from lbproxy.errors import ConfigError
@@ -150,8 +151,8 @@ class Upstreams:
 
     def _let_go(self) -> None:
         """Let those who are held go to whoever has come back, at his pace."""
-        self.waiting.let_go(lambda: self.pool.takes_held(self._clock.seconds()))
-        if self.waiting.held and self._again is None and not self.pool.is_shut():
+        self.waiting.let_go(lambda: takes_held(self.pool, self._clock.seconds()))
+        if self.waiting.held and self._again is None and not is_shut(self.pool):
             # Most go on when another one is done, but that may take long, and the pace grows.
             self._again = self._clock.callLater(LOOK, self._look_again)
 
