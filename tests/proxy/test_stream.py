@@ -127,6 +127,7 @@ class SessionTests(SessionCase):
         self.session()
         self.refuse()
         self.assertEqual(self.dialled, [])
+        self.reactor.advance(0)
         self.assertEqual([each[2] for each in self.outcomes()], ["all_fail_alike"])
         self.assert_nothing_left()
 
