@@ -140,7 +140,7 @@ def hedges_within_bounds(world: World) -> Iterator[str]:
     hedges: list[int] = []
     for record, _ in world.records:
         number = number_of(record)
-        if number is None or not (record.attempts or record.held):
+        if number is None or record.pool is None:
             continue
         requests.append(int(record.started + record.headed))
         made = [attempt for attempt in record.attempts if attempt.hedge]
