@@ -11,11 +11,13 @@ from lbproxy.http1.message import NONE, RequestHead
 #: Backends that must have broken for a request to be to blame: one has died by chance.
 TWO = 2
 
-#: Seconds between the first and the second break, at most: a client that retries does so soon.
-WITHIN = 60.0
+#: Seconds between the first and the second break, at most. A retry follows at once and a client's
+#: own soon, while backends that are restarted one after the other, each under a request that waits
+#: for long and always asks for the same, are further apart.
+WITHIN = 10.0
 
-#: Different requests that a backend broke within `MOMENT` seconds for which none is to blame: a
-#: process that is killed takes all with it that it had.
+#: Requests that a backend broke within `MOMENT` seconds for which none is to blame, equal ones
+#: too: a process that is killed takes all with it that it had.
 CROWD, MOMENT = 3, 1.0
 
 #: Seconds for which a request to blame is refused. Long enough that a backend can be started again
@@ -101,9 +103,8 @@ class Suspects:
 
     def _crowded(self, broken: _Break) -> bool:
         """Whether a break took so many requests that none of them is to blame."""
-        together = {
-            each.who
+        together = sum(
+            each.backend == broken.backend and abs(each.at - broken.at) <= MOMENT
             for each in self._breaks
-            if each.backend == broken.backend and abs(each.at - broken.at) <= MOMENT
-        }
-        return len(together) >= CROWD
+        )
+        return together >= CROWD

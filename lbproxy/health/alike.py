@@ -44,13 +44,13 @@ class Run:
 class Alike:
     """What the backends of a pool last failed with, and whether that is the same for all.
 
-    No other balancer has this rule; the HAProxy manual ("retry-on") warns of what it prevents:
-    that most failures are the fault of the request or of what stands behind, and that retrying
-    spreads them. There are two thresholds:
+    No other balancer that we know has this rule. The HAProxy manual ("retry-on") warns of what it
+    prevents: that most failures are the fault of the request or of what stands behind, and that
+    retrying spreads them. There are two thresholds:
 
     - A backend is not ejected while each other one that may be chosen has last failed in the same
-      way, within `FRESH` seconds. One failure is enough: if it was a coincidence, the
-      next good answer of that backend says so, and the next failure ejects.
+      way, within `FRESH` seconds. One failure is enough: if it was a coincidence, the next good
+      answer of that backend says so, and the next failure ejects.
     - The pool fails alike while each of its backends, and there are two at least, has failed
       `EACH` times in a row in the same way, the last time within `FRESH` seconds. Then what fails
       that way is not tried elsewhere. Requests still go out, each once, so the first good answer

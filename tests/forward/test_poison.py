@@ -38,8 +38,15 @@ class SuspectsTests(SynchronousTestCase):
             for number in range(CROWD):
                 self.suspects.broke(f"GET /{number}", backend, 0.1)
         self.assertFalse(self.suspects.broke("GET /0", "b", 0.2))
-        self.assertTrue(self.suspects.broke("GET /9", "a", 0.3 + MOMENT) is False)
+        self.assertFalse(self.suspects.broke("GET /9", "a", 0.3 + MOMENT))
         self.assertTrue(self.suspects.broke("GET /9", "b", 0.3 + 2 * MOMENT))
+
+    def test_crowd_of_one_kind(self) -> None:
+        """So it is where many wait for the same, as in long polling."""
+        for backend in "ab":
+            for _ in range(CROWD):
+                blamed = self.suspects.broke("GET /events", backend, 0.1)
+        self.assertFalse(blamed)
 
     def test_bounded(self) -> None:
         """However many there are, only so many are remembered."""
