@@ -285,6 +285,7 @@ class Pool:
         known = backend.verdict.known
         backend.last_probe = outcome
         self._reach(backend, outcome.reached, now)
+        self._reconsider(backend, outcome, now)
         turned = backend.verdict.observe(outcome.passed)
         if outcome.passed:
             self.hear(backend, outcome.said, now)
@@ -307,6 +308,7 @@ class Pool:
         """Put a backend out for a while, unless it is the last one."""
         if backend.available and self.has_other(frozenset(), backend):
             seconds = backend.ejection.eject(now)
+            backend.ejection.refused = not backend.reached
             self._turn(backend, State.EJECTED, f"live traffic failed; out for {seconds:g} s", now)
 
     def reinstate(self, backend: Backend, now: float) -> None:
@@ -401,6 +403,19 @@ class Pool:
             return left
         other = self._tiers.beside(room)
         return [each for each in other if each not in tried and each.in_flight < each.limit]
+
+    def _reconsider(self, backend: Backend, outcome: ProbeOutcome, now: float) -> None:
+        """Let a backend back before its time if what put it out is over.
+
+        A program that restarts refuses connections for a moment, and a probe can see that it does
+        not any more. What a probe cannot see, such as answers of 503, takes its time.
+        """
+        if backend.state is not State.EJECTED:
+            return
+        if not outcome.reached:
+            backend.ejection.refused = True
+        elif outcome.passed and backend.ejection.refused:
+            self._turn(backend, State.UP, "its port accepts again, and its probe passes", now)
 
     def _reach(self, backend: Backend, reached: bool, now: float) -> None:
         """Note whether a backend's port accepts connections."""

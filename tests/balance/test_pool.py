@@ -219,6 +219,25 @@ class HealthTests(SynchronousTestCase):
         pool.failed(pool.backends[0], ConnectFailed(), 1.0)
         self.assertEqual(pool.backends[0].state.value, "ejected")
 
+    def test_restarted(self) -> None:
+        """Who was put out since its port was shut is back as soon as a probe passes."""
+        pool = pool_of(1, 1, slow_start=0.0)
+        a = pool.backends[0]
+        for _ in range(5):
+            pool.failed(a, ConnectFailed("refused", refused=True), 1.0)
+        self.assertEqual(names(pool, 2, 1.5), "bb")
+        probe(pool, 0, True, 2.0)
+        self.assertEqual(sorted(names(pool, 2, 2.0)), ["a", "b"])
+
+    def test_ill(self) -> None:
+        """A probe that passes says nothing of failures that only live traffic meets."""
+        pool = pool_of(1, 1, slow_start=0.0)
+        probe(pool, 0, True, 0.5)
+        for _ in range(5):
+            pool.answered(pool.backends[0], 503, 1.0)
+        probe(pool, 0, True, 2.0)
+        self.assertEqual(names(pool, 2, 2.0), "bb")
+
     def test_no_ejection(self) -> None:
         """Without `ejection` live traffic puts nobody out."""
         backends = (model.Backend("a", "h:1"), model.Backend("b", "h:2"))
