@@ -27,13 +27,17 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
     │   ├── ReusedConnectionClosed  the keep-alive race
     │   ├── UpstreamClosed          after sending, before the answer's head
     │   ├── FirstByteTimeout        504
+    │   │   └── TryTimeout          the time of one try, where another one follows
     │   ├── BadAnswer               not HTTP, or framing that two readers could disagree on
     │   ├── GatewayStatus           502, 503 or 504, where the route says to try elsewhere
     │   └── AnswerCut               after the answer's head
     └── Unavailable                 503, with Retry-After
         ├── NoBackend
         │   └── Drained             somebody could answer, and is drained
-        └── QueueFull
+        ├── QueueFull
+        ├── HoldFull
+        ├── HoldExpired
+        └── PoisonRequest           two backends broke while they had it
     ConfigError                     a mistake in the config or on the command line
     AdminError                      what is asked of the admin listener is not done
     ├── BadQuestion                 400, 404, 405, 413 or 415: it cannot be read, or is not known
@@ -251,6 +255,12 @@ class FirstByteTimeout(UpstreamError):
     reached = Stage.TIMED_OUT
 
 
+class TryTimeout(FirstByteTimeout):
+    """No answer's head within the pool's `retry.timeout`; another attempt follows."""
+
+    reason = "try_timeout"
+
+
 class BadAnswer(UpstreamError):
     """The backend's answer is not HTTP, or two readers could disagree on its end."""
 
@@ -302,6 +312,24 @@ class QueueFull(Unavailable):
     """Every backend is at `max_in_flight`, and the queue is full or its time is over."""
 
     reason = "queue_full"
+
+
+class HoldFull(Unavailable):
+    """No backend can take anything, and as many requests wait for one as may."""
+
+    reason = "hold_full"
+
+
+class HoldExpired(Unavailable):
+    """No backend came back within the time for which a request is held."""
+
+    reason = "hold_expired"
+
+
+class PoisonRequest(Unavailable):
+    """Two backends broke while they had this request; it is not sent to another one for a while."""
+
+    reason = "poison_request"
 
 
 class ConfigError(Exception):

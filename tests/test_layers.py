@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transport": {"errors"},
     "config": {"errors", "health", "http1", "plugins", "transport"},
     "static": {"errors", "http1"},
-    "observe": {"transport"},
+    "observe": {"errors", "transport"},
     "forward": {"config", "errors", "http1"},
     "balance": {"config", "errors", "health"},
     "probe": {"balance", "config", "errors", "health", "plugins", "transport"},

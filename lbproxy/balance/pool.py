@@ -13,7 +13,8 @@ from lbproxy.balance.balancer import Balancer, Observer
 from lbproxy.balance.standing import Standing, State
 from lbproxy.balance.tiers import Tiers
 from lbproxy.config import model
-from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamError
+from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, Stage, UpstreamError
+from lbproxy.health.alike import Alike, Symptom
 from lbproxy.health.ejection import Ejection
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.health.said import NOTHING, Said
@@ -22,6 +23,19 @@ from lbproxy.health.verdict import Verdict
 
 #: Answers that say that a backend, or what stands behind it, cannot serve.
 GATEWAY_STATUSES = frozenset({502, 503, 504})
+
+#: Those and 500, which puts nobody out, since it may be the request's fault; but if all answer
+#: with it, what they share is at fault.
+_ILL = frozenset({500}) | GATEWAY_STATUSES
+
+#: How far an attempt got says how its backend failed.
+_SYMPTOMS = {
+    Stage.NOTHING_SENT: Symptom.UNREACHABLE,
+    Stage.SENT: Symptom.BROKEN,
+    Stage.TIMED_OUT: Symptom.SILENT,
+    Stage.GATEWAY_STATUS: Symptom.ILL,
+    Stage.ANSWERED: Symptom.BROKEN,
+}
 
 #: Those that are chosen; a backend that no probe has judged yet is taken as up.
 _AVAILABLE = frozenset({State.UNKNOWN, State.UP})
@@ -49,6 +63,8 @@ class Backend:
         in_flight: Attempts under way.
         starting: Whether it is in its slow start.
         reached: Whether its port accepted the last connection.
+        back: When it did so again, in the clock's seconds.
+        troubled: Whether a good answer would change anything of what is thought of it.
         last_probe: How the last probe ended.
         name: As in `X-Served-By` and the logs.
     """
@@ -66,6 +82,8 @@ class Backend:
     in_flight: int = 0
     starting: bool = False
     reached: bool = True
+    back: float = -inf
+    troubled: bool = False
     ejection: Ejection = attrs.Factory(Ejection)
     last_probe: ProbeOutcome | None = None
     name: str = attrs.field(init=False)
@@ -99,6 +117,7 @@ class Pool:
         on_turn: Called with a backend whose state has changed, and why.
         on_weigh: Called with a backend that has another weight.
         on_said: Called with a backend that says something else of itself than before.
+        on_reached: Called with a backend whose port accepts connections again.
     """
 
     def __init__(self, config: model.Pool, balancer: Balancer, now: float, parts: int = 1) -> None:
@@ -134,12 +153,15 @@ class Pool:
         self._settle_at = inf
         self._full = 0
         self._tiers = Tiers(self.backends)
+        self._alike = Alike()
+        self._alike_elsewhere = ""
         self.on_suspect: Callable[[Backend], None] | None = None
         self.on_outlier: Callable[[Backend, float], None] = self.eject
         self.on_probe: Callable[[Backend], None] | None = None
         self.on_turn: Callable[[Backend, str], None] | None = None
         self.on_weigh: Callable[[Backend], None] | None = None
         self.on_said: Callable[[Backend], None] | None = None
+        self.on_reached: Callable[[Backend], None] | None = None
         self._balancer = balancer
         self.timed = hasattr(balancer, "observe")
 
@@ -232,26 +254,25 @@ class Pool:
 
     def answered(self, backend: Backend, status: int, now: float) -> None:
         """An attempt ended in the head of an answer."""
-        backend.reached = True
-        failed = status in GATEWAY_STATUSES
-        if (failed or backend.ejection.troubled) and self.config.ejection:
-            self._judge(backend, not failed, now)
+        if not backend.reached:
+            self._reach(backend, True, now)
+        if status >= 500 or backend.troubled:
+            ill = Symptom.ILL if status in _ILL else None
+            self._judge(backend, ill, now, passed=status not in GATEWAY_STATUSES)
 
     def connected(self, backend: Backend, now: float) -> None:
         """A connection stands, which is all that a session in TCP mode shows of a backend."""
-        backend.reached = True
-        if self.config.ejection:
-            self._judge(backend, True, now)
+        self._reach(backend, True, now)
+        self._judge(backend, None, now, passed=True)
 
     def failed(self, backend: Backend, error: UpstreamError, now: float) -> None:
         """An attempt broke, through no fault of the client."""
         if isinstance(error, ReusedConnectionClosed):  # The keep-alive race, which is no fault.
             return
-        backend.reached = not isinstance(error, ConnectFailed)
+        self._reach(backend, not isinstance(error, ConnectFailed), now)
         if self.timed:
             self.took(backend, 0.0, True, now)
-        if self.config.ejection:
-            self._judge(backend, False, now)
+        self._judge(backend, _SYMPTOMS[error.reached], now, passed=False)
         if isinstance(error, ConnectFailed) and error.refused:
             self.suspect(backend)
 
@@ -263,7 +284,8 @@ class Pool:
         """
         known = backend.verdict.known
         backend.last_probe = outcome
-        backend.reached = outcome.reached
+        self._reach(backend, outcome.reached, now)
+        self._reconsider(backend, outcome, now)
         turned = backend.verdict.observe(outcome.passed)
         if outcome.passed:
             self.hear(backend, outcome.said, now)
@@ -286,6 +308,7 @@ class Pool:
         """Put a backend out for a while, unless it is the last one."""
         if backend.available and self.has_other(frozenset(), backend):
             seconds = backend.ejection.eject(now)
+            backend.ejection.refused = not backend.reached
             self._turn(backend, State.EJECTED, f"live traffic failed; out for {seconds:g} s", now)
 
     def reinstate(self, backend: Backend, now: float) -> None:
@@ -293,7 +316,28 @@ class Pool:
         if backend.state is State.EJECTED and now >= backend.ejection.until:
             self._turn(backend, State.UP, "its time out is over", now)
 
+    def fails_alike(self, error: UpstreamError, now: float) -> bool:
+        """Whether all backends fail in this way, so that to try elsewhere would be in vain."""
+        symptom = self._alike.symptom
+        return symptom is not None and _SYMPTOMS.get(error.reached) is self._alike.holds(now)
+
+    def alike(self, now: float) -> str:
+        """In which way all backends fail, in words; empty if they do not."""
+        symptom = self._alike.holds(now)
+        if symptom is not None:
+            return symptom.value
+        weighty = [backend for backend in self.backends if backend.weight > 0]
+        if len(weighty) > 1 and all(
+            backend.state is State.DOWN and backend.reached for backend in weighty
+        ):
+            return "accept connections and fail their probes"
+        return self._alike_elsewhere
+
     # What one process tells another.
+
+    def hear_alike(self, how: str) -> None:
+        """Take over what another process says by its `alike`."""
+        self._alike_elsewhere = how
 
     def standing(self, backend: Backend, detail: str = "") -> Standing:
         """How a backend stands here, to be told elsewhere."""
@@ -313,7 +357,7 @@ class Pool:
         """Take over how a backend stands with the process that judges."""
         self.weigh(backend, standing.given, now)
         self.hear(backend, standing.said, now)
-        backend.reached = standing.reached
+        self._reach(backend, standing.reached, now)
         backend.last_probe = standing.last_probe
         if standing.state is State.EJECTED and backend.ejection.until != standing.until:
             backend.ejection.told(standing.until)
@@ -329,6 +373,7 @@ class Pool:
         return {
             "name": self.name,
             "balancer": self.config.balancer,
+            "fails_alike": self.alike(now) or None,
             "backends": [self._report(backend, now) for backend in self.backends],
         }
 
@@ -359,6 +404,29 @@ class Pool:
         other = self._tiers.beside(room)
         return [each for each in other if each not in tried and each.in_flight < each.limit]
 
+    def _reconsider(self, backend: Backend, outcome: ProbeOutcome, now: float) -> None:
+        """Let a backend back before its time if what put it out is over.
+
+        A program that restarts refuses connections for a moment, and a probe can see that it does
+        not any more. What a probe cannot see, such as answers of 503, takes its time.
+        """
+        if backend.state is not State.EJECTED:
+            return
+        if not outcome.reached:
+            backend.ejection.refused = True
+        elif outcome.passed and backend.ejection.refused:
+            self._turn(backend, State.UP, "its port accepts again, and its probe passes", now)
+
+    def _reach(self, backend: Backend, reached: bool, now: float) -> None:
+        """Note whether a backend's port accepts connections."""
+        if backend.reached is reached:
+            return
+        backend.reached = reached
+        if reached:
+            backend.back = now
+            if self.on_reached is not None:
+                self.on_reached(backend)
+
     def _last_resort(self, tried: Set[Backend]) -> list[Backend]:
         if tried or any(backend.available for backend in self.backends):
             return []
@@ -369,11 +437,29 @@ class Pool:
             if backend.reached and backend.weight > 0 and backend.in_flight < backend.limit
         ]
 
-    def _judge(self, backend: Backend, passed: bool, now: float) -> None:
-        if not backend.ejection.observe(passed, now) or not backend.available:
-            return
-        if self.has_other(frozenset(), backend):  # Never the last one.
-            self.on_outlier(backend, now)
+    def _judge(
+        self, backend: Backend, symptom: Symptom | None, now: float, *, passed: bool
+    ) -> None:
+        """Take in how an attempt ended.
+
+        Args:
+            backend: Where.
+            symptom: How it failed; `None` if it did not.
+            now: The present time.
+            passed: Whether that speaks for the backend, as far as it could be put out.
+        """
+        if symptom is None:
+            self._alike.passed(backend)
+        else:
+            able = [each for each in self.backends if each.available]
+            self._alike.failed(backend, symptom, able, now)
+        outlier = self.config.ejection and backend.ejection.observe(passed, now)
+        backend.troubled = backend.ejection.troubled or self._alike.ails(backend)
+        if outlier and backend.available:
+            others = [each for each in self.backends if each.available and each is not backend]
+            # Never the last one, and nobody while each of the others fails like it.
+            if others and not self._alike.shares(backend, others, now):
+                self.on_outlier(backend, now)
 
     def _reweigh(self, backend: Backend, now: float) -> None:
         """Have the weight hold that is to: `Said.weight_of` decides between the two there are."""
@@ -396,6 +482,8 @@ class Pool:
             return
         before, backend.state = backend.state, state
         backend.since = now
+        if backend.available:
+            self._alike.passed(backend)
         backend.current = 0.0
         if state is State.UP and before is not State.UNKNOWN:
             backend.starting = self._is_late(backend, now)

@@ -15,7 +15,7 @@ import attrs
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
-from lbproxy.config.model import BALANCERS, Route
+from lbproxy.config.model import BALANCERS, Route, UpstreamTimeouts
 from lbproxy.config.pem import listener_mistakes, upstream_mistakes
 from lbproxy.config.probing import probe_mistakes
 from lbproxy.http1.parser import HeadLimits
@@ -25,6 +25,7 @@ _HTTP_LISTENER = ("limits", "tls", "trusted")
 _HTTP_TIMEOUTS = ("body", "idle")
 _HTTP_POOL_TIMEOUTS = ("first_byte", "read")
 _HTTP_BACKEND = ("server", "keep_alive")
+_HTTP_POOL = ("hold_when_down", "hedge")
 
 #: What a route with `sni` may say.
 _WITH_SNI = frozenset(("sni", "listener", "pool"))
@@ -149,6 +150,7 @@ def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     for path, pool in _tables(("pools",), document.get("pools")):
         yield from _modes_of_pool(document, path, pool)
         yield from _policy(path, pool)
+        yield from _failover(path, pool)
         yield from probe_mistakes(path, pool, _uses(document, path[-1]) == {"tcp"})
         limit = pool.get("max_in_flight", workers)
         if _is_number(limit) and _is_number(workers) and 0 < limit < workers <= MOST_WORKERS:
@@ -178,6 +180,25 @@ def _policy(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
         yield Mistake((*path, "decay"), 'goes only with balancer = "peak_ewma"')
 
 
+def _failover(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
+    """What is done about failures, and takes something else for it."""
+    if "hold_when_down" in pool and pool.get("health") is False:
+        message = "needs health: nothing else says that a backend is back"
+        yield Mistake((*path, "hold_when_down"), message)
+    retry, timeouts = _table(pool.get("retry")), _table(pool.get("timeouts"))
+    timeout = retry.get("timeout")
+    first_byte = timeouts.get("first_byte", UpstreamTimeouts().first_byte)
+    if _is_number(timeout) and _is_number(first_byte) and 0 < first_byte <= timeout:
+        message = f"{shown(timeout)} s are not less than timeouts.first_byte, {shown(first_byte)} s"
+        yield Mistake((*path, "retry", "timeout"), message)
+    for key, where in (("timeout", (*path, "retry", "timeout")), ("hedge", (*path, "hedge"))):
+        if key in (retry if key == "timeout" else pool) and retry.get("attempts") == 1:
+            yield Mistake(where, "needs retry.attempts above 1: it takes a second attempt")
+    backends = list(_tables(path, pool.get("backends")))
+    if "hedge" in pool and len(backends) == 1:
+        yield Mistake((*path, "hedge"), "needs a second backend")
+
+
 def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
     """Keys of a pool that go with one mode only."""
     uses = _uses(document, path[-1])
@@ -198,6 +219,11 @@ def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -
     for key in _HTTP_POOL_TIMEOUTS:
         if key in _table(pool.get("timeouts")):
             yield Mistake((*path, "timeouts", key), message)
+    for key in _HTTP_POOL:
+        if key in pool:
+            yield Mistake((*path, key), message)
+    if "timeout" in _table(pool.get("retry")):
+        yield Mistake((*path, "retry", "timeout"), message)
     for each, backend in _tables((*path, "backends"), pool.get("backends")):
         for key in _HTTP_BACKEND:
             if key in backend:

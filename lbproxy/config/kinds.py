@@ -206,6 +206,16 @@ def hash_key(value: object) -> str:
     return word
 
 
+def hedge_after(value: object) -> float | str:
+    """When a hedge begins: a percentile such as `p95`, or seconds."""
+    if isinstance(value, str):
+        if not re.fullmatch(r"p[5-9][0-9]", value):
+            raise expected('"p50" to "p99", or seconds', value)
+        return value
+    seconds: float = number("seconds", 0.0, YEAR, above=True).read(value)
+    return seconds
+
+
 def address(value: object) -> str:
     """Where a backend listens: `host:port`, `[v6]:port` or `unix:/path`."""
     where = text(value)

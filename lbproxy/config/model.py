@@ -217,10 +217,39 @@ class Retry:
     Attributes:
         attempts: In all, the first included.
         budget: Retries in proportion to requests.
+        timeout: Seconds without an answer's head after which a request that may be sent twice goes
+            elsewhere, if it can; else, and by default, it is `timeouts.first_byte` that counts.
     """
 
     attempts: Count = 3
     budget: Share = 0.2
+    timeout: Seconds | None = None
+
+
+@attrs.frozen
+class Hedge:
+    """When GET and HEAD are sent to a second backend although the first one may still answer.
+
+    Attributes:
+        after: A percentile of the pool's own times to the first byte, `p50` to `p99`; or seconds.
+        budget: Such second attempts in proportion to requests.
+    """
+
+    after: Annotated[float | str, Kind(kinds.hedge_after)] = "p95"
+    budget: Share = 0.02
+
+
+@attrs.frozen
+class Hold:
+    """How requests wait while no backend can take anything.
+
+    Attributes:
+        seconds: For how long, in all.
+        requests: How many may.
+    """
+
+    seconds: Seconds = 10.0
+    requests: Count = 1024
 
 
 @attrs.frozen
@@ -319,6 +348,9 @@ class Pool:
         max_in_flight: Requests under way at each backend, or sessions in TCP mode; each worker has
             an equal share.
         queue: Where more than that wait.
+        hold_when_down: Where requests wait while no backend can take anything, as when all
+            restart; `None` is nowhere.
+        hedge: When a second backend is asked as well; `None` is never.
         tls: Whether its backends speak TLS.
         verify: Whether they must show a certificate that the system trusts, or one of the
             authorities in a PEM file.
@@ -339,6 +371,8 @@ class Pool:
     ejection: Flag = True
     max_in_flight: Count = 256
     queue: Queue = Queue()
+    hold_when_down: Hold | None = None
+    hedge: Hedge | None = None
     tls: Flag = False
     verify: Verify = True
     sni: Name | None = None

@@ -175,10 +175,11 @@ def counts_in(told: Iterable[Any]) -> Counts:
 
 def load_out(load: Load) -> Any:
     """A `Load` as JSON knows it."""
-    return [load.in_flight, load.waiting, load.clients]
+    return [load.in_flight, load.waiting, load.clients, load.alike]
 
 
 def load_in(told: Any) -> Load:
     """A `Load` from what `load_out` gave."""
-    in_flight, waiting, clients = told
-    return Load(tuple(tuple(each) for each in in_flight), tuple(waiting), clients)
+    in_flight, waiting, clients, alike = told
+    flight = tuple(tuple(each) for each in in_flight)
+    return Load(flight, tuple(waiting), clients, tuple(alike))

@@ -43,11 +43,13 @@ class Load:
         in_flight: Attempts under way, of each pool's backends, in the order of the config.
         waiting: Requests that wait in each pool's queue.
         clients: Open connections.
+        alike: In which way all backends of each pool fail, as `Pool.alike` has it.
     """
 
     in_flight: tuple[tuple[int, ...], ...] = ()
     waiting: tuple[int, ...] = ()
     clients: int = 0
+    alike: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -146,6 +148,10 @@ def share(config: Config, workers: int) -> Config:
 
     def of(pool: Pool) -> Pool:
         queue = attrs.evolve(pool.queue, length=part(pool.queue.length))
-        return attrs.evolve(pool, max_in_flight=part(pool.max_in_flight), queue=queue)
+        hold = pool.hold_when_down
+        if hold is not None:
+            hold = attrs.evolve(hold, requests=part(hold.requests))
+        limit = part(pool.max_in_flight)
+        return attrs.evolve(pool, max_in_flight=limit, queue=queue, hold_when_down=hold)
 
     return attrs.evolve(config, pools=tuple(of(pool) for pool in config.pools))

@@ -89,6 +89,7 @@ class Parent(Service):
             self._places |= {backend: (place, each) for each, backend in enumerate(pool.backends)}
         self.overrides = Overrides(self._clock, self._weigh)
         self._returns: dict[Backend, IDelayedCall] = {}
+        self._alike: dict[Pool, str] = {}
         self._accepting = self._announced = False
         self._tick = LoopingCall(self._tell_whole)
         self._tick.clock = clock
@@ -159,6 +160,7 @@ class Parent(Service):
         self.counts.add(counts)
         for pool, place in self._places.values():
             self.pools[pool].backends[place].in_flight = self._in_flight(pool, place, None)
+        self._hear_alike()
 
     def moved(self) -> None:
         """The state of a worker has changed: all hear of it, and queues get who serves them."""
@@ -222,6 +224,10 @@ class Parent(Service):
         """The present time, in the clock's seconds."""
         return self._clock.seconds()
 
+    def alike(self, pool: Pool) -> str:
+        """In which way all backends of a pool fail; empty if they do not."""
+        return self._alike.get(pool, "")
+
     # The rest is ours.
 
     def _accept(self, _: object) -> None:
@@ -247,6 +253,25 @@ class Parent(Service):
             self._announced = True
             for address in serving[0].addresses:
                 self.log.info("{listener}", listener=address)
+
+    def _hear_alike(self) -> None:
+        """Say so when all backends of a pool begin to fail alike, and when they cease to."""
+        now = self._clock.seconds()
+        told = [occupant.load.alike for occupant in self._occupants() if occupant.load.alike]
+        for place, pool in enumerate(self.pools):
+            pool.hear_alike(next((alike[place] for alike in told if alike[place]), ""))
+            how, before = pool.alike(now), self._alike.get(pool, "")
+            if how == before:
+                continue
+            self._alike[pool] = how
+            if how:
+                self.log.warn(
+                    "all backends of {pool} fail alike ({how}): what they share is at fault",
+                    pool=pool.name,
+                    how=how,
+                )
+            else:
+                self.log.info("not all backends of {pool} fail alike any more", pool=pool.name)
 
     def _tell(self, backend: Backend, detail: str = "") -> None:
         pool, place = self._places[backend]

@@ -36,6 +36,13 @@ def present(parent: Parent) -> list[Family]:
             {(pool, each.name): int(each.draining) for pool, each in backends},
         ),
         Family(
+            "lbproxy_fails_alike",
+            "gauge",
+            "Whether all backends of a pool fail alike: 1 or 0.",
+            ("pool",),
+            {(pool.name,): int(bool(parent.alike(pool))) for pool in parent.pools},
+        ),
+        Family(
             "lbproxy_in_flight",
             "gauge",
             "Attempts under way.",

@@ -33,7 +33,11 @@ def document(
     for told, counts in zip(reports, elsewhere, strict=False):
         for backend, count in zip(told["backends"], counts, strict=True):
             backend["in_flight"] += count
-    impaired = any(backend["state"] != "up" for told in reports for backend in told["backends"])
+    impaired = any(
+        told["fails_alike"] or backend["state"] != "up"
+        for told in reports
+        for backend in told["backends"]
+    )
     return {
         "status": "draining" if draining else "degraded" if impaired else "ok",
         "version": __version__,

@@ -17,15 +17,16 @@ class RetryBudget:
     `docs/decisions/0003-retry-budget-over-a-window.md`.
     """
 
-    def __init__(self, share: float, workers: int = 1) -> None:
+    def __init__(self, share: float, workers: int = 1, floor: int = FLOOR) -> None:
         """Allow `share` retries for each request, 0.0 to 1.0.
 
         Args:
             share: Retries for each request.
-            workers: The processes among which `FLOOR` is divided.
+            workers: The processes among which `floor` is divided.
+            floor: Retries that are always allowed within the window.
         """
         self._share = share
-        self._floor = -(-FLOOR // workers)
+        self._floor = -(-floor // workers)
         self._requests = [0] * WINDOW
         self._retries = [0] * WINDOW
         self._second = 0
@@ -42,7 +43,7 @@ class RetryBudget:
         if int(now) != self._second:
             self._turn(int(now))
         requests = sum(self._requests) + self._present
-        if sum(self._retries) >= self._floor + self._share * requests:
+        if sum(self._retries) + 1 > self._floor + self._share * requests:
             return False
         self._retries[self._second % WINDOW] += 1
         return True

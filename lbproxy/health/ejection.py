@@ -26,10 +26,12 @@ class Ejection:
     Attributes:
         until: When it is let back, in the clock's seconds; 0.0 if it is not out.
         troubled: Whether a success would change anything.
+        refused: Whether its port accepted no connection when it was put out, or since.
     """
 
     until: float = attrs.field(default=0.0, init=False)
     troubled: bool = attrs.field(default=False, init=False)
+    refused: bool = attrs.field(default=False, init=False)
     _streak: int = attrs.field(default=0, init=False)
     _times: int = attrs.field(default=0, init=False)
     _outcomes: deque[tuple[float, bool]] = attrs.field(

@@ -15,6 +15,7 @@ from typing import Protocol
 from twisted.application.service import Service
 from twisted.logger import Logger
 
+from lbproxy.errors import UpstreamError
 from lbproxy.transport.timer import NEVER, RESOLUTION, CoarseTimer
 
 #: Lines are made and written at once when there are so many, else at the timer's next tick. One
@@ -32,6 +33,10 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+#: The outcome of an attempt that was given up, since its exchange ended in another one.
+OUTRUN = "outrun"
+
+
 class Attempt:
     """One try of an exchange at one backend.
 
@@ -40,13 +45,17 @@ class Attempt:
         started: When it was chosen, in the clock's seconds.
         reused: Whether a kept-alive connection was taken.
         degraded: Whether it was tried although no backend counts as healthy.
-        outcome: `answered`, or the reason code of what broke it; `None` while it runs.
+        hedge: Whether it was made while another one was running.
+        outcome: `answered`, `OUTRUN`, or the reason code of what broke it; `None` while it runs.
         stage: How far it got, if it broke.
-        decision: What was done about it: `retry`, `retry_free`, or why not; empty if it answered.
+        decision: What was done about it: `retry`, `retry_free`, or why not; of one that answered
+            why an answer that is tried elsewhere was not.
         detail: What broke it, in words.
         connected: Seconds until the connection stood; 0.0 for a kept-alive one.
         first_byte: Seconds until the answer's head, if one came.
     """
+
+    hedge = False
 
     def __init__(self, backend: str, started: float, degraded: bool = False) -> None:
         self.backend = backend
@@ -60,6 +69,11 @@ class Attempt:
         self.connected: float | None = None
         self.first_byte: float | None = None
 
+    def failed(self, error: UpstreamError, decision: str) -> None:
+        """It broke, and something was decided about that."""
+        self.outcome, self.stage = error.reason, error.reached.value
+        self.detail, self.decision = error.detail, decision
+
     def json(self) -> str:
         """The attempt as a JSON object."""
         said = ""
@@ -71,6 +85,8 @@ class Attempt:
             said += f',"detail":{_text(self.detail)}'
         if self.degraded:
             said += ',"degraded":true'
+        if self.hedge:
+            said += ',"hedge":true'
         if self.reused:
             said += ',"reused":true'
         if self.connected is not None:
@@ -120,6 +136,7 @@ class Record:
         bytes_out: Bytes of the answer's body.
         attempts: Each try at a backend, in order.
         queued: Seconds for which it waited for a backend with room.
+        held: Seconds for which it waited while no backend could take anything.
         headed: Seconds until the request's head was whole.
         answered: Seconds until the answer's head was written.
     """
@@ -138,6 +155,7 @@ class Record:
         self.bytes_out = 0
         self.attempts: list[Attempt] = []
         self.queued = 0.0
+        self.held = 0.0
         self.headed = 0.0
         self.answered: float | None = None
 
@@ -154,13 +172,14 @@ class Record:
         if self.pool is not None:
             tried = ",".join([attempt.json() for attempt in self.attempts])
             said += f',"pool":{_text(self.pool)},"attempts":[{tried}]'
+        held = f',"held":{self.held:.6f}' if self.held else ""
         answered = "" if self.answered is None else f',"answer":{self.answered:.6f}'
         return (
             f'{{"time":"{_second(second)}.{micro:06d}Z","id":"{self.request_id}",{self.caller}'
             f',{self.asked},"status":{self.status},"reason":"{self.reason}"{said}'
             f',"bytes_in":{self.bytes_in},"bytes_out":{self.bytes_out}'
             f',"seconds":{{"head":{_seconds(self.headed)},"queue":{_seconds(self.queued)}'
-            f'{answered},"total":{ended - self.started:.6f}}}}}\n'
+            f'{held}{answered},"total":{ended - self.started:.6f}}}}}\n'
         )
 
 

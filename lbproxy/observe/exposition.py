@@ -123,6 +123,13 @@ def counted(counts: Counts) -> list[Family]:
             {labels: numbers[0] for labels, numbers in counts.family(metrics.EJECTIONS)},
         ),
         Family(
+            "lbproxy_hedges_total",
+            "counter",
+            "Attempts made while another one was running, by what came of them.",
+            (*attempt, "outcome"),
+            _first(dict(counts.family(metrics.HEDGES))),
+        ),
+        Family(
             "lbproxy_sessions_total",
             "counter",
             "Sessions of TCP mode that have ended, by why.",

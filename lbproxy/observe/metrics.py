@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from lbproxy.observe.accesslog import Attempt, Record
+from lbproxy.observe.accesslog import OUTRUN, Attempt, Record
 from lbproxy.observe.session import SessionRecord
 
 #: Upper bounds of a histogram's buckets, in seconds; behind them is one for all that is slower.
@@ -17,7 +17,7 @@ BOUNDS = (
 )
 
 #: What the numbers of each series are. A histogram is a sum, and then its buckets.
-REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS, SESSIONS = range(6)
+REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS, SESSIONS, HEDGES = range(7)
 
 _HISTOGRAM = 1 + len(BOUNDS) + 1
 
@@ -31,6 +31,7 @@ _SIZES = {
     CONNECTS: _HISTOGRAM,
     FAILURES: 1,
     EJECTIONS: 1,
+    HEDGES: 1,
     SESSIONS: TALLIES,
 }
 
@@ -52,6 +53,7 @@ class Counts:
     `FIRST_BYTES` and `CONNECTS`: pool, backend;
     `FAILURES`: pool, backend, outcome, decision;
     `EJECTIONS`: pool, backend;
+    `HEDGES`: pool, backend, outcome;
     `SESSIONS`: listener, pool, last backend, reason.
 
     Attributes:
@@ -124,7 +126,7 @@ class Metrics:
         for record, ended in records:
             attempts = record.attempts
             pool = record.pool
-            backend = attempts[-1].backend if attempts else None
+            backend = _last(attempts).backend if attempts else None
             status = record.status // 100
             key: Key = (REQUESTS, record.route, pool, backend, status, record.reason)
             numbers = series.get(key) or self._counts.of(key)
@@ -141,16 +143,24 @@ class Metrics:
                     numbers = series.get(key) or self._counts.of(key)
                     numbers[0] += first
                     numbers[1 + bisect_left(BOUNDS, first)] += 1
-                if attempt.connected or attempt.decision:
+                if attempt.connected or attempt.decision or attempt.hedge:
                     self._count_attempt(pool, attempt)
 
     def _count_attempt(self, pool: str | None, attempt: Attempt) -> None:
-        """What few attempts have: a connection of their own, or a decision that followed."""
+        """What few attempts have: a connection of their own, a decision that followed, a rival."""
         seconds = attempt.connected
         if seconds:
             numbers = self._counts.of((CONNECTS, pool, attempt.backend))
             numbers[0] += seconds
             numbers[1 + bisect_left(BOUNDS, seconds)] += 1
-        if attempt.decision:
+        if attempt.hedge:
+            self._counts.of((HEDGES, pool, attempt.backend, attempt.outcome))[0] += 1
+        if attempt.decision and attempt.outcome != "answered":
             told = (FAILURES, pool, attempt.backend, attempt.outcome, attempt.decision)
             self._counts.of(told)[0] += 1
+
+
+def _last(attempts: list[Attempt]) -> Attempt:
+    """The one that ended its exchange: not a hedge that lost."""
+    last = attempts[-1]
+    return attempts[-2] if last.outcome == OUTRUN and len(attempts) > 1 else last

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.standing import State
 from lbproxy.config.model import Health
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.probe.checks import Check
@@ -142,7 +143,8 @@ class Prober(Service):
             self._complain(backend, what)
         interval = health.interval * (1.0 + self._chance.uniform(-JITTER, JITTER))
         # What is down is looked at more often too: it is about to come back.
-        unsettled = backend.verdict.changing or not backend.verdict.up
+        away = backend.state is State.EJECTED and backend.ejection.refused
+        unsettled = backend.verdict.changing or not backend.verdict.up or away
         self._due[backend] = now + (min(CHANGING, interval) if unsettled else interval)
         if self._first_is_over():
             self._end_first_round()

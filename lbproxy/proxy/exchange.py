@@ -1,110 +1,65 @@
 """A request on its way to a backend, and its answer on the way back.
 
-An attempt at one backend ends in the answer's head (`answered`) or in a typed error
-(`attempt_failed`). Failover is the latter: it reads the error's class in the retry table and
-chooses the next attempt. A new connection is a Deferred, whose errback it is; what follows goes
-through without Deferreds.
+Which backend that is, and what happens when an attempt fails, is decided in `attempts.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 
-from lbproxy.balance.pool import GATEWAY_STATUSES, Backend
+from lbproxy.balance.pool import GATEWAY_STATUSES
 from lbproxy.errors import (
     AnswerCut,
     BadAnswer,
     GatewayStatus,
-    HandshakeFailed,
     ProxyError,
-    QueueFull,
-    Stage,
+    UpstreamClosed,
     UpstreamError,
 )
 from lbproxy.forward import fields
 from lbproxy.forward.fields import ResponseTemplate
-from lbproxy.forward.retry import MethodClass, NoBody, Tee, Verdict, may_retry
 from lbproxy.http1 import serialize
-from lbproxy.http1.message import CHUNKED, NONE, Fields, ResponseHead, members
-from lbproxy.observe.accesslog import Attempt
-from lbproxy.proxy.plan import Plan, body_too_large
-from lbproxy.proxy.queue import Waiter
+from lbproxy.http1.message import CHUNKED, Fields, RequestHead, ResponseHead, members
+from lbproxy.observe.accesslog import OUTRUN, Attempt
+from lbproxy.proxy.attempts import Attempts
+from lbproxy.proxy.failover import GOES_ON, Decision
+from lbproxy.proxy.hedge import Hedge
+from lbproxy.proxy.plan import body_too_large
 from lbproxy.proxy.tunnel import Tunnel
-from lbproxy.proxy.upstream import Upstream
-
-if TYPE_CHECKING:
-    from lbproxy.proxy.downstream import Downstream
-    from lbproxy.proxy.site import Site
-
-#: A request that must not be sent twice takes a kept-alive connection only if it was used this
-#: many seconds ago at most: it is then unlikely that the backend is about to close it.
-FRESH = 1.0
 
 
-class Decision(Enum):
-    """What follows a failed attempt, as the access log says it."""
-
-    RETRY = "retry"
-    RETRY_FREE = "retry_free"
-    NOT_SAFE = "not_safe"
-    ATTEMPTS_SPENT = "attempts_spent"
-    BODY_NOT_KEPT = "body_not_kept"
-    NO_OTHER_BACKEND = "no_other_backend"
-    BUDGET_SPENT = "budget_spent"
-
-
-_NO_BODY = NoBody()
-_NOBODY: frozenset[Backend] = frozenset()
-_UNSAFE = MethodClass.UNSAFE
-
-
-class Exchange:
+class Exchange(Attempts):
     """One request and its answer, through a pool."""
-
-    log = Logger()
-
-    _current: Attempt
-
-    def __init__(self, site: Site, downstream: Downstream, plan: Plan) -> None:
-        """Prepare to forward.
-
-        Args:
-            site: What all exchanges share.
-            downstream: Who asked.
-            plan: What is known of the request.
-        """
-        self._site = site
-        self._downstream = downstream
-        self._record = downstream.record
-        self._plan = plan
-        self._upstreams = plan.upstreams
-        self._pool = plan.upstreams.pool
-        self._request_id = self._record.request_id.encode()
-        self._wire_head = plan.template.message(downstream.peer, self._request_id)
-        bodiless = plan.head.framing is NONE
-        self._tee: Tee = _NO_BODY if bodiless else Tee(site.replay_memory)
-        self._body_end: bytes | None = b"" if bodiless else None
-        self._unsent: Sequence[bytes] = ()
-        self._tried: frozenset[Backend] = _NOBODY
-        self._fresh = False
-        self._backend: Backend | None = None
-        self._connecting: Deferred[Upstream] | None = None
-        self._upstream: Upstream | None = None
-        self._waiter: Waiter | None = None
-        self._queued_since = 0.0
-        self._whole_at = 0.0
-        self._key = None if plan.hash_key is None else plan.hash_key.of(downstream.peer)
 
     def start(self, now: float) -> None:
         """Begin with the first attempt."""
-        self._upstreams.budget.request(now)
-        self._attempt(now)
+        upstreams = self._upstreams
+        upstreams.budget.request(now)
+        if upstreams.wary:
+            self._start_warily(now)
+        else:
+            self._attempt(now)
+
+    def _start_warily(self, now: float) -> None:
+        """Begin where some are refused, some are held, or any may be hedged."""
+        upstreams = self._upstreams
+        refused = 0.0
+        if upstreams.suspects.refused:
+            refused = upstreams.suspects.refuses(self._identity(), now)
+        upstreams.relax()
+        if refused:
+            self._finish()
+            self._downstream.fail(self._poison(refused))
+        elif upstreams.waiting.held:
+            self._hold(now)
+        else:
+            if upstreams.hedging is not None:
+                upstreams.hedging.budget.request(now)
+                if self._plan.hedged:
+                    upstreams.hedging.watch(self, now)
+            self._attempt(now)
 
     # What the client's side tells.
 
@@ -150,8 +105,9 @@ class Exchange:
 
     def abandon(self, error: ProxyError) -> None:
         """The client broke the exchange; the backend is not to blame."""
-        if self._record.attempts and self._record.attempts[-1].outcome is None:
-            self._record.attempts[-1].outcome = error.reason
+        for attempt in self._record.attempts:
+            if attempt.outcome is None:
+                attempt.outcome = error.reason
         self._give_up()
 
     def pause_answer(self) -> None:
@@ -192,9 +148,7 @@ class Exchange:
         """The answer broke off: nothing can be retried, and the client must see it."""
         assert self._backend is not None
         self._upstream = None
-        attempt = self._current
-        attempt.outcome, attempt.stage = error.reason, error.reached.value
-        attempt.detail, attempt.decision = error.detail, "answer_begun"
+        self._current.failed(error, "answer_begun")
         self._pool.failed(self._backend, error, self._site.clock.seconds())
         self._finish()
         self._downstream.cut(error)
@@ -210,75 +164,6 @@ class Exchange:
     def resume_request(self) -> None:
         """The backend has caught up."""
         self._downstream.resume_request()
-
-    # An attempt, from the choice to the head of its answer.
-
-    def _attempt(self, now: float) -> None:
-        backend = self._pool.choose(self._tried, now, self._key)
-        if backend is None:
-            self._no_backend(now)
-            return
-        self._backend = backend
-        self._pool.acquire(backend)
-        self._current = attempt = Attempt(backend.name, now, self._pool.degraded)
-        self._record.attempts.append(attempt)
-        connections = self._upstreams.connections[backend]
-        upstream = None
-        if not self._fresh:
-            unsafe = self._plan.method_class is _UNSAFE
-            upstream = connections.take(now, FRESH if unsafe else None)
-        if upstream is not None:
-            attempt.reused, attempt.connected = True, 0.0
-            self._send(upstream)
-        else:
-            # A Unix socket stands at once: then this has fired already when it is given.
-            self._connecting = connecting = connections.connect()
-            connecting.addCallbacks(self._connected, self._not_connected).addErrback(self._broke)
-
-    def _no_backend(self, now: float) -> None:
-        """Wait if it is only that all have enough to do; else say that nobody is there."""
-        if not self._pool.saturated(self._tried):
-            self._finish()
-            self._downstream.fail(self._upstreams.nobody())
-            return
-        self._queued_since = now
-        try:
-            self._waiter = self._upstreams.waiting.join(self._admitted, self._refused, self._tried)
-        except QueueFull as error:
-            self._refused(error)
-
-    def _admitted(self) -> None:
-        self._waiter = None
-        now = self._site.clock.seconds()
-        self._record.queued += now - self._queued_since
-        self._attempt(now)
-
-    def _refused(self, error: QueueFull) -> None:
-        self._waiter = None
-        self._record.queued += self._site.clock.seconds() - self._queued_since
-        self._finish()
-        self._downstream.fail(error)
-
-    def _connected(self, upstream: Upstream) -> None:
-        self._connecting = None
-        attempt = self._current
-        attempt.connected = self._site.clock.seconds() - attempt.started
-        self._send(upstream)
-
-    def _send(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-        body, self._unsent = self._unsent, ()
-        data = b"".join((self._wire_head, *body)) if body else self._wire_head
-        upstream.request(self._plan.head, data, self._body_end == b"", self)
-        if self._body_end:
-            self._end_request(upstream)
-        elif self._body_end is None and not upstream.clogged:
-            self._downstream.resume_request()
-
-    def _end_request(self, upstream: Upstream) -> None:
-        if self._body_end:
-            upstream.write(self._body_end)
-        upstream.end_request()
 
     def answered(self, head: ResponseHead, now: float) -> None:
         """The answer's head has come."""
@@ -312,11 +197,15 @@ class Exchange:
         attempt.first_byte = now - attempt.started
         assert self._backend is not None and self._upstream is not None
         if head.status == 101 or head.status in self._plan.route.retry_on:
-            unwanted = self._unwanted(head)
+            unwanted = self._unwanted(head, now)
             if unwanted is not None:
+                error, decision = unwanted
                 self._upstream.abort()
-                self.attempt_failed(unwanted)
+                self._pool.failed(self._backend, error, now)
+                self._failed(error, decision, now)
                 return None
+        if self._upstreams.wary:
+            self._end_hedge(attempt)
         attempt.outcome = "answered"
         self._pool.answered(self._backend, head.status, now)
         if self._pool.timed and self._body_end is not None:  # Else the client's time is in it.
@@ -331,104 +220,84 @@ class Exchange:
             begin += b"X-Served-By: %b\r\n" % self._backend.name.encode()
         return begin
 
-    def _unwanted(self, head: ResponseHead) -> UpstreamError | None:
-        """Why an answer that is well-formed is not given to the client."""
+    def _unwanted(self, head: ResponseHead, now: float) -> tuple[UpstreamError, Decision] | None:
+        """Why an answer that is well-formed is not given to the client, and what is done."""
         if head.status == 101:
             chosen = members(head.control, b"upgrade")
             if self._plan.upgrade is None or chosen != [self._plan.upgrade]:
-                return BadAnswer("switched to a protocol that it was not asked for")
+                error = BadAnswer("switched to a protocol that it was not asked for")
+                return error, self._decide(error, now)
         if head.status in self._plan.route.retry_on:
-            verdict = may_retry(Stage.GATEWAY_STATUS, self._plan.method_class)
-            more = len(self._record.attempts) < self._pool.config.retry.attempts
-            assert self._backend is not None
-            if (
-                verdict is not Verdict.NO
-                and more
-                and self._tee.whole
-                and self._pool.has_other(self._tried, self._backend)
-            ):
-                return GatewayStatus(f"answered {head.status}")
+            busy = GatewayStatus(f"answered {head.status}")
+            decision = self._decide(busy, now)
+            if decision in GOES_ON:
+                return busy, decision
+            self._current.decision = decision.value
         return None
-
-    def _not_connected(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):  # Else we gave up ourselves.
-            failure.trap(UpstreamError)
-            self.attempt_failed(cast(UpstreamError, failure.value))
-
-    def attempt_failed(self, error: UpstreamError) -> None:
-        """No answer has come of the attempt: another one follows, or the client is told."""
-        assert self._backend is not None
-        backend, now = self._backend, self._site.clock.seconds()
-        self._upstream = self._connecting = None
-        decision = self._decide(error, now)
-        attempt = self._current
-        attempt.outcome, attempt.stage = error.reason, error.reached.value
-        attempt.detail, attempt.decision = error.detail, decision.value
-        self._pool.failed(backend, error, now)
-        if error.reached is not Stage.NOTHING_SENT:
-            # Now, since what comes until there is a connection may be too much for the tee.
-            self._unsent = [*self._tee.pieces]
-        if error.reached is Stage.REUSED_AND_CLOSED:
-            self._fresh = True  # Nothing says that the backend is ill: a new connection will do.
-        else:
-            self._tried |= {backend}
-        self._release()
-        if decision in (Decision.RETRY, Decision.RETRY_FREE):
-            self._attempt(now)
-            return
-        self._finish()
-        nobody = all(tried.stage == Stage.NOTHING_SENT.value for tried in self._record.attempts)
-        if nobody and not isinstance(error, HandshakeFailed):
-            self._downstream.fail(self._upstreams.nobody())
-        else:
-            self._downstream.fail(error)
-
-    def _decide(self, error: UpstreamError, now: float) -> Decision:
-        """Whether another attempt follows a failed one, and if not, why."""
-        verdict = may_retry(error.reached, self._plan.method_class)
-        if verdict is Verdict.NO:
-            return Decision.NOT_SAFE
-        if len(self._record.attempts) >= self._pool.config.retry.attempts:
-            return Decision.ATTEMPTS_SPENT
-        if error.reached is not Stage.NOTHING_SENT and not self._tee.whole:
-            return Decision.BODY_NOT_KEPT
-        if verdict is Verdict.FREE:
-            return Decision.RETRY_FREE
-        assert self._backend is not None
-        if not self._pool.has_other(self._tried, self._backend):
-            return Decision.NO_OTHER_BACKEND
-        if not self._upstreams.budget.spend(now):
-            return Decision.BUDGET_SPENT
-        return Decision.RETRY
 
     def _is_answered(self) -> bool:
         """Whether an answer has begun."""
+        return any(attempt.outcome == "answered" for attempt in self._record.attempts)
+
+    # A second backend that is asked as well (`Hedging`).
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The time of the whole."""
+        return self._site.clock
+
+    @property
+    def bodiless_request(self) -> tuple[RequestHead, bytes]:
+        """The request, and how it goes on the wire."""
+        return self._plan.head, self._wire_head
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether its first attempt still runs, alone."""
         attempts = self._record.attempts
-        return bool(attempts) and attempts[-1].outcome == "answered"
+        return len(attempts) == 1 and attempts[0].outcome is None
 
-    def _broke(self, failure: Failure) -> None:
-        """A fault of ours: this exchange ends, and nothing else."""
-        self.log.failure("an exchange failed", failure)
-        self._give_up()
-        self._downstream.fail(ProxyError())
+    def hedge(self, now: float) -> None:
+        """The first answer is late: ask another backend too, if one has room and the budget."""
+        backend, pool, hedging = self._backend, self._pool, self._upstreams.hedging
+        assert backend is not None and hedging is not None
+        tried = self._tried | {backend}
+        if not pool.has_other(tried, backend) or not hedging.budget.spend(now):
+            return
+        other = pool.choose(tried, now, self._key)
+        if other is None:
+            return
+        attempt = Attempt(other.name, now)
+        attempt.hedge = True
+        self._record.attempts.append(attempt)
+        self._hedge = hedge = Hedge(self, self._upstreams, other, attempt)
+        hedge.begin(now)
 
-    def _give_up(self) -> None:
-        if self._waiter is not None:
-            self._upstreams.waiting.leave(self._waiter)
-        connecting, self._connecting = self._connecting, None
-        if connecting is not None:
-            connecting.cancel()
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.abort()
-        self._finish()
-
-    def _release(self) -> None:
-        backend, self._backend = self._backend, None
-        if backend is not None:
-            self._upstreams.release(backend)
-
-    def _finish(self) -> None:
-        if self._tee is not _NO_BODY:
-            self._tee.release()
+    def outrun(self, now: float) -> None:
+        """The hedge has an answer: give up the first attempt, which is nobody's fault."""
+        self._current.outcome = OUTRUN
+        hedging = self._upstreams.hedging
+        assert hedging is not None
+        hedging.took(now - self._current.started)
+        self._drop()
         self._release()
+        self._take_over()
+
+    def hedge_failed(self, error: UpstreamError) -> None:
+        """The hedge broke, and the first attempt still runs."""
+        hedge, self._hedge = self._hedge, None
+        assert hedge is not None
+        now = self._site.clock.seconds()
+        if isinstance(error, UpstreamClosed):
+            self._broke_another(hedge.backend, now)
+        self._pool.failed(hedge.backend, error, now)
+        self._tried |= {hedge.backend}
+
+    def _end_hedge(self, attempt: Attempt) -> None:
+        """The attempt has an answer: measure its time, and give up the other one."""
+        hedging = self._upstreams.hedging
+        if hedging is not None and attempt.first_byte is not None and not attempt.hedge:
+            hedging.took(attempt.first_byte)
+        hedge, self._hedge = self._hedge, None
+        if hedge is not None:
+            hedge.lose()

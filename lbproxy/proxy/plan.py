@@ -7,11 +7,11 @@ from weakref import ref
 import attrs
 
 from lbproxy.config.model import Route
-from lbproxy.errors import BodyTooLarge
+from lbproxy.errors import BodyTooLarge, Stage
 from lbproxy.forward.fields import RequestTemplate, upgrade_to
 from lbproxy.forward.hash_key import HashKey, hash_key
-from lbproxy.forward.retry import MethodClass, method_class
-from lbproxy.http1.message import RequestHead
+from lbproxy.forward.retry import MethodClass, Verdict, may_retry, method_class
+from lbproxy.http1.message import NONE, RequestHead
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.static.files import FileAnswer, Folder
 
@@ -35,6 +35,8 @@ class Plan:
         upgrade: The protocol that it may switch to, or `None`.
         template: The head as a backend gets it.
         hash_key: Gives what the pool's policy hashes; `None` if it hashes nothing.
+        patience: Seconds of one try, if it may then be sent elsewhere; `None` else.
+        hedged: Whether a second backend may be asked as well: GET and HEAD without a body.
     """
 
     route: Route
@@ -45,6 +47,8 @@ class Plan:
     upgrade: bytes | None
     template: RequestTemplate
     hash_key: HashKey | None
+    patience: float | None
+    hedged: bool
 
     def __init__(
         self,
@@ -74,6 +78,14 @@ class Plan:
         self.template = RequestTemplate(head, target, host, self.upgrade)
         hashed = upstreams.pool.config.hash_key
         self.hash_key = None if hashed is None else hash_key(hashed.key, head, target)
+        again = may_retry(Stage.TIMED_OUT, self.method_class) is not Verdict.NO
+        self.patience = upstreams.pool.config.retry.timeout if again else None
+        self.hedged = (
+            upstreams.hedging is not None
+            and head.method in (b"GET", b"HEAD")
+            and head.framing is NONE
+            and self.upgrade is None
+        )
 
 
 @attrs.define

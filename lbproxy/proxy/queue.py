@@ -1,15 +1,17 @@
-"""Requests that wait for a backend with room: first come, first served, for a bounded time."""
+"""Requests that wait for a backend: first come, first served, for a bounded time."""
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Set
+from operator import attrgetter
 
 from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.balance.pool import Backend
-from lbproxy.config.model import Queue as QueueConfig
-from lbproxy.errors import QueueFull
+from lbproxy.config import model
+from lbproxy.errors import HoldExpired, HoldFull, QueueFull, Unavailable
 from lbproxy.transport.timer import NEVER, CoarseTimer
 
 
@@ -26,7 +28,7 @@ class Waiter:
     def __init__(
         self,
         admit: Callable[[], None],
-        refuse: Callable[[QueueFull], None],
+        refuse: Callable[[Unavailable], None],
         tried: Set[Backend],
         until: float,
     ) -> None:
@@ -37,33 +39,39 @@ class Waiter:
 
 
 class WaitingRoom:
-    """The queue of one pool.
+    """Where the requests of one pool wait, in two lines.
+
+    One is for a backend with room while all have enough to do (`queue`), the other for any backend
+    at all while none can take anything (`hold_when_down`). Who comes while somebody is held is held
+    behind him: so those who waited longest go first when a backend comes back.
 
     Attributes:
-        deadline: When the first in the queue has waited for too long.
+        held: Those who wait for any backend at all, by when their time is over, which is the order
+            in which they came.
+        deadline: When the first of anybody has waited for too long.
     """
 
-    def __init__(
-        self, clock: IReactorTime, timer: CoarseTimer, pool: str, config: QueueConfig
-    ) -> None:
+    def __init__(self, clock: IReactorTime, timer: CoarseTimer, pool: model.Pool) -> None:
         self._clock = clock
         self._timer = timer
-        self._config = config
-        self._knob = f"pools.{pool}.queue"
+        self._queue = pool.queue
+        self._hold = pool.hold_when_down
+        self._knob = f"pools.{pool.name}"
         self._waiters: deque[Waiter] = deque()
+        self.held: list[Waiter] = []
         self.deadline = NEVER
         timer.add(self)
 
     def __len__(self) -> int:
-        return len(self._waiters)
+        return len(self._waiters) + len(self.held)
 
     def join(
         self,
         admit: Callable[[], None],
-        refuse: Callable[[QueueFull], None],
+        refuse: Callable[[Unavailable], None],
         tried: Set[Backend],
     ) -> Waiter:
-        """Wait until `admit` is called, or `refuse` with the reason.
+        """Wait for room until `admit` is called, or `refuse` with the reason.
 
         Args:
             admit: Goes on; it does not have to wait again.
@@ -73,18 +81,46 @@ class WaitingRoom:
         Raises:
             QueueFull: If there is no place.
         """
-        if len(self._waiters) >= self._config.length:
-            raise QueueFull("Too many requests wait already.", knob=f"{self._knob}.length")
-        waiter = Waiter(admit, refuse, tried, self._clock.seconds() + self._config.wait)
+        if len(self._waiters) >= self._queue.length:
+            raise QueueFull("Too many requests wait already.", knob=f"{self._knob}.queue.length")
+        waiter = Waiter(admit, refuse, tried, self._clock.seconds() + self._queue.wait)
         self._waiters.append(waiter)
-        self.deadline = self._waiters[0].until
+        self._set_deadline()
+        return waiter
+
+    def hold(
+        self,
+        admit: Callable[[], None],
+        refuse: Callable[[Unavailable], None],
+        until: float | None = None,
+    ) -> Waiter:
+        """Wait for any backend; only in a pool that has `hold_when_down`.
+
+        Args:
+            admit: Goes on.
+            refuse: Gives up.
+            until: When the time is over of one who was held before, and admitted too soon.
+
+        Raises:
+            HoldFull: If there is no place.
+        """
+        assert self._hold is not None
+        if len(self.held) >= self._hold.requests:
+            knob = f"{self._knob}.hold_when_down.requests"
+            raise HoldFull("Too many requests wait for a backend already.", knob=knob)
+        if until is None:
+            until = self._clock.seconds() + self._hold.seconds
+        waiter = Waiter(admit, refuse, frozenset(), until)
+        insort(self.held, waiter, key=attrgetter("until"))
+        self._set_deadline()
         return waiter
 
     def leave(self, waiter: Waiter) -> None:
         """The request has gone, or has been taken out."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
-        self.deadline = self._waiters[0].until if self._waiters else NEVER
+        for line in (self._waiters, self.held):
+            if waiter in line:
+                line.remove(waiter)
+        self._set_deadline()
 
     def admit_next(self, must_wait: Callable[[Set[Backend]], bool]) -> bool:
         """Admit the first that can make use of what has changed; whether there was one.
@@ -95,19 +131,37 @@ class WaitingRoom:
         for place, waiter in enumerate(self._waiters):
             if not must_wait(waiter.tried):
                 del self._waiters[place]
-                self.deadline = self._waiters[0].until if self._waiters else NEVER
+                self._set_deadline()
                 waiter.admit()
                 return True
         return False
 
+    def let_go(self, may_go: Callable[[], bool]) -> None:
+        """Admit those who are held, one after the other, as long as `may_go` says so."""
+        while self.held and may_go():
+            waiter = self.held.pop(0)
+            self._set_deadline()
+            waiter.admit()
+
     def expired(self, now: float) -> None:
         """Refuse those whose time is over."""
         while self._waiters and self._waiters[0].until <= now:
-            waiter = self._waiters.popleft()
-            waited = f"No backend had room within {self._config.wait} s."
-            waiter.refuse(QueueFull(waited, knob=f"{self._knob}.wait"))
-        self.deadline = self._waiters[0].until if self._waiters else NEVER
+            waited = f"No backend had room within {self._queue.wait} s."
+            error = QueueFull(waited, knob=f"{self._knob}.queue.wait")
+            self._waiters.popleft().refuse(error)
+        while self.held and self.held[0].until <= now:
+            assert self._hold is not None
+            waited = f"No backend has come back within {self._hold.seconds} s."
+            knob = f"{self._knob}.hold_when_down.seconds"
+            self.held.pop(0).refuse(HoldExpired(waited, knob=knob))
+        self._set_deadline()
 
     def close(self) -> None:
         """Stop watching the time."""
         self._timer.discard(self)
+
+    def _set_deadline(self) -> None:
+        deadline = self._waiters[0].until if self._waiters else NEVER
+        if self.held and self.held[0].until < deadline:
+            deadline = self.held[0].until
+        self.deadline = deadline

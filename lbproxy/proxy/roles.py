@@ -47,6 +47,9 @@ class Awaiting(Protocol):
     def attempt_failed(self, error: UpstreamError) -> None:
         """No answer will come."""
 
+    def overdue(self, now: float) -> None:
+        """The time of one try is over; whoever goes elsewhere aborts, else the waiting goes on."""
+
     def answered(self, head: ResponseHead, now: float) -> None:
         """The answer's head, and when it came, in the clock's seconds."""
 

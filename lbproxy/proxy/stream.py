@@ -20,13 +20,13 @@ from zope.interface import implementer
 
 from lbproxy.balance.pool import Backend
 from lbproxy.config.model import Listener
-from lbproxy.errors import BadPreface, ProxyError, QueueFull, UpstreamError
+from lbproxy.errors import BadPreface, ProxyError, QueueFull, Unavailable, UpstreamError
 from lbproxy.observe.accesslog import Attempt
 from lbproxy.observe.session import SessionRecord
 from lbproxy.preface.client_hello import ClientHelloReader
 from lbproxy.preface.proxy_protocol import WRITERS
 from lbproxy.proxy.announced import address_of
-from lbproxy.proxy.exchange import Decision
+from lbproxy.proxy.failover import Decision
 from lbproxy.proxy.queue import Waiter
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstreams import Upstreams
@@ -280,7 +280,7 @@ class Session(Protocol):
         self.record.queued += now - self._queued_since
         self._attempt(now)
 
-    def _refused(self, error: QueueFull) -> None:
+    def _refused(self, error: Unavailable) -> None:
         self._waiter = None
         self.record.queued += self._site.clock.seconds() - self._queued_since
         self._fail(error)
@@ -293,11 +293,11 @@ class Session(Protocol):
         assert self._backend is not None
         backend, now = self._backend, self._site.clock.seconds()
         self._connecting = None
-        decision = self._decide(now)
+        self._upstreams.pool.failed(backend, error, now)
+        decision = self._decide(error, now)
         attempt = self.record.attempts[-1]
         attempt.outcome, attempt.stage = error.reason, error.reached.value
         attempt.detail, attempt.decision = error.detail, decision.value
-        self._upstreams.pool.failed(backend, error, now)
         self._tried |= {backend}
         self._release()
         if decision is Decision.RETRY:
@@ -305,7 +305,7 @@ class Session(Protocol):
         else:
             self._fail(self._upstreams.nobody())
 
-    def _decide(self, now: float) -> Decision:
+    def _decide(self, error: UpstreamError, now: float) -> Decision:
         """Whether another attempt follows a connection that could not be made."""
         pool = self._upstreams.pool
         assert self._backend is not None
@@ -313,6 +313,8 @@ class Session(Protocol):
             return Decision.ATTEMPTS_SPENT
         if not pool.has_other(self._tried, self._backend):
             return Decision.NO_OTHER_BACKEND
+        if pool.fails_alike(error, now):
+            return Decision.ALL_FAIL_ALIKE
         if not self._upstreams.budget.spend(now):
             return Decision.BUDGET_SPENT
         return Decision.RETRY

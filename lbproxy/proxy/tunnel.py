@@ -72,6 +72,9 @@ class Tunnel:
     def attempt_failed(self, error: UpstreamError) -> None:
         """The attempt has succeeded before."""
 
+    def overdue(self, now: float) -> None:
+        """Does not happen: nothing is waited for."""
+
     def answered(self, head: ResponseHead, now: float) -> None:
         """No heads come through a tunnel."""
 

@@ -75,6 +75,7 @@ class Upstream(Dialled):
         self._paused = False
         self._behind = 0
         self._read_timeout = timeouts.read
+        self._patience: float | None = None
         self._awaiting: Awaiting | None = None
         self._head: ResponseHead | None = None
         self.reused = False
@@ -160,7 +161,14 @@ class Upstream(Dialled):
         """Whether an idle connection may take a request: nothing came, not even its end."""
         return self._state is IDLE and (self._is_quiet is None or self._is_quiet())
 
-    def request(self, head: RequestHead, data: bytes, whole: bool, awaiting: Awaiting) -> None:
+    def request(
+        self,
+        head: RequestHead,
+        data: bytes,
+        whole: bool,
+        awaiting: Awaiting,
+        patience: float | None = None,
+    ) -> None:
         """Send a request's head.
 
         Args:
@@ -168,6 +176,7 @@ class Upstream(Dialled):
             data: The head as it goes on the wire.
             whole: Whether that is the whole request; else `end_request` is to follow.
             awaiting: Gets the answer.
+            patience: Seconds of one try, if it is told that these are over.
         """
         assert self._state is IDLE, self._state
         self._state = WAITING
@@ -176,7 +185,11 @@ class Upstream(Dialled):
         self._head = None
         self._awaiting = awaiting
         self._parser.expect(head.method)
-        self.deadline = self._clock.seconds() + self._timeouts.first_byte if whole else NEVER
+        self._patience = patience
+        if whole:
+            self.deadline = self._clock.seconds() + (patience or self._timeouts.first_byte)
+        else:
+            self.deadline = NEVER
         self._socket.write(data)
         self._behind = 0 if len(data) < WORTH else self._waiting
 
@@ -267,13 +280,18 @@ class Upstream(Dialled):
 
     def expired(self, now: float) -> None:
         """The backend kept silent for too long."""
-        self.deadline = NEVER
+        due, self.deadline = self.deadline, NEVER
         awaiting = self._awaiting
         if self._state is CLOSED:
             self._drop()
         elif self._state is WAITING and self._waiting < self._behind:
             self._behind = waiting = self._waiting  # It reads, however slowly.
             self.deadline = now + (self._timeouts.read if waiting else self._timeouts.first_byte)
+        elif self._is_overdue():
+            patience, self._patience = self._patience, None
+            assert patience is not None and awaiting is not None
+            self.deadline = due + self._timeouts.first_byte - patience
+            awaiting.overdue(now)
         elif self._state is WAITING:
             self._awaiting = None
             self._drop()
@@ -307,7 +325,13 @@ class Upstream(Dialled):
         That it has the whole request is seen when the time is over: see `expired`.
         """
         self._behind = self._waiting
-        self.deadline = self._clock.seconds() + self._timeouts.first_byte if self._sent else NEVER
+        seconds = self._patience or self._timeouts.first_byte
+        self.deadline = self._clock.seconds() + seconds if self._sent else NEVER
+
+    def _is_overdue(self) -> bool:
+        """Whether it is only the time of one try that is over."""
+        waits = self._state is WAITING and self._head is None and not self.clogged
+        return waits and self._patience is not None and self._awaiting is not None
 
     def _drop(self) -> None:
         if self._state is IDLE:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from lbproxy.balance.outage import is_shut, takes_held
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.config import model
 from lbproxy.errors import ConfigError, Drained, NoBackend
 from lbproxy.forward.budget import RetryBudget
+from lbproxy.forward.poison import Suspects
+from lbproxy.proxy.hedging import Hedging
 from lbproxy.proxy.idle import Connections
 from lbproxy.proxy.queue import WaitingRoom
 from lbproxy.transport.certificates import BadCertificate, client_context
@@ -42,6 +45,9 @@ def trusts_of(config: model.Pool) -> dict[str, Trust]:
     return trusts
 
 
+#: Seconds from one look at those who are held to the next, while some backend is there.
+LOOK = 0.1
+
 P = TypeVar("P", bound=Dialled)
 
 
@@ -52,6 +58,11 @@ class Upstreams:
         pool: Decides which backend is next.
         waiting: Requests for which no backend has room.
         budget: How many retries there may be.
+        hedging: When a second backend is asked as well; `None` is never.
+        suspects: Requests during which backends broke.
+        wary: Whether a new request has to be looked at before it is sent, since some are held, some
+            are refused, or any may be hedged: one question instead of three.
+        can_hold: Whether requests are held while no backend can take anything.
         connections: Those of each backend.
     """
 
@@ -77,11 +88,17 @@ class Upstreams:
         self.pool = pool
         pool.on_turn = self._turned
         pool.on_weigh = self._weighed
+        pool.on_reached = self._reached
         self._reactor = reactor
         self._trusts = trusts
         self._clock = IReactorTime(reactor)
-        self.waiting = WaitingRoom(self._clock, timer, config.name, config.queue)
+        self.waiting = WaitingRoom(self._clock, timer, config)
         self.budget = RetryBudget(config.retry.budget, workers)
+        self.hedging = None if config.hedge is None else Hedging(self._clock, config.hedge)
+        self.suspects = Suspects()
+        self.wary = self.hedging is not None
+        self.can_hold = config.hold_when_down is not None
+        self._again: IDelayedCall | None = None
         self.connections = {
             backend: Connections(
                 reactor, timer, backend.config, config.timeouts, trusts.get(backend.name)
@@ -106,11 +123,23 @@ class Upstreams:
         """An exchange is done with a backend; the first that can make use of it goes there."""
         self.pool.release(backend)
         if self.waiting:
+            if self.waiting.held:
+                self._let_go()
             self.waiting.admit_next(self.pool.saturated)
+
+    def relax(self) -> None:
+        """Have new requests not be looked at any more, if nothing asks for it."""
+        refused, held = self.suspects.refused, self.waiting.held
+        self.wary = self.hedging is not None or bool(refused) or bool(held)
 
     def close(self) -> None:
         """Close the idle connections."""
         self.waiting.close()
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        if self.hedging is not None:
+            self.hedging.close()
         for connections in self.connections.values():
             connections.close()
 
@@ -126,6 +155,22 @@ class Upstreams:
             # Not at once: it may be a choice, under way, that has let the backend back.
             self._clock.callLater(0.0, self._admit)
 
+    def _reached(self, backend: Backend) -> None:
+        if self.waiting.held:
+            self._clock.callLater(0.0, self._admit)
+
     def _admit(self) -> None:
+        self._let_go()
         while self.waiting.admit_next(self.pool.saturated):
             pass
+
+    def _let_go(self) -> None:
+        """Let those who are held go to whoever has come back, at his pace."""
+        self.waiting.let_go(lambda: takes_held(self.pool, self._clock.seconds()))
+        if self.waiting.held and self._again is None and not is_shut(self.pool):
+            # Most go on when another one is done, but that may take long, and the pace grows.
+            self._again = self._clock.callLater(LOOK, self._look_again)
+
+    def _look_again(self) -> None:
+        self._again = None
+        self._let_go()

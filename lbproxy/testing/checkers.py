@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 from lbproxy.balance.standing import State
+from lbproxy.forward.poison import REFUSED
 from lbproxy.testing.clients import Result
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.plan import Visit
@@ -36,7 +38,7 @@ def ends_in_time(world: World, healed: float, per_request: float) -> Iterator[st
     visits = {ask.number: visit for visit in world.plan.visits for ask in visit.asks}
     for result in world.results:
         visit = visits.get(result.ask.number)
-        if visit is None or result.ended is None:
+        if visit is None or result.ended is None or result.ask.insists:
             continue
         bound = per_request + world.paused + _reading_time(visit, result.ask.size)
         took = result.ended - max(result.sent, healed)
@@ -54,6 +56,8 @@ def nothing_unsafe_twice(world: World) -> Iterator[str]:
     """What the method forbids to send twice reaches a backend once; anything, not too often."""
     attempts = world.plan.config.pools[0].retry.attempts
     for number, deliveries in world.deliveries.items():
+        if world.asks[number].insists:
+            continue
         if world.asks[number].unsafe and len(deliveries) > 1:
             reached = [delivery.backend for delivery in deliveries]
             yield f"{number}, which is unsafe to repeat, reached {reached}"
@@ -70,10 +74,12 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
         number = number_of(record)
         if number is None:
             continue
-        if number in tried:
+        insists = number in world.asks and world.asks[number].insists > 0
+        if number in tried and not insists:
             yield f"{number} is in the log twice"
-        tried[number] = len(record.attempts)
-        if len(record.attempts) > attempts:
+        tried[number] = len(record.attempts) + (tried.get(number, 0) if insists else 0)
+        held = [attempt.decision for attempt in record.attempts].count("hold")
+        if len(record.attempts) > attempts * (held + 1):
             yield f"{number} was tried {len(record.attempts)} times, and {attempts} are allowed"
         if record.queued > attempts * (pool.queue.wait + 0.6) + world.paused:
             yield f"{number} waited {record.queued:.3f} s in the queue"
@@ -87,6 +93,125 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
         told = result.how in ("whole", "problem") and result.reason not in _UNREAD
         if told and result.ask.number not in tried and result.ask.method != "BAD":
             yield f"{result.ask.number} was answered, and is not in the log"
+
+
+def held_within_bounds(world: World) -> Iterator[str]:
+    """No more requests are held at a time than may be, and none for longer."""
+    hold = world.plan.config.pools[0].hold_when_down
+    for record, _ in world.records:
+        number = number_of(record)
+        if number is None or not record.held:
+            continue
+        world.happened("held")
+        if hold is None:
+            yield f"{number} was held, and nobody asked for that"
+        elif record.held > hold.seconds + 0.6 + world.paused:
+            yield f"{number} was held for {record.held:.3f} s"
+    if hold is not None and world.most_held > hold.requests:
+        yield f"{world.most_held} requests were held at a time, and {hold.requests} may be"
+
+
+def the_held_go_on(world: World) -> Iterator[str]:
+    """Nobody is held to the end of his time while a backend is back to which nothing is sent."""
+    weighty = {each.name for each in world.plan.config.pools[0].backends if each.weight}
+    begun: dict[str, list[float]] = {name: [] for name in weighty}
+    for record, _ in world.records:
+        if number_of(record) is not None:
+            for attempt in record.attempts:
+                begun.setdefault(attempt.backend, []).append(attempt.started)
+    for record, ended in world.records:
+        if record.reason != "hold_expired":
+            continue
+        last = {turn.backend: turn for turn in world.turns if turn.at <= ended}
+        for name in weighty & last.keys():
+            turn = last[name]
+            since = max(turn.at, ended - record.held)
+            if turn.state is not State.UP or turn.at != since or ended - since < 1.0 + world.paused:
+                continue
+            if not any(since <= at <= ended for at in begun[name]):
+                yield f"{number_of(record)} was held although {name} was back"
+
+
+def hedges_within_bounds(world: World) -> Iterator[str]:
+    """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
+    hedge = world.plan.config.pools[0].hedge
+    share = 0.0 if hedge is None else hedge.budget
+    requests: list[int] = []
+    hedges: list[int] = []
+    for record, _ in world.records:
+        number = number_of(record)
+        if number is None or record.pool is None:
+            continue
+        requests.append(int(record.started + record.headed))
+        made = [attempt for attempt in record.attempts if attempt.hedge]
+        hedges += [int(attempt.started) for attempt in made]
+        if made and (world.asks[number].method not in ("GET", "HEAD") or len(made) > 1):
+            yield f"{number} was hedged {len(made)} times"
+        outcomes = [attempt.outcome for attempt in record.attempts]
+        if outcomes.count("outrun") > len(made):
+            yield f"{number} has an attempt that was outrun by nobody"
+    requests.sort()
+    hedges.sort()
+    for place, second in enumerate(hedges):
+        world.happened("hedged")
+        before = place + 1 - bisect_right(hedges, second - 10)
+        of = bisect_right(requests, second) - bisect_right(requests, second - 11)
+        if before > share * of:
+            yield f"{before} hedges in ten seconds, of {of} requests"
+            return
+
+
+def poison_is_stopped(world: World) -> Iterator[str]:
+    """A request that broke two backends goes to no third one, and is refused: for so long."""
+    refused: dict[str, float] = {}
+    for record, ended in world.records:
+        number = number_of(record)
+        if number is None:
+            continue
+        begun = record.started + record.headed
+        until = refused.get(record.asked, 0.0)
+        sent = [attempt for attempt in record.attempts if attempt.started < until - 0.01]
+        if record.reason == "poison_request" and not record.attempts:
+            world.happened("poison_refused")
+            if begun > until + 0.01:
+                yield f"{number} was refused for longer than it may be"
+        elif sent and begun > until - REFUSED and not record.held:
+            yield f"{number} was sent to {sent[0].backend} although it was to be refused"
+        if any(attempt.decision == "poison" for attempt in record.attempts):
+            world.happened("poison_found")
+            refused[record.asked] = ended + REFUSED
+        elif world.asks[number].insists and not _in_a_crowd(world, record):
+            broken = [each for each in record.attempts if each.outcome == "upstream_closed"]
+            if len({each.backend for each in broken}) > 1:
+                yield f"{number} broke two backends, and was not found to be to blame"
+
+
+def _in_a_crowd(world: World, broken: Any) -> bool:
+    """Whether others broke at about the same time, so that one may be as much to blame."""
+    return any(
+        record.asked != broken.asked
+        and abs(ended - broken.started) < 4.0
+        and any(attempt.outcome == "upstream_closed" for attempt in record.attempts)
+        for record, ended in world.records
+        if number_of(record) is not None
+    )
+
+
+def the_last_stays(world: World) -> Iterator[str]:
+    """Nobody is put out while no other one is left."""
+    for backends in world.plan.config.pools:
+        weights = {backend.name: backend.weight for backend in backends.backends}
+        out: set[str] = set()
+        for turn in world.turns:
+            if turn.backend not in weights:
+                continue
+            if turn.state in (State.DOWN, State.EJECTED):
+                out.add(turn.backend)
+            else:
+                out.discard(turn.backend)
+            left = [name for name, weight in weights.items() if weight and name not in out]
+            if turn.state is State.EJECTED and weights[turn.backend] and not left:
+                yield f"{turn.backend} was put out, and was the last one"
 
 
 def budget_kept(world: World) -> Iterator[str]:
@@ -212,11 +337,16 @@ def drains_are_heard(world: World) -> Iterator[str]:
 
 
 def ejections_end(world: World, until: float) -> Iterator[str]:
-    """Who is put out is let back when its time is over, and was not the last one."""
+    """Who is put out is let back when its time is over, and was not the last one.
+
+    Sooner only by a probe, which may have seen that a port that was shut is open again.
+    """
     open_ones: dict[str, float] = {}
+    passed = {(probe.backend, probe.at) for probe in world.probed if probe.passed}
     for turn in world.turns:
         due = open_ones.pop(turn.backend, None)
-        if due is not None and turn.state is State.UP and turn.at < due - 1e-6:
+        early = due is not None and turn.state is State.UP and turn.at < due - 1e-6
+        if due is not None and early and (turn.backend, turn.at) not in passed:
             yield f"{turn.backend} was let back {due - turn.at:.3f} s too early"
         if due is not None and turn.at > due + world.paused + 0.1:
             yield f"{turn.backend} was let back {turn.at - due:.3f} s too late"

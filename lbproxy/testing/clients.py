@@ -38,6 +38,10 @@ DEPTH = 4
 PIECE, PACE = 3000, 0.004
 
 
+#: Seconds after which one who insists asks again.
+INSISTENCE = 3.0
+
+
 class Surroundings(Protocol):
     """What a client needs of its world."""
 
@@ -114,6 +118,7 @@ class Client:
         self._sending: tuple[Result, int] | None = None
         self._waiting = False
         self._last_sent = False
+        self._asked = 0
 
     @property
     def wire(self) -> Wire | None:
@@ -213,9 +218,23 @@ class Client:
         if head is None or not self._open:
             return
         result = self._open.pop(0)
-        result.ended = self._world.clock.seconds()
         self._judge(result, head)
+        if result.how == "problem" and self._asked < result.ask.insists:
+            self._insist(result, head)
+            return
+        result.ended = self._world.clock.seconds()
         self._world.tell("answered", result.ask.number, result.how, result.status, result.reason)
+        if head.fields.get(b"connection") == b"close":
+            self._last_sent = True
+            return  # The end follows.
+        self._ask_next()
+
+    def _insist(self, result: Result, head: Head) -> None:
+        """Ask once more, as people and their programs do."""
+        self._asked += 1
+        self._world.happened("insists")
+        self.results.remove(result)
+        self._left.insert(0, attrs.evolve(result.ask, think=INSISTENCE))
         if head.fields.get(b"connection") == b"close":
             self._last_sent = True
             return  # The end follows.

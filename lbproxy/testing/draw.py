@@ -74,12 +74,13 @@ def _config(chance: random.Random) -> model.Config:
             read=chance.choice((1.0, 4.0)),
             stream=20.0,
         ),
-        retry=model.Retry(attempts=chance.choice((1, 2, 3, 3, 4)), budget=0.2),
+        retry=_retry(chance),
         slow_start=chance.choice((0.0, 3.0, 10.0)),
         ejection=chance.random() < 0.8,
         max_in_flight=chance.choice((1, 2, 4, 256, 256)),
         queue=model.Queue(length=chance.choice((0, 3, 1024)), wait=chance.choice((0.5, 5.0))),
     )
+    pool = _failover(chance, pool)
     timeouts = model.DownstreamTimeouts(head=5.0, body=5.0, idle=chance.choice((3.0, 20.0)))
     return model.Config(
         listeners=(
@@ -101,6 +102,23 @@ def _config(chance: random.Random) -> model.Config:
         access_log=None,
         admin=None,
     )
+
+
+def _retry(chance: random.Random) -> model.Retry:
+    timeout = chance.choice((None, None, 0.4))
+    return model.Retry(attempts=chance.choice((1, 2, 3, 3, 4)), budget=0.2, timeout=timeout)
+
+
+def _failover(chance: random.Random, pool: model.Pool) -> model.Pool:
+    """What a pool may do about failures besides."""
+    hold = hedge = None
+    if pool.health is not None and chance.random() < 0.4:
+        seconds, requests = chance.choice((1.0, 6.0)), chance.choice((1, 3, 1000))
+        hold = model.Hold(seconds, requests)
+    if pool.retry.attempts > 1 and chance.random() < 0.4:
+        after = chance.choice((0.0005, 0.02, 0.3, "p50"))
+        hedge = model.Hedge(after, chance.choice((0.02, 0.2, 1.0)))
+    return attrs.evolve(pool, hold_when_down=hold, hedge=hedge)
 
 
 def _raw_pool(chance: random.Random) -> model.Pool:
@@ -133,6 +151,8 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
                 announced=chance.random() < 0.2,
             )
         )
+    if ailing and chance.random() < 0.4:
+        visits.append(_insistent(chance, next(numbers)))
     sessions = chance.choice((0, 0, 1, 3))
     for number in range(500, 500 + sessions):
         asks = tuple(_session(chance, next(numbers), ailing) for _ in range(chance.randint(1, 4)))
@@ -140,6 +160,13 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
         start, patience = chance.uniform(0.0, SPAN), chance.choice((0.0, 0.01, 0.5))
         visits.append(Visit(number, start, "session", asks, shape, patience))
     return tuple(visits)
+
+
+def _insistent(chance: random.Random, number: int) -> Visit:
+    """One whose request breaks every backend that it gets to, and who does not give up soon."""
+    ailment = Ailment(chance.choice(("close_unanswered", "reset_unanswered")), times=99)
+    ask = Ask(number, closes=True, ailment=ailment, insists=14)
+    return Visit(400, chance.uniform(0.0, SPAN), "keeps", (ask,), _shape(chance, upstream=False))
 
 
 def _session(chance: random.Random, number: int, ailing: float) -> Ask:

@@ -54,6 +54,18 @@ def _kill(world: Surroundings, backend: Backend) -> Callable[[], None]:
     return backend.start
 
 
+def _restart_all(world: Surroundings, backend: Backend) -> Callable[[], None]:
+    """Every backend restarts at once, as after a change that somebody rolls out too fast."""
+    for each in world.struck:
+        each.kill()
+
+    def back() -> None:
+        for each in world.struck:
+            each.start()
+
+    return back
+
+
 def _refuse(world: Surroundings, backend: Backend) -> Callable[[], None]:
     """No new connections, while those that stand go on."""
     backend.host.door = Door.REFUSING
@@ -196,6 +208,7 @@ def _some_link(world: Surroundings, backend: Backend) -> Link | None:
 #: What can befall a backend.
 KINDS: dict[str, Act] = {
     "kill": _kill,
+    "restart_all": _restart_all,
     "refuse": _refuse,
     "dark": _dark,
     "freeze": _freeze,

@@ -57,6 +57,18 @@ class Inside:
 
             pool.on_turn, pool.on_probe = turned, ended
 
+    def on_hold(self, told: Callable[[int], None]) -> None:
+        """Be told how many are held, whenever one more is."""
+        for upstreams in self._worker._upstreams.values():
+            room = upstreams.waiting
+
+            def hold(*arguments: Any, room: Any = room, right: Any = room.hold) -> Any:
+                waiter = right(*arguments)
+                told(len(room.held))
+                return waiter
+
+            room.hold = hold
+
     def held(self) -> Iterator[int]:
         """Bytes that wait to be sent, at each connection."""
         for timed in self._timer._timed:

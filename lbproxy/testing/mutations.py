@@ -7,20 +7,27 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+import attrs
+
 from lbproxy.balance import pool as pool_module
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.standing import State
 from lbproxy.errors import Stage
 from lbproxy.forward.budget import RetryBudget
+from lbproxy.forward.poison import Suspects
 from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry
 from lbproxy.health import verdict
+from lbproxy.health.ejection import IN_ROW
 from lbproxy.health.said import Said
 from lbproxy.http1.message import NO_TRAILERS
 from lbproxy.probe.prober import Prober
-from lbproxy.proxy import exchange as exchange_module
+from lbproxy.proxy import attempts, failover
 from lbproxy.proxy.downstream import CLOSED, Downstream
-from lbproxy.proxy.exchange import Decision, Exchange
+from lbproxy.proxy.exchange import Exchange
+from lbproxy.proxy.failover import Decision, decide
+from lbproxy.proxy.hedge import Hedge
+from lbproxy.proxy.hedging import Hedging
 from lbproxy.proxy.queue import WaitingRoom
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstream import IDLE, Upstream
@@ -71,18 +78,16 @@ def a_post_is_sent_again(put: Put) -> None:
         safe = method_class is MethodClass.UNSAFE and stage is not Stage.ANSWERED
         return may_retry(stage, MethodClass.SAFE if safe else method_class)
 
-    put(exchange_module, "may_retry", wrong)
+    put(failover, "may_retry", wrong)
 
 
 @_mutation
 def attempts_are_not_counted(put: Put) -> None:
-    right = Exchange._decide
-
-    def wrong(self: Any, error: Any, now: float) -> Decision:
-        decision = right(self, error, now)
+    def wrong(*told: Any, **more: Any) -> Decision:
+        decision = decide(*told, **more)
         return Decision.RETRY if decision is Decision.ATTEMPTS_SPENT else decision
 
-    put(Exchange, "_decide", wrong)
+    put(attempts, "decide", wrong)
 
 
 @_mutation
@@ -114,7 +119,75 @@ def a_retry_sends_only_what_is_new(put: Put) -> None:
     put(Exchange, "_attempt", wrong)
 
 
+@_mutation
+def the_poisonous_are_sent_on(put: Put) -> None:
+    put(Suspects, "broke", lambda self, who, backend, now: False)
+
+
+@_mutation
+def the_poisonous_are_not_refused(put: Put) -> None:
+    put(Suspects, "refuses", lambda self, who, now: 0.0)
+
+
+@_mutation
+def the_poisonous_are_refused_for_ever(put: Put) -> None:
+    put(Suspects, "refuses", lambda self, who, now: 1.0 if who in self.refused else 0.0)
+
+
+@_mutation
+def the_budget_of_hedges_is_ignored(put: Put) -> None:
+    right = Hedging.watch
+
+    def wrong(self: Any, exchange: Any, now: float) -> None:
+        self.budget._share = 1.0
+        right(self, exchange, now)
+
+    put(Hedging, "watch", wrong)
+
+
+@_mutation
+def who_is_outrun_is_not_released(put: Put) -> None:
+    put(Hedge, "lose", _nothing)
+
+
+@_mutation
+def too_many_are_held(put: Put) -> None:
+    right = WaitingRoom.hold
+
+    def wrong(self: Any, *told: Any) -> Any:
+        limit, self._hold = self._hold, attrs.evolve(self._hold, requests=1_000_000)
+        try:
+            return right(self, *told)
+        finally:
+            self._hold = limit
+
+    put(WaitingRoom, "hold", wrong)
+
+
+@_mutation
+def nobody_says_that_a_backend_is_back(put: Put) -> None:
+    put(WaitingRoom, "let_go", _nothing)
+
+
 # Who is chosen.
+
+
+@_mutation
+def the_last_one_is_put_out(put: Put) -> None:
+    right = Pool._judge
+
+    def judge(self: Any, backend: Backend, *told: Any, **more: Any) -> None:
+        right(self, backend, *told, **more)
+        if backend.ejection._streak >= IN_ROW:
+            self.on_outlier(backend, told[1])
+
+    def eject(self: Any, backend: Backend, now: float) -> None:
+        if backend.available:
+            backend.ejection.eject(now)
+            self._turn(backend, State.EJECTED, "", now)
+
+    put(Pool, "_judge", judge)
+    put(Pool, "eject", eject)
 
 
 @_mutation

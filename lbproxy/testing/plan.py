@@ -47,6 +47,7 @@ class Ask:
         delay: Seconds until the answer.
         closes: Whether the backend closes its connection behind it.
         ailment: What is wrong with the answer, if anything.
+        insists: How often it is asked again, every few seconds, as long as that ends in an error.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Ask:
     delay: float = 0.001
     closes: bool = False
     ailment: Ailment | None = None
+    insists: int = 0
 
     @property
     def unsafe(self) -> bool:

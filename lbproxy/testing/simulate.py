@@ -120,6 +120,11 @@ def _story(world: World) -> Iterator[str]:
     yield from checkers.nothing_unsafe_twice(world)
     yield from checkers.log_tells_the_truth(world)
     yield from checkers.budget_kept(world)
+    yield from checkers.held_within_bounds(world)
+    yield from checkers.the_held_go_on(world)
+    yield from checkers.hedges_within_bounds(world)
+    yield from checkers.poison_is_stopped(world)
+    yield from checkers.the_last_stays(world)
     yield from checkers.verdicts_follow_probes(world)
     yield from checkers.probes_go_on(world, until)
     yield from checkers.only_the_well_are_chosen(world)
@@ -132,7 +137,8 @@ def _per_request(pool: Pool) -> float:
     """Seconds in which a request ends one way or the other, if nobody holds it up."""
     timeouts = pool.timeouts
     attempt = timeouts.connect + timeouts.first_byte + 2 * timeouts.read + 2.0
-    return pool.retry.attempts * (attempt + pool.queue.wait) + timeouts.stream + 15.0
+    hold = 0.0 if pool.hold_when_down is None else pool.hold_when_down.seconds + attempt
+    return hold + pool.retry.attempts * (attempt + pool.queue.wait) + timeouts.stream + 15.0
 
 
 def _calm(world: World) -> Iterator[str]:

@@ -90,6 +90,7 @@ class World:
         ended_at: When it had ended.
         paused: Seconds for which its process stood still, together.
         probed: Probes that have ended.
+        most_held: Requests that were held at a time while no backend could take anything.
         counts: How often each kind of fault happened.
         violations: What must not have happened, and did.
         trace: What happened: when, in which turn, and what.
@@ -110,6 +111,7 @@ class World:
         self.records: list[tuple[Any, float]] = []
         self.turns: list[Turn] = []
         self.probed: list[Probed] = []
+        self.most_held = 0
         self.stopped: Deferred[None] | None = None
         self.stopping_since: float | None = None
         self.ended_at: float | None = None
@@ -123,6 +125,7 @@ class World:
         self.balancer = Balancer(self.reactor, plan.config, random.Random(f"balancer {plan.seed}"))
         self.inside = Inside(self.balancer)
         self.inside.on_record(self._recorded)
+        self.inside.on_hold(self._held)
         self.inside.on_turn(self._turned, self._ended_probe)
         self.backends = [
             Backend(each.name, self, plan.keep_alive, Service)
@@ -237,6 +240,9 @@ class World:
         self.clients.append(client)
         client.begin()
         return client
+
+    def _held(self, number: int) -> None:
+        self.most_held = max(self.most_held, number)
 
     def _ended(self, _: None) -> None:
         self.ended_at = self.reactor.now

@@ -122,10 +122,12 @@ class Worker(MultiService):
 
     def count(self) -> Deferred[Any]:
         """Tell what has been counted now."""
+        now = self._clock.seconds()
         load = Load(
             tuple(tuple(each.in_flight for each in pool.backends) for pool in self._pools),
             tuple(len(upstreams.waiting) for upstreams in self._upstreams.values()),
             self._site.clients,
+            tuple(pool.alike(now) for pool in self._pools),
         )
         return self.link.counted(self._metrics.take(), load)
 

@@ -157,6 +157,35 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(names(pool, 2, 10.9), "bb")
         self.assertIn("a", names(pool, 2, 11.0))
 
+    def test_alike(self) -> None:
+        """While all fail alike nobody is put out, until one answers; then it is the others."""
+        pool = pool_of(1, 1, 1, slow_start=0.0)
+        for _ in range(9):
+            for backend in pool.backends:
+                pool.failed(backend, UpstreamClosed("gone"), 1.0)
+        self.assertEqual(sorted(names(pool, 3, 1.0)), ["a", "b", "c"])
+        self.assertEqual(pool.report(1.0)["fails_alike"], "break connections off")
+        self.assertTrue(pool.fails_alike(UpstreamClosed("gone"), 1.0))
+        self.assertFalse(pool.fails_alike(ConnectFailed("refused"), 1.0))
+        pool.answered(pool.backends[2], 200, 2.0)
+        self.assertFalse(pool.fails_alike(UpstreamClosed("gone"), 2.0))
+        self.assertIsNone(pool.report(2.0)["fails_alike"])
+        for backend in pool.backends[:2]:
+            pool.failed(backend, UpstreamClosed("gone"), 2.0)
+        self.assertEqual(names(pool, 3, 2.0), "ccc")
+
+    def test_alike_in_their_answers(self) -> None:
+        """500 puts nobody out, but if all answer with it, it is told; so are probes."""
+        pool = pool_of(1, 1)
+        for _ in range(9):
+            for backend in pool.backends:
+                pool.answered(backend, 500, 1.0)
+        self.assertEqual((pool.alike(1.0), names(pool, 2, 1.0)), ("answer 5xx", "ab"))
+        self.assertEqual(pool.alike(11.1), "")
+        for place in (0, 1):
+            probe(pool, place, False, 20.0)
+        self.assertEqual(pool.alike(20.0), "accept connections and fail their probes")
+
     def test_turns(self) -> None:
         """Each change of a state is told with its cause."""
         pool = pool_of(1, 1)
@@ -189,6 +218,25 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(pool.backends[0].state.value, "unknown")
         pool.failed(pool.backends[0], ConnectFailed(), 1.0)
         self.assertEqual(pool.backends[0].state.value, "ejected")
+
+    def test_restarted(self) -> None:
+        """Who was put out since its port was shut is back as soon as a probe passes."""
+        pool = pool_of(1, 1, slow_start=0.0)
+        a = pool.backends[0]
+        for _ in range(5):
+            pool.failed(a, ConnectFailed("refused", refused=True), 1.0)
+        self.assertEqual(names(pool, 2, 1.5), "bb")
+        probe(pool, 0, True, 2.0)
+        self.assertEqual(sorted(names(pool, 2, 2.0)), ["a", "b"])
+
+    def test_ill(self) -> None:
+        """A probe that passes says nothing of failures that only live traffic meets."""
+        pool = pool_of(1, 1, slow_start=0.0)
+        probe(pool, 0, True, 0.5)
+        for _ in range(5):
+            pool.answered(pool.backends[0], 503, 1.0)
+        probe(pool, 0, True, 2.0)
+        self.assertEqual(names(pool, 2, 2.0), "bb")
 
     def test_no_ejection(self) -> None:
         """Without `ejection` live traffic puts nobody out."""

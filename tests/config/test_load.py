@@ -344,6 +344,27 @@ REPLACED = (
 )
 
 
+#: What stands in `[pools.api]`, the key at fault, and what is said of it.
+FAILOVER = (
+    ("hold_when_down = {}\nhealth = false", "hold_when_down", "needs health: nothing else says"),
+    ("hold_when_down = { requests = 0 }", "hold_when_down.requests", "expected a whole number"),
+    ("hold_when_down = { second = 1 }", "hold_when_down.second", "did you mean seconds?"),
+    ("hold_when_down = true", "hold_when_down", "expected a table, found true"),
+    ("hedge = {}", "hedge", "needs a second backend"),
+    ('hedge = { after = "p30" }', "hedge.after", 'expected "p50" to "p99", or seconds'),
+    ("hedge = { after = 0 }", "hedge.after", "expected seconds above 0"),
+    ("hedge = { budget = 2 }", "hedge.budget", "expected a ratio"),
+    ("hedge = {}\nretry = { attempts = 1 }", "hedge", "needs retry.attempts above 1"),
+    ("retry = { timeout = 1, attempts = 1 }", "retry.timeout", "needs retry.attempts above 1"),
+    ("retry = { timeout = 30 }", "retry.timeout", "30 s are not less than timeouts.first_byte"),
+    (
+        "retry = { timeout = 2 }\ntimeouts = { first_byte = 1 }",
+        "retry.timeout",
+        "2 s are not less than timeouts.first_byte, 1 s",
+    ),
+)
+
+
 class LoadTestCase(SynchronousTestCase):
     """A folder with one config file."""
 
@@ -378,6 +399,13 @@ class LoadTests(LoadTestCase):
                 pools=(Pool("api", (Backend("one", "127.0.0.1:3001"),)),),
             ),
         )
+
+    def test_failover(self) -> None:
+        """What is done about failures is told with its line and key where it cannot be done."""
+        for text, key, said in FAILOVER:
+            mistakes = self.mistakes(BASE.replace("[pools.api]\n", f"[pools.api]\n{text}\n"))
+            self.assertIn(f"pools.api.{key}: ", "\n".join(mistakes))
+            self.assertIn(said, "\n".join(mistakes))
 
     def test_everything(self) -> None:
         """Each key arrives at its field."""

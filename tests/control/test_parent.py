@@ -52,6 +52,16 @@ class JudgementTests(ParentCase):
         self.staff.hands[0].occupant.suspect(0, 0)
         self.assertEqual(list(self.staff.probes), ["a"])
 
+    def test_alike(self) -> None:
+        """What one worker says of a pool whose backends all fail alike is reported for all."""
+        self.staff.start()
+        said = "answer 5xx"
+        for how, status in ((said, "degraded"), ("", "ok")):
+            self.staff.hands[1].occupant.counted(Counts(), Load(alike=(how,)))
+            document = json.loads(self.parent.health()[1])
+            self.assertEqual(document["pools"][0]["fails_alike"], how or None)
+            self.assertEqual(document["status"], status)
+
     def test_outlier(self) -> None:
         """A backend that one worker speaks against is out at all, for its time."""
         self.staff.start()

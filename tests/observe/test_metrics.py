@@ -10,6 +10,7 @@ from lbproxy.observe.metrics import (
     CONNECTS,
     FAILURES,
     FIRST_BYTES,
+    HEDGES,
     REQUESTS,
     SESSIONS,
     Metrics,
@@ -53,6 +54,20 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual((first[0], first[1 + BOUNDS.index(0.01)]), (0.02, 2))
         self.assertEqual(counts.series[CONNECTS, "api", "a"][1 + BOUNDS.index(0.0025)], 2)
         self.assertEqual(list(counts.family(FAILURES)), [])
+
+    def test_hedge(self) -> None:
+        """A hedge is counted by what came of it; the exchange is the winner's, whoever that is."""
+        won = attempt("b", outcome="answered", hedge=True, first_byte=0.02)
+        lost = attempt("b", outcome="outrun", hedge=True)
+        first = attempt("a", outcome="answered", first_byte=0.9)
+        self.metrics.observe(record(attempt("a", outcome="outrun"), won), 100.5)
+        self.metrics.observe(record(first, lost), 101.0)
+        counts = self.metrics.take()
+        self.assertEqual(
+            [(labels, numbers[0]) for labels, numbers in counts.family(HEDGES)],
+            [(("api", "b", "answered"), 1), (("api", "b", "outrun"), 1)],
+        )
+        self.assertEqual([labels[2] for labels, _ in counts.family(REQUESTS)], ["b", "a"])
 
     def test_slow(self) -> None:
         """What is slower than all bounds has a bucket too."""

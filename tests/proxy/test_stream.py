@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lbproxy.config import model
+from lbproxy.health.alike import EACH
 from lbproxy.preface.proxy_protocol import InetAddress, ProxyHeader, parse
 from lbproxy.proxy.stream import Session
 from lbproxy.transport.timer import RESOLUTION
@@ -114,6 +115,20 @@ class SessionTests(SessionCase):
         self.reactor.advance(0)
         self.assertEqual(self.log.lines[0]["reason"], "no_backend")
         self.assertEqual([each[2] for each in self.outcomes()], ["retry", "no_other_backend"])
+        self.assert_nothing_left()
+
+    def test_all_fail_alike(self) -> None:
+        """When all have refused again and again, one attempt is enough to say so."""
+        self.start()
+        for _ in range(EACH):
+            self.session()
+            self.refuse()
+            self.refuse()
+        self.session()
+        self.refuse()
+        self.assertEqual(self.dialled, [])
+        self.reactor.advance(0)
+        self.assertEqual([each[2] for each in self.outcomes()], ["all_fail_alike"])
         self.assert_nothing_left()
 
     def test_attempts(self) -> None:

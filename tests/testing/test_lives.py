@@ -52,7 +52,7 @@ class MutationTests(SynchronousTestCase):
     def test_shrinks(self) -> None:
         """A life that fails is made smaller, and fails in the same way."""
         with mutated("requests_are_crossed"):
-            outcome = run(1)
+            outcome = run(2)
             smaller = shrink(outcome)
         self.assertIn(
             kind_of(outcome.violations[0]), [kind_of(each) for each in smaller.violations]

@@ -109,7 +109,7 @@ class WorkerTests(SynchronousTestCase):
         self.reactor.advance(TICK)
         numbers = self.parent.counts.series[REQUESTS, "/", "api", "a", 2, "answered"]
         self.assertEqual(numbers[0], 1)
-        self.assertEqual(self.parent.load, Load(((0, 1),), (0,), 1))
+        self.assertEqual(self.parent.load, Load(((0, 1),), (0,), 1, ("",)))
 
     def test_parent_behind(self) -> None:
         """While the parent has not heard the last, nothing is told; it all goes with the next."""

@@ -1,0 +1,110 @@
+"""Requests that break the backends that get them."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from lbproxy.http1.message import NONE, RequestHead
+
+#: Backends that must have broken for a request to be to blame: one has died by chance.
+TWO = 2
+
+#: Seconds between the first and the second break, at most. A retry follows at once and a client's
+#: own soon, while backends that are restarted one after the other, each under a request that waits
+#: for long and always asks for the same, are further apart.
+WITHIN = 10.0
+
+#: Requests that a backend broke within `MOMENT` seconds for which none is to blame, equal ones
+#: too: a process that is killed takes all with it that it had.
+CROWD, MOMENT = 3, 1.0
+
+#: Seconds for which a request to blame is refused. Long enough that a backend can be started again
+#: and a person notices; short enough that a mistaken judgement is soon forgotten.
+REFUSED = 30.0
+
+#: Breaks, and requests to blame, that are remembered at most: looking through them takes some ten
+#: microseconds, and a break that is older than so many others is no evidence.
+REMEMBERED = 256
+
+
+def identity(asked: str, head: RequestHead, peer: bytes) -> str:
+    """What makes two requests the same one, sent again.
+
+    Method, authority and target, and its `Idempotency-Key`. What a body would tell is not known
+    before it has come, so with a body it is the length of that, and the client's address: then
+    one client's request is refused, and not what all others send to the same place.
+
+    Args:
+        asked: Method, authority and target, as the access log has them.
+        head: The request's head.
+        peer: The client's address.
+    """
+    keys = head.values.get(b"idempotency-key", [])
+    if head.framing is NONE:
+        return f"{asked} {keys}"
+    return f"{asked} {keys} {head.framing.value} {head.length} {peer!r}"
+
+
+@attrs.frozen
+class _Break:
+    """A backend has closed or reset a connection while it had a request."""
+
+    at: float
+    who: str
+    backend: str
+
+
+class Suspects:
+    """The requests of a pool during which backends broke.
+
+    A request is to blame when `TWO` different backends broke while they had it, in one exchange or
+    in several within `WITHIN` seconds: then it is not tried a third time, and refused for `REFUSED`
+    seconds. A break is a connection lost after the request was sent and before any answer. Not that
+    of a kept-alive connection that has said nothing, which is the keep-alive race, and none that
+    `CROWD` requests at one backend shared: so a busy backend that is killed blames nobody, and a
+    poison that always comes in a crowd is not found, only never tried a third time at once.
+
+    Attributes:
+        refused: Until when requests to blame are refused, by identity, in the clock's seconds.
+    """
+
+    __slots__ = ("_breaks", "refused")
+
+    def __init__(self) -> None:
+        self._breaks: deque[_Break] = deque(maxlen=REMEMBERED)
+        self.refused: dict[str, float] = {}
+
+    def broke(self, who: str, backend: str, now: float) -> bool:
+        """A backend broke; true if the request is to blame.
+
+        Args:
+            who: The request, as `identity` has it.
+            backend: The backend's name.
+            now: The present time, in the clock's seconds.
+        """
+        breaks = self._breaks
+        while breaks and breaks[0].at < now - WITHIN:
+            breaks.popleft()
+        breaks.append(_Break(now, who, backend))
+        struck = {each.backend for each in breaks if each.who == who and not self._crowded(each)}
+        if len(struck) < TWO:
+            return False
+        if len(self.refused) < REMEMBERED:
+            self.refused[who] = now + REFUSED
+        return True
+
+    def refuses(self, who: str, now: float) -> float:
+        """Seconds for which a request is still refused; 0.0 if it is not."""
+        for each in [each for each, until in self.refused.items() if until <= now]:
+            del self.refused[each]
+        return max(0.0, self.refused.get(who, 0.0) - now)
+
+    def _crowded(self, broken: _Break) -> bool:
+        """Whether a break took so many requests that none of them is to blame."""
+        together = sum(
+            each.backend == broken.backend and abs(each.at - broken.at) <= MOMENT
+            for each in self._breaks
+        )
+        return together >= CROWD
