@@ -62,11 +62,6 @@ class Attempts(Awaiting):
 
     _current: Attempt
 
-    # What few exchanges need has its beginning here.
-    _hedge: Hedge | None = None
-    _held_until: float | None = None
-    _before = 0  # Attempts before it was held: what follows is counted anew.
-
     def __init__(self, site: Site, downstream: Downstream, plan: Plan) -> None:
         """Prepare to forward.
 
@@ -95,6 +90,9 @@ class Attempts(Awaiting):
         self._waiter: Waiter | None = None
         self._queued_since = 0.0
         self._whole_at = 0.0
+        self._hedge: Hedge | None = None
+        self._held_until: float | None = None
+        self._before = 0  # Attempts before it was held: what follows is counted anew.
         self._key = None if plan.hash_key is None else plan.hash_key.of(downstream.peer)
 
     # The choice, and the way there.

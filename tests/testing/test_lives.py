@@ -17,7 +17,7 @@ from lbproxy.testing.simulate import run
 SEEDS = range(1, 201)
 
 #: Seeds that are tried for each mistake; most are found by the first ten.
-MOST = 100
+MOST = 300
 
 
 class LivesTests(SynchronousTestCase):
