@@ -63,6 +63,10 @@ def shop(image: Image, ports: dict[str, str]) -> Iterator[str]:
                 Process(command, environment=variables, directory=image.workdir)
             )
             process.wait_for_line(LISTENS if name == "lbproxy" else READY)
+            if name == "lbproxy":
+                balancer = process
+        for backend in ("klein", "flask"):  # They have come after it.
+            balancer.wait_for_line(f"api/{backend} is up: ")
         yield f"http://127.0.0.1:{ports['3000']}"
 
 
