@@ -40,7 +40,6 @@ _BACKEND = """\
 [[pools.origin.backends]]
 name = "{name}"
 address = "127.0.0.1:{port}"
-keep_alive = 75.0
 """
 
 _ADMIN = """\
@@ -99,8 +98,9 @@ class LbProxy:
             parts.append('[[routes]]\npath = "/"\npool = "origin"\n')
         if place.kind is not Kind.STATIC:
             parts.append(_POOL.format())
+            kept = "" if place.kind is Kind.TCP else "keep_alive = 75.0\n"
             parts += [
-                _BACKEND.format(name=f"origin-{number}", port=port)
+                _BACKEND.format(name=f"origin-{number}", port=port) + kept
                 for number, port in enumerate(place.origins, 1)
             ]
         if admin:
