@@ -10,6 +10,7 @@ from lbproxy.balance.pool import Backend
 from lbproxy.errors import Stage, UpstreamError
 from lbproxy.forward.retry import Verdict, may_retry
 from lbproxy.proxy.plan import Plan
+from lbproxy.proxy.upstreams import Upstreams
 
 
 class Decision(Enum):
@@ -88,6 +89,21 @@ def _again(
         return Decision.BODY_NOT_KEPT
     if verdict is Verdict.FREE:
         return Decision.RETRY_FREE
+    return elsewhere(upstreams, error, backend, tried, now)
+
+
+def elsewhere(
+    upstreams: Upstreams, error: UpstreamError, backend: Backend, tried: Set[Backend], now: float
+) -> Decision:
+    """Whether another backend is tried, where nothing about the request itself forbids it.
+
+    Args:
+        upstreams: The pool.
+        error: What broke the attempt.
+        backend: Where that was.
+        tried: Those that were tried before.
+        now: The present time, in the clock's seconds.
+    """
     if not upstreams.pool.has_other(tried, backend):
         return Decision.NO_OTHER_BACKEND
     if upstreams.pool.fails_alike(error, now):

@@ -26,7 +26,7 @@ from lbproxy.observe.session import SessionRecord
 from lbproxy.preface.client_hello import ClientHelloReader
 from lbproxy.preface.proxy_protocol import WRITERS
 from lbproxy.proxy.announced import address_of
-from lbproxy.proxy.failover import Decision
+from lbproxy.proxy.failover import Decision, elsewhere
 from lbproxy.proxy.queue import Waiter
 from lbproxy.proxy.site import Site
 from lbproxy.proxy.upstreams import Upstreams
@@ -295,9 +295,7 @@ class Session(Protocol):
         self._connecting = None
         self._upstreams.pool.failed(backend, error, now)
         decision = self._decide(error, now)
-        attempt = self.record.attempts[-1]
-        attempt.outcome, attempt.stage = error.reason, error.reached.value
-        attempt.detail, attempt.decision = error.detail, decision.value
+        self.record.attempts[-1].failed(error, decision.value)
         self._tried |= {backend}
         self._release()
         if decision is Decision.RETRY:
@@ -307,17 +305,10 @@ class Session(Protocol):
 
     def _decide(self, error: UpstreamError, now: float) -> Decision:
         """Whether another attempt follows a connection that could not be made."""
-        pool = self._upstreams.pool
         assert self._backend is not None
-        if len(self.record.attempts) >= pool.config.retry.attempts:
+        if len(self.record.attempts) >= self._upstreams.pool.config.retry.attempts:
             return Decision.ATTEMPTS_SPENT
-        if not pool.has_other(self._tried, self._backend):
-            return Decision.NO_OTHER_BACKEND
-        if pool.fails_alike(error, now):
-            return Decision.ALL_FAIL_ALIKE
-        if not self._upstreams.budget.spend(now):
-            return Decision.BUDGET_SPENT
-        return Decision.RETRY
+        return elsewhere(self._upstreams, error, self._backend, self._tried, now)
 
     def _connected(self, upstream: StreamUpstream) -> None:
         """Join the two; what the client has sent so far goes first."""
