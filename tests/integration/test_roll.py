@@ -7,7 +7,6 @@ import http.client
 import os
 import signal
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from tests.integration.asking import Reply, ask
 from tests.integration.commands import lbproxy, status, top
+from tests.integration.crowd import Crowd
 from tests.integration.group import Group, until
 from tests.integration.supervised import pid_of, supervised
 
@@ -23,45 +23,25 @@ from tests.integration.supervised import pid_of, supervised
 CUSTOMERS, VISITORS = 4, 4
 
 
-class Shoppers:
+class Shoppers(Crowd):
     """Orders without a key, so that no retry may repeat them, and looks at the restaurants.
 
     Attributes:
         placed: The names under which orders were answered with 201.
         failed: Whatever else came of a request.
-        tried: How many each of them has made.
     """
 
     def __init__(self, port: int) -> None:
+        super().__init__(CUSTOMERS + VISITORS)
         self._port = port
-        self._over = threading.Event()
         self.placed: list[str] = []
         self.failed: list[object] = []
-        self.tried = [0] * (CUSTOMERS + VISITORS)
         listed = ask(port, "GET", "/api/restaurants").value["restaurants"]
         restaurant = next(one["id"] for one in listed if one["open"])
         menu = ask(port, "GET", f"/api/restaurants/{restaurant}/menu").value["items"]
         item = next(one["id"] for one in menu if one["available"])
         items = [{"item_id": item, "quantity": 1}]
         self._order = {"restaurant_id": restaurant, "items": items}
-        self._threads = [
-            threading.Thread(target=self._run, args=(number,)) for number in range(len(self.tried))
-        ]
-
-    def __enter__(self) -> Shoppers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def wait_for_progress(self) -> None:
-        """Wait until each of them has been answered once more."""
-        before = list(self.tried)
-        until(lambda: all(now > then for now, then in zip(self.tried, before, strict=True)))
 
     def _run(self, number: int) -> None:
         while not self._over.is_set():
@@ -71,10 +51,10 @@ class Shoppers:
                     self.failed.append(reply)
             except (OSError, http.client.HTTPException) as error:
                 self.failed.append(error)
-            self.tried[number] += 1
+            self.asked[number] += 1
 
     def _order_once(self, number: int) -> Reply:
-        customer = f"customer {number}, order {self.tried[number]}"
+        customer = f"customer {number}, order {self.asked[number]}"
         reply = ask(self._port, "POST", "/api/orders", {**self._order, "customer_name": customer})
         if reply.status == 201:
             self.placed.append(customer)
