@@ -43,6 +43,10 @@ class Client(Timed, Protocol):
         """End now."""
 
 
+#: Seconds in which the first bytes of a client must come that had connected when we stopped. They
+#: are on their way, mostly: who has just connected wants something.
+FIRST = 1.0
+
 #: What a request id of a trusted peer may look like.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -124,6 +128,8 @@ class Site:
         """A client has connected."""
         self._clients[client] = None
         self.timer.add(client)
+        if self.draining:  # It had been accepted before.
+            client.drain()
 
     def left(self, client: Client) -> None:
         """A client's connection has ended."""

@@ -122,11 +122,14 @@ class AnnouncedTests(BalancerCase):
         self.assert_nothing_left()
 
     def test_drain(self) -> None:
-        """While we stop, who has not said who it is is not waited for."""
+        """While we stop, who has not said who it is is not waited for as long as else."""
         _, _, connection = self.connect()
         drained = self.site.drain()
+        self.assertNoResult(drained)
+        self.pass_time(1.5)
         self.network.work(lambda: connection.protocol is None)
         self.successResultOf(drained)
+        self.assertEqual(self.log.lines[-1]["reason"], "head_timeout")
 
     def test_address_of(self) -> None:
         """A transport's address as a header has it, and back."""
