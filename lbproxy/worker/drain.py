@@ -28,6 +28,7 @@ class Drain:
         site: Site,
         listeners: Iterable[ListenerService],
         seconds: float,
+        spread: float,
         close: Callable[[], Awaitable[None]],
     ) -> None:
         """Prepare.
@@ -37,12 +38,14 @@ class Drain:
             site: Its connections may finish what runs.
             listeners: Refuse new clients.
             seconds: For how long what runs may go on.
+            spread: Seconds over which the ends of streams are spread.
             close: Is called when the last connection has ended.
         """
         self._clock = clock
         self._site = site
         self._listeners = listeners
         self._seconds = seconds
+        self._spread = spread
         self._close = close
         self._begun = False
         self.ended: Deferred[None] = Deferred()
@@ -54,13 +57,28 @@ class Drain:
             Deferred.fromCoroutine(self._run()).addErrback(self._broke).chainDeferred(self.ended)
 
     async def _run(self) -> None:
-        drained = self._site.drain()
-        hard_stop: IDelayedCall = self._clock.callLater(self._seconds, self._site.abort)
+        if self._site.clients:
+            self.log.info(
+                "finishing what runs on {clients} connections, {streams} of them streams",
+                clients=self._site.clients,
+                streams=len(self._site.spread),
+            )
+        drained = self._site.drain(self._spread)
+        hard_stop: IDelayedCall = self._clock.callLater(self._seconds, self._cut)
         await gatherResults([listener.stopService() for listener in self._listeners])
         await drained
         if hard_stop.active():
             hard_stop.cancel()
         await self._close()
+
+    def _cut(self) -> None:
+        if self._site.clients:
+            self.log.warn(
+                "stop.drain: {clients} connections have not ended in {seconds} s, and are cut",
+                clients=self._site.clients,
+                seconds=self._seconds,
+            )
+        self._site.abort()
 
     def _broke(self, failure: Failure) -> None:
         self.log.failure("the end was not in order", failure)

@@ -91,8 +91,9 @@ class Worker(MultiService):
         self._whole = Whole()
         self._tick = LoopingCall(self._tell_counts)
         self._tick.clock = self._clock
+        stop = config.stop
         self._drain = Drain(
-            self._clock, self._site, self._listeners, config.stop.drain, self._close
+            self._clock, self._site, self._listeners, stop.drain, stop.spread, self._close
         )
         self.drained = self._drain.ended
         self._ending = self._telling = False
