@@ -42,7 +42,7 @@ class Frames:
             self._left = left
             return
         if self._begun:
-            data = self._begun + data
+            data, self._begun = self._begun + data, b""
         at, end = self._left, len(data)
         while at + 1 < end:
             second = data[at + 1]
@@ -57,8 +57,9 @@ class Frames:
             if data[at] & _OPCODE == _CLOSE:
                 self.closing = True
             at += size
-        self._begun = data[at:]
-        self._left = max(at - end, 0)
+        if at < end:
+            self._begun, at = data[at:], end
+        self._left = at - end
 
     def finish(self, data: bytes) -> int:
         """Let pass what of a piece belongs to the frame under way.
@@ -82,15 +83,13 @@ def begins_close(data: bytes) -> bool:
 
 def _size(data: bytes, at: int) -> int:
     """Bytes of the frame that begins there; 0 if its head does not say yet."""
-    end = len(data)
-    if end - at < 2:
+    here = len(data) - at
+    if here < 2:
         return 0
     second = data[at + 1]
     size, length = 6 if second & 0x80 else 2, second & 0x7F
-    if length > 125:
-        extended = 2 if length == 126 else 8
-        if end - at < 2 + extended:
-            return 0
-        length = int.from_bytes(data[at + 2 : at + 2 + extended], "big")
-        size += extended
-    return size + length
+    if length < 126:
+        return size + length
+    if length == 126:
+        return size + 2 + (data[at + 2] << 8 | data[at + 3]) if here >= 4 else 0
+    return size + 8 + int.from_bytes(data[at + 2 : at + 10], "big") if here >= 10 else 0
