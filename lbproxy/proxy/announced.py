@@ -13,7 +13,8 @@ from lbproxy.config.model import Listener
 from lbproxy.errors import BadPreface, HeadTimeout, ProxyError
 from lbproxy.observe.session import SessionRecord
 from lbproxy.preface.proxy_protocol import Address, InetAddress, UnixAddress, parse
-from lbproxy.proxy.site import FIRST, Site
+from lbproxy.proxy.site import Site
+from lbproxy.transport.timer import FIRST
 
 
 class Announced(Protocol):

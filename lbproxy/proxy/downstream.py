@@ -38,9 +38,9 @@ from lbproxy.http1.parser import RequestParser
 from lbproxy.observe.accesslog import Record, caller
 from lbproxy.proxy.pace import BodyPace
 from lbproxy.proxy.roles import Answerer
-from lbproxy.proxy.site import FIRST, Site
+from lbproxy.proxy.site import Site
 from lbproxy.transport.connection import JOINED
-from lbproxy.transport.timer import NEVER
+from lbproxy.transport.timer import FIRST, NEVER
 from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
 
 #: Bytes of pipelined requests that are held while an answer is under way.

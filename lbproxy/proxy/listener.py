@@ -98,7 +98,6 @@ class ListenerService(Service):
         self._ports: list[Any] = []
         self._acceptors: list[Any] = []
         self._identities: Identities | None = None
-        self._doorways: list[Doorway] = []
         self._watch = LoopingCall(self._refresh)
         self._watch.clock = reactor
         if config.tls is not None:
@@ -159,8 +158,6 @@ class ListenerService(Service):
         super().stopService()
         if self._watch.running:
             self._watch.stop()
-        for doorway in self._doorways:
-            doorway.close()
         ports, self._ports = self._ports, []
         for acceptor in self._acceptors:
             acceptor.stopReading()
@@ -206,12 +203,15 @@ class ListenerService(Service):
             Connection(self._reactor, skt, peer).start(downstream)
             downstream.refuse(PlainHTTP("This port speaks TLS: ask by https."))
 
-        timeout = self._config.timeouts.head
-        doorway = Doorway(
-            self._reactor, self._site.timer, identities, factory.build, refuse_plain, timeout
-        )
-        self._doorways.append(doorway)
-        return doorway.welcome
+        return Doorway(
+            self._reactor,
+            self._site.joined,
+            self._site.left,
+            identities,
+            factory.build,
+            refuse_plain,
+            self._config.timeouts.head,
+        ).welcome
 
     def _refresh(self) -> None:
         assert self._identities is not None

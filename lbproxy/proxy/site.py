@@ -44,10 +44,6 @@ class Client(Timed, Protocol):
         """End now."""
 
 
-#: Seconds in which the first bytes of a client must come that had connected when we stopped. They
-#: are on their way, mostly: who has just connected wants something.
-FIRST = 1.0
-
 #: What a request id of a trusted peer may look like.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 

@@ -105,6 +105,22 @@ def test_wait_in_the_queue(tmp_path: Path, workers: int) -> None:
         assert running.stop() == 0, running.output
 
 
+def test_just_connected(tmp_path: Path) -> None:
+    """Who was accepted when the balancer stops, and has not asked yet, is answered by it."""
+    with Port(tmp_path, 1, Origin(polite)) as port:
+        running = port.serving()
+        early, second = port.connect(), port.connect()
+        with early.socket, second.socket:
+            second.send(ASK)
+            assert answer(second)  # They are accepted in order, so the first one is too.
+            running.signal(signal.SIGTERM)
+            running.wait_for_line("finishing what runs on")
+            early.send(ASK)
+            told = answer(early)
+        assert told.endswith(b"ok") and b"\r\nConnection: close\r\n" in told
+        assert running.wait() == 0, running.output
+
+
 class Feed:
     """An origin's streams of numbered events, each by its path; an event follows when one is read.
 
