@@ -17,7 +17,7 @@ from tests.integration.activated import Port
 from tests.integration.crowd import Crowd
 from tests.integration.group import ASK, answer
 from tests.integration.origin import Origin, Wire, polite
-from tests.processes import LISTENS, PATIENCE
+from tests.processes import PATIENCE
 
 #: So many clients on a new connection for each request, and so many that keep theirs.
 NEW, KEPT = 4, 4
@@ -69,25 +69,29 @@ def _told(wire: Wire, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_under_load(tmp_path: Path, workers: int) -> None:
-    """The next balancer is started while the last one ends: no request fails."""
+@pytest.mark.parametrize("ahead", [False, True], ids=["behind", "ahead"])
+def test_under_load(tmp_path: Path, workers: int, ahead: bool) -> None:
+    """The next balancer is started when the last one begins to end, or before: no request fails."""
     with Port(tmp_path, workers, Origin(polite)) as port:
         running = port.serving()
         with Clients(port) as clients:
-            clients.wait_for_progress()
-            for _ in range(3):
-                running.signal(signal.SIGTERM)
-                before, running = running, port.start()
+            for _ in range(2):
                 clients.wait_for_progress()
+                before = running
+                if ahead:
+                    running = port.serving()
+                    clients.wait_for_progress()
+                before.signal(signal.SIGTERM)
+                if not ahead:
+                    running = port.start()
                 assert before.wait() == 0, before.output
-                running.wait_for_line(LISTENS)
+                assert "Traceback" not in before.output
                 clients.wait_for_progress()
-        assert running.stop() == 0, running.output
         assert clients.failed == []
+        assert running.stop() == 0, running.output
         lines = port.lines()
         assert {line["status"] for line in lines} == {200}
         assert len(lines) == sum(clients.asked)
-        assert "Traceback" not in before.output + running.output
 
 
 @pytest.mark.parametrize("workers", [1, 2])
