@@ -59,7 +59,7 @@ class Drain:
     async def _run(self) -> None:
         if self._site.clients:
             self.log.info(
-                "finishing what runs on {clients} connections, {streams} of them streams",
+                "finishing what runs; connections: {clients}, streams among them: {streams}",
                 clients=self._site.clients,
                 streams=len(self._site.spread),
             )
@@ -74,7 +74,7 @@ class Drain:
     def _cut(self) -> None:
         if self._site.clients:
             self.log.warn(
-                "stop.drain: {clients} connections have not ended in {seconds} s, and are cut",
+                "stop.drain: {seconds} s are over; connections that are cut: {clients}",
                 clients=self._site.clients,
                 seconds=self._seconds,
             )

@@ -118,7 +118,7 @@ def test_just_connected(tmp_path: Path) -> None:
             second.send(ASK)
             assert answer(second)  # They are accepted in order, so the first one is too.
             running.signal(signal.SIGTERM)
-            running.wait_for_line("finishing what runs on")
+            running.wait_for_line("finishing what runs; ")
             early.send(ASK)
             told = answer(early)
         assert told.endswith(b"ok") and b"\r\nConnection: close\r\n" in told

@@ -370,7 +370,7 @@ def test_stop(authority: Authority, start: Start) -> None:
 
     def act(wire: Wire) -> None:
         proxy.process.signal(signal.SIGTERM)
-        proxy.process.wait_for_line("finishing what runs on 3 connections")
+        proxy.process.wait_for_line("finishing what runs; connections: 3, ")
         late = Wire(authority.client().wrap_socket(shaking, server_hostname="shop.example"))
         late.send(GET.replace(b"/", b"/health", 1))
         assert b"\r\nConnection: close\r\n" in late.rest()
