@@ -5,6 +5,7 @@ from __future__ import annotations
 from lbproxy.config import model
 from lbproxy.http1.stream import HeadLimits
 from lbproxy.proxy.downstream import PIPELINE_LIMIT
+from lbproxy.transport.timer import FIRST
 from tests.proxy.wires import OK, BalancerCase
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -245,7 +246,7 @@ class DrainTests(BalancerCase):
         """Who has just connected may ask for one thing, if that comes soon."""
         asks, waits = self.client(), self.client()
         drained = self.site.drain()
-        self.reactor.advance(0.5)
+        self.reactor.advance(FIRST - 1.0)
         asks.give(GET)
         self.accept().give(OK)
         self.assertIn(b"\r\nConnection: close\r\n", asks.take())
@@ -260,7 +261,7 @@ class DrainTests(BalancerCase):
         self.client(GET)
         drained = self.site.drain()
         late = self.client()
-        self.pass_time(1.5)
+        self.pass_time(FIRST)
         self.assertFalse(late.open)
         self.assertNoResult(drained)
 

@@ -140,6 +140,19 @@ class EventStreamTests(BalancerCase):
         self.successResultOf(drained)
         self.assert_nothing_left()
 
+    def test_second_signal(self) -> None:
+        """What waits for its time is cut when there is no more, and leaves nothing on the clock."""
+        for _ in range(3):
+            self.stream(WHOLE[0])
+        drained = self.site.drain(spread=4.0)
+        self.site.abort()
+        self.reactor.advance(0)
+        self.successResultOf(drained)
+        self.assertEqual(self.reactor.getDelayedCalls(), [self.timer._loop.call])
+        details = [line["detail"] for line in self.log.lines]
+        self.assertEqual([detail[:3] for detail in details], ["end", "cut", "cut"])
+        self.assert_nothing_left()
+
     def test_begins_late(self) -> None:
         """A stream whose head comes while we stop ends as the others do."""
         client = self.client(GET)

@@ -89,6 +89,17 @@ class TunnelTests(BalancerCase):
         self.assertEqual((client.take(), backend.take()), (SERVICE_RESTART, GOING_AWAY))
         self.check(client, backend)
 
+    def test_second_signal(self) -> None:
+        """Nor is it after a second signal."""
+        client, _ = self.join()
+        self.site.drain()
+        self.site.abort()
+        self.reactor.advance(0)
+        self.assertFalse(client.open)
+        self.assertEqual(self.reactor.getDelayedCalls(), [self.timer._loop.call])
+        self.assertEqual(self.log.lines[0]["reason"], "stopped")
+        self.assert_nothing_left()
+
     def test_no_answer_within_a_frame(self) -> None:
         """The backend is told nothing in the middle of a frame."""
         client, backend = self.join(FROM_CLIENT[:9])
