@@ -72,7 +72,7 @@ def serve(way: str, size: int, pem: str) -> None:
         identities = Identities(ServerSettings((pem,)), time.time())
         timer = CoarseTimer(reactor)
         doorway = Doorway(
-            reactor, timer.add, timer.discard, identities, Canned, lambda skt, peer: None, 10.0
+            reactor, timer.add, timer.discard, identities, Canned, lambda skt, peer: None, 10.0, ""
         )
         welcome = doorway.welcome
     elif way == "memory":

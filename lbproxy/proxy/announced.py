@@ -79,6 +79,11 @@ class Announced(Protocol):
         late = f"No PROXY header in {now - self._began:.1f} s."
         self._refuse(HeadTimeout(late))
 
+    @property
+    def listener_name(self) -> str:
+        """The listener that accepted the connection."""
+        return self._listener.name
+
     def drain(self) -> None:
         """Nothing has begun yet, and what is on its way is here soon or not at all."""
         self.deadline = min(self.deadline, self._site.clock.seconds() + FIRST)

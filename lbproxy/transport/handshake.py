@@ -99,6 +99,7 @@ class Doorway:
         build: Callable[[], Any],
         refuse_plain: Callable[[socket.socket, Any], None],
         timeout: float,
+        listener_name: str,
     ) -> None:
         """Prepare.
 
@@ -111,6 +112,7 @@ class Doorway:
             build: Makes a protocol.
             refuse_plain: Takes over a socket whose client speaks HTTP without TLS, and its peer.
             timeout: Seconds for a handshake.
+            listener_name: The listener that accepts the clients.
         """
         self._reactor = reactor
         self._joined = joined
@@ -119,6 +121,7 @@ class Doorway:
         self._build = build
         self._refuse_plain = refuse_plain
         self._timeout = timeout
+        self.listener_name = listener_name
         self._quiet_until = 0.0
         self._untold = 0
 
@@ -206,6 +209,11 @@ class _Guest:
     def expired(self, now: float) -> None:
         """It took too long."""
         self.close()
+
+    @property
+    def listener_name(self) -> str:
+        """The listener that accepted it."""
+        return self._doorway.listener_name
 
     def drain(self) -> None:
         """What it wants will be known soon, or not at all."""

@@ -81,7 +81,14 @@ class DoorCase(SynchronousTestCase):
         """Listen, with more of the settings."""
         identities = Identities(ServerSettings((str(self.site),), **settings), NOW)
         self.door = Doorway(
-            self.turns, self.join, self.leave, identities, self.build, self.refuse_plain, 10.0
+            self.turns,
+            self.join,
+            self.leave,
+            identities,
+            self.build,
+            self.refuse_plain,
+            10.0,
+            "secure",
         )
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
