@@ -279,6 +279,7 @@ class AccessLogTests(SynchronousTestCase):
 
     def test_writable(self) -> None:
         """What cannot be written to is told with the knob."""
+        self.log.stopService()
         for path in (None, "-", str(self.path)):
             check_writable(path)
         wrong = f"{self.path}/access.log"
