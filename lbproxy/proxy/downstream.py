@@ -117,6 +117,7 @@ class Downstream(protocol.Protocol):
         self._request = HEAD
         self._answer = UNANSWERED
         self._persist = True
+        self._leaving = site.draining
         self._chunked = False
         self._clogged = False
         self._behind = 0
@@ -367,6 +368,7 @@ class Downstream(protocol.Protocol):
 
     def drain(self) -> None:
         """End after the present exchange; now, if there is none."""
+        self._leaving = True
         transport: Any = self.transport
         quiet = not hasattr(transport, "is_quiet") or transport.is_quiet()
         if self._answerer is None and not self._parser.mid_message and quiet:
@@ -402,7 +404,7 @@ class Downstream(protocol.Protocol):
 
     def _end_of_head(self) -> bytes:
         """The empty line, and before it what becomes of the connection if that needs to be said."""
-        if self._request is not ALL_READ or self._site.draining:
+        if self._request is not ALL_READ or self._leaving:
             self._persist = False
         if not self._persist:
             return b"Connection: close\r\n\r\n"
