@@ -97,7 +97,7 @@ class Site:
         self.draining = False
         self._files = FileCache()
         self._folders: dict[str, Folder] = {}
-        self.serve(config, upstreams)
+        self.serve(config, self.folders(config), upstreams)
         self._write = access_log.write
         self._metrics = metrics
         self._observe = metrics.observe
@@ -112,18 +112,29 @@ class Site:
         self._date_second = 0
         self._date = b""
 
-    def serve(self, config: Config, upstreams: Mapping[str, Upstreams]) -> None:
-        """Serve by this config from now on; what was decided by another one before is done so.
+    def folders(self, config: Config) -> dict[str, Folder]:
+        """The folders of a config by their paths, for `serve`.
 
         Raises:
-            ConfigError: If a static folder cannot be read; then nothing has changed.
+            ConfigError: If one cannot be read.
         """
         batch = getattr(self.clock, "batch", object)
-        folders = {
+        return {
             path: self._folders.get(path) or Folder(path, cache=self._files, batch=batch)
             for path in (route.static for route in config.routes)
             if path is not None
         }
+
+    def serve(
+        self, config: Config, folders: dict[str, Folder], upstreams: Mapping[str, Upstreams]
+    ) -> None:
+        """Serve by this config from now on; what was decided by another one before is done so.
+
+        Args:
+            config: The routes.
+            folders: As `folders` gave them.
+            upstreams: The pools by name.
+        """
         self._folders = folders
         self._router = Router(config.routes)
         self._names = {
@@ -163,12 +174,14 @@ class Site:
 
     def goes_by_name(self, listener: Listener) -> bool:
         """Whether a TCP listener has routes by SNI."""
-        return bool(self._names[listener.name])
+        return bool(self._names.get(listener.name))
 
     def pool_of(self, listener: Listener, server_name: str | None) -> Upstreams | None:
         """Who takes a client of a TCP listener, by the name that it asks for, if anyone."""
-        name = self._names[listener.name].pool(server_name) or listener.pool
-        return None if name is None else self._upstreams[name]
+        names = self._names.get(listener.name)
+        name = (names and names.pool(server_name)) or listener.pool
+        # A client that came by another config may be for a pool that there is no more.
+        return None if name is None else self._upstreams.get(name)
 
     def request_id(self, peer: Peer, values: Values, now: float) -> str:
         """What a trusted peer calls the request, else a new UUID (version 7, RFC 9562)."""
