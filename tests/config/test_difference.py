@@ -33,9 +33,7 @@ class DifferenceCase(SynchronousTestCase):
         """What the change is said to be."""
         return compare(before, after)
 
-    def assert_told(
-        self, after: model.Config, *lines: str, before: model.Config = CONFIG
-    ) -> None:
+    def assert_told(self, after: model.Config, *lines: str, before: model.Config = CONFIG) -> None:
         """These are the differences, in this order."""
         self.assertEqual(self.plan(after, before).lines()[:-1], list(lines))
 
