@@ -61,11 +61,12 @@ class UpstreamsCase(BalancerCase):
 class ConnectionTests(UpstreamsCase):
     def test_unchanged(self) -> None:
         """What matters for a connection has not changed: it is used again."""
-        for backend, pool in (
+        cases: Any = (
             ({}, {}),
             ({"weight": 5, "backup": True}, {}),
             ({}, {"max_in_flight": 3, "retry": model.Retry(1), "slow_start": 0.0}),
-        ):
+        )
+        for backend, pool in cases:
             self.start("a")
             (wire,) = self.kept()
             self.take(backend=backend, **pool)
@@ -77,10 +78,11 @@ class ConnectionTests(UpstreamsCase):
 
     def test_changed(self) -> None:
         """It has: the connection is closed, and the next one is made in the new way."""
-        for backend, pool in (
+        cases: Any = (
             ({"server": None, "keep_alive": 9.0}, {}),
             ({}, {"timeouts": model.UpstreamTimeouts(read=1.0)}),
-        ):
+        )
+        for backend, pool in cases:
             self.start("a")
             (wire,) = self.kept()
             self.take(backend=backend, **pool)
