@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -47,13 +48,16 @@ class ClientFactory(Factory):
 
     def __init__(self, site: Site, listener: Listener) -> None:
         self._site = site
-        self._heads: HeadCache[RequestHead] = HeadCache()
+        self._caches: WeakSet[HeadCache[RequestHead]] = WeakSet()
         self.serve(listener)
 
     def serve(self, listener: Listener) -> None:
         """Make what is connected from now on by this config, and plan all requests anew."""
         self._listener = listener
         self.forget()
+        # Of its own, since what others have read may be more than this one allows.
+        self._heads: HeadCache[RequestHead] = HeadCache()
+        self._caches.add(self._heads)
         self.build: Callable[[], Protocol] = self._session if listener.mode == "tcp" else self._http
         if listener.endpoint.startswith(ANNOUNCED):
             self._inner, self.build = self.build, self._announced
@@ -63,7 +67,8 @@ class ClientFactory(Factory):
 
     def forget(self) -> None:
         """Whoever is still there has its requests planned anew."""
-        self._heads.clear()
+        for heads in self._caches:
+            heads.clear()
 
     def _http(self) -> Downstream:
         return Downstream(self._site, self._listener, self._heads)
