@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from itertools import repeat
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -209,11 +210,11 @@ class DescriptorTests(TransportCase):
         self.worker, self.parent = Worker(), Parent()
         self.lost: list[bool] = []
         self.down: Any = WorkerLink(self.parent)
-        self.up = ParentLink(self.worker, lambda: self.lost.append(True))
+        self.up: Any = ParentLink(self.worker, lambda: self.lost.append(True))
         self.worker.link = self.up
         for end, link in zip(socket.socketpair(), (self.down, self.up), strict=True):
             end.setblocking(False)
-            factory: Any = Factory.forProtocol(lambda link=link: link)
+            factory: Any = Factory.forProtocol(repeat(link).__next__)
             factory.noisy = False
             self.reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, factory)
             end.close()
@@ -225,12 +226,6 @@ class DescriptorTests(TransportCase):
         self.down.transport.loseConnection()
         self.reactor.until(lambda: self.lost)
         self.reactor.settle()
-
-    def listening(self) -> socket.socket:
-        """A socket that listens somewhere."""
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listening.close)
-        return listening
 
     def heard(self, count: int = 1) -> list[Any]:
         """What the worker was asked for, once that is so much."""
