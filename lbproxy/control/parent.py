@@ -332,10 +332,11 @@ class Parent(Service):
         self.counts.of((EJECTIONS, *names))[0] += 1
 
     def _weigh(self, names: Names) -> None:
-        _, backend = self.find(names[1], names[0])
-        judged = self._judged[names[0]]
-        self._give_weight(judged, backend)
-        judged.tell(backend)
+        with suppress(UnknownBackend):  # It may be gone from a config that is not served yet.
+            _, backend = self.find(names[1], names[0])
+            judged = self._judged[names[0]]
+            self._give_weight(judged, backend)
+            judged.tell(backend)
 
     def _give_weight(self, judged: Judged, backend: Backend) -> None:
         weight = self.overrides.weight(judged.names(backend), backend.config.weight)

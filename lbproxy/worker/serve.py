@@ -24,7 +24,6 @@ from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import report
 from lbproxy.control.link import Duty, Load, Names, ParentEnd, Whole
-from lbproxy.errors import ConfigError
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.observe.metrics import Metrics
 from lbproxy.plugins import balancer_maker
@@ -164,7 +163,7 @@ class Worker(MultiService):
                     if each.endpoint in self._listeners
                 },
             )
-        except ConfigError:
+        except Exception:  # A user's own policy may raise anything.
             self.give_up()
             raise
 

@@ -313,6 +313,17 @@ class OverrideTests(ReloadCase):
         self.successResultOf(asked)
         self.assertEqual(self.staff.hands[0].weights, [0, 1])
 
+    def test_over_meanwhile(self) -> None:
+        """The end of a change at who is about to go breaks nothing."""
+        self.parent.overrides.drain(("api", "a"), Note("ann", "", 0.5))
+        self.write_pool(B, C)
+        asked = self.reload()
+        self.staff.clock.advance(0.5)
+        self.assertIsNone(self.parent.overrides.of(("api", "a"), Kind.DRAIN))
+        self.staff.answer(c=True)
+        self.successResultOf(asked)
+        self.assertEqual(list(self.staff.hands[0].standings), [("api", "b"), ("api", "c")])
+
     def test_moved(self) -> None:
         """A backend with another address is drained if its name is."""
         self.parent.overrides.drain(("api", "a"), ANN)

@@ -311,6 +311,15 @@ class RefusedTests(ServeCase):
         config = attrs.evolve(self.config, pools=(pool,))
         self.assert_refused(config, "pools.api.verify: no such file: /nowhere.pem")
 
+    def test_own_policy(self) -> None:
+        """A user's own policy that cannot be made: what was opened before is closed."""
+        pool = attrs.evolve(self.config.pools[0], balancer="own")
+        listeners = (*self.config.listeners, model.Listener("new", "tcp:4000"))
+        config = attrs.evolve(self.config, listeners=listeners, pools=(pool,))
+        self.patch(self.worker, "_policy", mock.Mock(side_effect=ZeroDivisionError))
+        self.assertRaises(ZeroDivisionError, self.worker.prepare, config, {})
+        self.assertEqual((self.worker._opened, self.worker._next), ({}, None))
+
     def test_prepared(self) -> None:
         """What was prepared is served, though its files have gone meanwhile."""
         folder = temporary_folder(self)
