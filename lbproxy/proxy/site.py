@@ -50,6 +50,9 @@ class Client(Timed, Protocol):
 #: What a request id of a trusted peer may look like.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
+#: Folders that are served, by their paths.
+Folders = dict[str, Folder]
+
 #: Where the balancer reports on itself, on every HTTP listener, before any route.
 HEALTH = b"/health"
 
@@ -96,7 +99,7 @@ class Site:
         self.replay_memory = ReplayMemory()
         self.draining = False
         self._files = FileCache()
-        self._folders: dict[str, Folder] = {}
+        self._folders: Folders = {}
         self.serve(config, self.folders(config), upstreams)
         self._write = access_log.write
         self._metrics = metrics
@@ -112,7 +115,7 @@ class Site:
         self._date_second = 0
         self._date = b""
 
-    def folders(self, config: Config) -> dict[str, Folder]:
+    def folders(self, config: Config) -> Folders:
         """The folders of a config by their paths, for `serve`.
 
         Raises:
@@ -125,9 +128,7 @@ class Site:
             if path is not None
         }
 
-    def serve(
-        self, config: Config, folders: dict[str, Folder], upstreams: Mapping[str, Upstreams]
-    ) -> None:
+    def serve(self, config: Config, folders: Folders, upstreams: Mapping[str, Upstreams]) -> None:
         """Serve by this config from now on; what was decided by another one before is done so.
 
         Args:

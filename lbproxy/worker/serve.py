@@ -28,10 +28,9 @@ from lbproxy.observe.accesslog import AccessLog
 from lbproxy.observe.metrics import Metrics
 from lbproxy.plugins import balancer_maker
 from lbproxy.proxy.listener import ListenerService
-from lbproxy.proxy.site import Site
+from lbproxy.proxy.site import Folders, Site
 from lbproxy.proxy.trusts import Trusts
 from lbproxy.proxy.upstreams import Upstreams
-from lbproxy.static.files import Folder
 from lbproxy.transport.identities import Identities
 from lbproxy.transport.timer import CoarseTimer
 from lbproxy.transport.trust import Trust
@@ -62,7 +61,7 @@ class Next:
     config: Config
     policies: dict[str, Balancer]
     trusts: dict[str, dict[str, Trust]]
-    folders: dict[str, Folder]
+    folders: Folders
     identities: dict[str, Identities | None]
 
 
