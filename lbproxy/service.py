@@ -176,7 +176,9 @@ class Balancer(MultiService):
 
     def reload(self) -> None:
         """Read the config again, and have it served if all of it can be; the log says which."""
-        self.reloader.reload().addErrback(lambda failure: failure.trap(ReloadRefused))
+        reloaded = self.reloader.reload()
+        reloaded.addErrback(lambda failure: failure.trap(ReloadRefused))
+        reloaded.addErrback(lambda failure: self.log.failure("a reload failed", failure))
 
     def end_now(self) -> None:
         """End what runs, whole or not."""

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.load import load
 from lbproxy.config.model import Backend, Config, default_config
+from lbproxy.errors import ConfigError
 from lbproxy.options import Options
 from tests.config.folder import temporary_folder
 
@@ -117,6 +118,59 @@ class OptionsTests(OptionsTestCase):
                 access_log=os.path.abspath("x"),
             ),
         )
+
+
+class ReadTests(OptionsTestCase):
+    """The config read again, while the balancer runs."""
+
+    def test_changed(self) -> None:
+        """What the file says now, and what the command line said over it."""
+        path = self.file(MOVABLE)
+        options = self.options("-c", path, "--port", "1")
+        before = options.settings
+        self.assertEqual(options.read(), before)
+        changed = MOVABLE.replace("# slow_start = 10.0", "slow_start = 5.0")
+        self.assertNotEqual(changed, MOVABLE)
+        Path(path).write_text(changed)
+        pools = (attrs.evolve(before.pools[0], slow_start=5.0), *before.pools[1:])
+        self.assertEqual(options.read(), attrs.evolve(before, pools=pools))
+        self.assertEqual(options.settings, before)
+
+    def test_elsewhere(self) -> None:
+        """It is the same file when the working directory is another one."""
+        path = self.file(MOVABLE)
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(os.path.dirname(path))
+        options = self.options("-c", "lb.toml", "--static", ".", "--access-log", "x.log")
+        os.chdir(before)
+        self.assertEqual(options.read(), options.settings)
+
+    def test_wrong(self) -> None:
+        """What is wrong is told, be it in the file or about the command line over it."""
+        path = self.file(MOVABLE)
+        options = self.options("-c", path, "--backend", "a:1")
+        for text, told in (
+            ("workers = 0\n" + MOVABLE, "lb.toml:1: workers: "),
+            (
+                MOVABLE + '[pools.b]\nbackends = [{ name = "b", address = "b:1" }]\n',
+                "--backend: the config has 2 pools, not one",
+            ),
+        ):
+            Path(path).write_text(text)
+            self.assertIn(told, str(self.assertRaises(ConfigError, options.read)))
+        Path(path).unlink()
+        self.assertIn(path, str(self.assertRaises(ConfigError, options.read)))
+
+    def test_defaults(self) -> None:
+        """Without a file it is always the same, unless the folder that is served has gone."""
+        folder = temporary_folder(self) / "page"
+        folder.mkdir()
+        options = self.options("--static", str(folder))
+        self.assertEqual(options.read(), options.settings)
+        folder.rmdir()
+        error = self.assertRaises(ConfigError, options.read)
+        self.assertEqual(str(error), f"no such folder: {folder}; name one with --static")
 
 
 class MistakeTests(OptionsTestCase):

@@ -246,6 +246,7 @@ class Pool:
             self._keep(backend, each)
             self.backends.append(backend)
         for backend in joined:
+            self._alike.passed(backend)
             backend.starting = self._is_late(backend, now)
             self._grow(backend, now)
         if balancer is not None:
@@ -257,10 +258,9 @@ class Pool:
         self._full = sum(each.in_flight >= each.limit for each in self.backends)
         self._tiers.sort(self.backends)
         self._settle_at = -inf
-        if config.health is None:  # Nobody asks any more.
+        if config.health is None:
             for backend in self.backends:
-                if backend.state in (State.UNKNOWN, State.DOWN):
-                    self._turn(backend, State.UP, "it is not probed", now)
+                self._forget_probes(backend, now)
         return gone
 
     # What is learned.
@@ -340,7 +340,7 @@ class Pool:
 
     def suspect(self, backend: Backend) -> None:
         """Live traffic was refused by a backend."""
-        if self.on_suspect is not None:
+        if self.on_suspect is not None and not backend.gone:
             self.on_suspect(backend)
 
     def eject(self, backend: Backend, now: float) -> None:
@@ -509,6 +509,17 @@ class Pool:
         if self.config.health is not None:
             backend.verdict.rise = self.config.health.rise
             backend.verdict.fall = self.config.health.fall
+
+    def _forget_probes(self, backend: Backend, now: float) -> None:
+        """Nobody asks any more: what probes have shown, and what was said to them, holds no more.
+
+        If they are turned on again, the first outcome counts at once, as at the start.
+        """
+        backend.verdict = Verdict(1, 1)
+        backend.last_probe = None
+        self.hear(backend, NOTHING, now)
+        if backend.state in (State.UNKNOWN, State.DOWN):
+            self._turn(backend, State.UP, "it is not probed", now)
 
     def _leave(self, backend: Backend) -> None:
         backend.gone, backend.weight = True, 0

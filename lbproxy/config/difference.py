@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -113,8 +114,9 @@ def _backends(config: Config) -> list[Any]:
     return [(pool.name, backend) for pool in config.pools for backend in pool.backends]
 
 
-def _same(before: Sequence[Any], after: Sequence[Any]) -> int:
-    return sum(each in before for each in after)
+def _same(before: Iterable[Any], after: Iterable[Any]) -> int:
+    there = frozenset(before)
+    return sum(each in there for each in after)
 
 
 def _tables(where: str, before: Any, after: Any) -> Iterator[Difference]:
@@ -144,9 +146,7 @@ def _by_name(what: str, before: Sequence[Any], after: Sequence[Any]) -> Iterator
             yield from _tables(f"{what}.{new.name}.", old, new)
     for name in olds:
         yield Removed(f"{what}.{name}")
-    names = [[each.name for each in both] for both in (before, after)]
-    if names[0] != names[1] and sorted(names[0]) == sorted(names[1]):
-        yield Changed(f"the order of {what}", ", ".join(names[0]), ", ".join(names[1]))
+    yield from _order(what, [each.name for each in before], [each.name for each in after])
 
 
 def _detail(added: object) -> str:
@@ -156,12 +156,19 @@ def _detail(added: object) -> str:
 
 def _routes(before: Sequence[Route], after: Sequence[Route]) -> Iterator[Difference]:
     """Routes have no names: one that is changed is another one."""
-    yield from (Added(_route(each)) for each in after if each not in before)
-    yield from (Removed(_route(each)) for each in before if each not in after)
-    stay = [[each for each in both if each in before and each in after] for both in (before, after)]
-    if stay[0] != stay[1]:
-        orders = [", ".join(map(_route, each)) for each in stay]
-        yield Changed("the order of the routes", *orders)
+    olds, news = ([_route(each) for each in both] for both in (before, after))
+    there, stays = frozenset(olds), frozenset(news)
+    yield from (Added(each) for each in news if each not in there)
+    yield from (Removed(each) for each in olds if each not in stays)
+    yield from _order("the routes", olds, news)
+
+
+def _order(what: str, before: Sequence[str], after: Sequence[str]) -> Iterator[Difference]:
+    """Whether those that stay stand in another order."""
+    both = frozenset(before) & frozenset(after)
+    orders = [[each for each in all_of if each in both] for all_of in (before, after)]
+    if orders[0] != orders[1]:
+        yield Changed(f"the order of {what}", ", ".join(orders[0]), ", ".join(orders[1]))
 
 
 def _route(route: Route) -> str:
@@ -183,13 +190,16 @@ def _shown(value: object) -> str:
         return str(value).lower()
     kind: Any = type(value)
     if attrs.has(kind):
-        fields = attrs.fields(kind)
-        said = [f"{each.name} = {_shown(getattr(value, each.name))}" for each in fields]
-        return "{ " + ", ".join(said) + " }"
+        said = [
+            f"{field.name} = {_shown(each)}"
+            for field in attrs.fields(kind)
+            if (each := getattr(value, field.name)) != field.default
+        ]
+        return f"{{ {', '.join(said)} }}" if said else "{}"
     if isinstance(value, frozenset):
         return _shown(tuple(sorted(value)))
     if isinstance(value, tuple):
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, str):
-        return f'"{value}"'
+        return json.dumps(value, ensure_ascii=False)
     return str(value)

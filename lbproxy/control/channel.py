@@ -52,10 +52,16 @@ class WorkerLink(Channel):
     def __init__(self, parent: ParentEnd) -> None:
         super().__init__()
         self.parent = parent
+        self._lost: Failure | None = None
         self._standings: dict[Names, Standing] = {}
         self._queues: frozenset[int] | None = None
         self._whole: Whole | None = None
         self._telling = False
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The worker is gone."""
+        self._lost = reason
+        super().connectionLost(reason)
 
     # What the parent asks for.
 
@@ -78,11 +84,10 @@ class WorkerLink(Channel):
         for endpoint, descriptors in doors.items():
             for descriptor in descriptors:
                 self._pass(commands.Inherit, descriptor, endpoint=endpoint)
-        file = os.memfd_create("config", os.MFD_CLOEXEC)
-        with open(file, "wb", closefd=False) as written:
-            pickle.dump((config, dict(standings)), written)
-        passed = self._pass(commands.Serve, file)
-        passed.addBoth(lambda _: os.close(file))
+        with open(os.memfd_create("config", os.MFD_CLOEXEC), "wb") as file:
+            pickle.dump((config, dict(standings)), file)
+            file.flush()
+            self._pass(commands.Serve, file.fileno())
 
     def reopen(self, access_log: int | None) -> None:
         """Write the access log to a new file, if it goes to one that we have opened."""
@@ -146,10 +151,17 @@ class WorkerLink(Channel):
 
     # The rest is ours.
 
-    def _pass(self, command: type[Command], descriptor: int, **arguments: Any) -> Deferred[Any]:
-        """Have the worker get a descriptor of ours, which is to stay open until this fires."""
-        passed: Deferred[Any] = self.callRemote(command, descriptor=descriptor, **arguments)
-        return passed.addErrback(quiet)
+    def _pass(self, command: type[Command], descriptor: int, **arguments: Any) -> None:
+        """Have the worker get a descriptor of ours, which may be closed at once.
+
+        It is sent some time later: until the worker has it, a copy stays open.
+        """
+        if self._lost is not None:  # AMP would send the descriptor before it sees that.
+            quiet(self._lost)
+            return
+        copy = os.dup(descriptor)
+        passed: Deferred[Any] = self.callRemote(command, descriptor=copy, **arguments)
+        passed.addErrback(quiet).addBoth(lambda _: os.close(copy))
 
     def _tell(self) -> None:
         if self._telling:

@@ -105,9 +105,8 @@ class Judged:
         self._told(self.names(backend), self.pool.standing(backend, detail))
 
     def weigh(self, backend: Backend, weight: int) -> None:
-        """Give a backend another weight."""
+        """Give a backend another weight; it is the caller's to have that told."""
         self.pool.weigh(backend, weight, self._clock.seconds())
-        self.tell(backend)
 
     def hear_alike(self, told: Iterable[str]) -> None:
         """Take what workers say of it, and say when all begin to fail alike, or cease to."""

@@ -75,7 +75,10 @@ class Parent(Service):
         self._check_of = check_of
         self._chance = chance
         self._workers = workers
-        self._judged = {pool.name: self._judge(config, pool) for pool in config.pools}
+        self._judged = {
+            pool.name: self._judge(pool, check_of(config, pool)) for pool in config.pools
+        }
+        self._unserved: frozenset[Names] = frozenset()
         self._turn = DeferredLock()
         self.counts = Counts()
         self.draining = False
@@ -106,11 +109,15 @@ class Parent(Service):
         """Have another config served from now on, one after the other.
 
         It is probed who is new before any worker hears of him. What people have changed holds on.
+        Once all ends, no config is served any more.
 
         Args:
             config: All of it can be had: see `Workers.prepare`.
+
+        Raises:
+            ConfigError: If a file that probes need cannot be read; then nothing has changed.
         """
-        return self._turn.run(Deferred.fromCoroutine, self._serve(config))
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._serve(config)))
 
     def reopen(self) -> None:
         """Have the access log opened anew."""
@@ -148,7 +155,8 @@ class Parent(Service):
         """A worker could serve: tell it all."""
         for judged in self._judged.values():
             for names, standing in judged.standings().items():
-                occupant.worker.learn(names, standing)
+                if names not in self._unserved:
+                    occupant.worker.learn(names, standing)
 
     def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
@@ -243,46 +251,47 @@ class Parent(Service):
 
     # The rest is ours.
 
-    def _judge(self, config: Config, pool: model.Pool) -> Judged:
-        check = self._check_of(config, pool)
+    def _judge(self, pool: model.Pool, check: Check) -> Judged:
         return Judged(self._clock, pool, check, self._chance, self._tell, self._ejected)
 
     async def _serve(self, config: Config) -> None:
-        other_use = self.config.stream_pools ^ config.stream_pools
-        before, self._judged = self._judged, {}
-        self.config = config
-        for pool in config.pools:
-            judged = before.pop(pool.name, None)
-            if judged is None:
-                judged = self._judge(config, pool)
-                judged.start()
-            elif judged.pool.config != pool or pool.name in other_use:
-                judged.reconfigure(pool, self._check_of(config, pool))
-            self._judged[pool.name] = judged
-        for gone in before.values():
-            gone.stop()
-        self.overrides.keep(self._names())
-        for names in self._names():
-            self._weigh(names)
-        await self._first_rounds()
+        if not self.draining:
+            self._judge_by(config)
+            await self._first_rounds()
         if self.draining:
             return
+        self._unserved = frozenset()
+        self.overrides.keep(_addresses(config))
         standings: dict[Names, Standing] = {}
         for judged in self._judged.values():
+            for backend in judged.pool.backends:
+                self._give_weight(judged, backend)
             standings |= judged.standings()
         self._workers.adopt(config)
         for occupant in self._occupants():
             occupant.worker.serve(config, standings)
 
+    def _judge_by(self, config: Config) -> None:
+        """Probe by another config, of which the workers do not know yet."""
+        before = self._judged
+        checks = {pool.name: self._check_of(config, pool) for pool in config.pools}
+        self._judged = {
+            pool.name: before.get(pool.name) or self._judge(pool, checks[pool.name])
+            for pool in config.pools
+        }
+        served = _addresses(self.config).items()
+        self._unserved = frozenset(dict(_addresses(config).items() - served))
+        self.config = config
+        for pool in config.pools:
+            if pool.name in before:
+                before.pop(pool.name).reconfigure(pool, checks[pool.name])
+            else:
+                self._judged[pool.name].start()
+        for gone in before.values():
+            gone.stop()
+
     def _first_rounds(self) -> Deferred[Any]:
         return gatherResults([judged.first_round() for judged in self._judged.values()])
-
-    def _names(self) -> list[Names]:
-        return [
-            judged.names(backend)
-            for judged in self._judged.values()
-            for backend in judged.pool.backends
-        ]
 
     def _accept(self, _: object) -> None:
         self._accepting = True
@@ -314,6 +323,8 @@ class Parent(Service):
             judged.hear_alike(alike.get(name, "") for alike in told)
 
     def _tell(self, names: Names, standing: Standing) -> None:
+        if names in self._unserved:  # Workers may have somebody else of that name.
+            return
         for occupant in self._occupants():
             occupant.worker.learn(names, standing)
 
@@ -321,9 +332,15 @@ class Parent(Service):
         self.counts.of((EJECTIONS, *names))[0] += 1
 
     def _weigh(self, names: Names) -> None:
-        _, backend = self.find(names[1], names[0])
-        weight = self.overrides.weight(names, backend.config.weight)
-        self._judged[names[0]].weigh(backend, weight)
+        with suppress(UnknownBackend):  # It may be gone from a config that is not served yet.
+            _, backend = self.find(names[1], names[0])
+            judged = self._judged[names[0]]
+            self._give_weight(judged, backend)
+            judged.tell(backend)
+
+    def _give_weight(self, judged: Judged, backend: Backend) -> None:
+        weight = self.overrides.weight(judged.names(backend), backend.config.weight)
+        judged.weigh(backend, weight)
 
     def _tell_whole(self) -> None:
         workers = tuple(seat.report() for seat in self.seats)
@@ -357,3 +374,8 @@ class Parent(Service):
         self.log.failure("telling the workers failed", failure)
         if self.running:
             self._tick.start(TICK, now=False).addErrback(self._broke)
+
+
+def _addresses(config: Config) -> dict[Names, str]:
+    """Where each backend is."""
+    return {(pool.name, each.name): each.address for pool in config.pools for each in pool.backends}

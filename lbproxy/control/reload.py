@@ -12,6 +12,7 @@ from lbproxy.config.model import Config
 from lbproxy.control.link import Workers
 from lbproxy.control.parent import Parent
 from lbproxy.errors import ConfigError, ReloadRefused
+from lbproxy.observe.accesslog import check_writable
 
 
 class Reloader:
@@ -47,12 +48,12 @@ class Reloader:
         `ReloadRefused`, and nothing was changed. The access log is opened anew in either case: it
         may have been rotated.
         """
-        return self._turn.run(Deferred.fromCoroutine, self._reload())
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._reload()))
 
     async def _reload(self) -> Plan:
         try:
             plan = await self._try()
-        except (ConfigError, OSError) as error:
+        except (ConfigError, OSError, ReloadRefused) as error:
             for line in str(error).splitlines():
                 self.log.error("reload refused: {line}", line=line)
             self._reopen()
@@ -63,20 +64,31 @@ class Reloader:
         return plan
 
     async def _try(self) -> Plan:
+        self._refuse_at_the_end()
         config = self._read()
         plan = compare(self.config, config)
         if plan.needs_restart:
             told = "\n".join(f"{each}: needs a restart" for each in plan.needs_restart)
             raise ConfigError(told)
+        if config.access_log != self.config.access_log:
+            check_writable(config.access_log)
         self._workers.prepare(config)
+        try:
+            await self._parent.serve(config)
+            self._refuse_at_the_end()
+        except Exception:
+            self._workers.give_up()
+            raise
         self.config = config
-        await self._parent.serve(config)
         return plan
+
+    def _refuse_at_the_end(self) -> None:
+        if self._parent.draining:
+            raise ReloadRefused("the balancer is about to end")
 
     def _reopen(self) -> None:
         try:
             self._workers.reopen()
+            self._parent.reopen()
         except OSError as error:
             self.log.error("access_log: cannot be opened anew: {error}", error=error)
-        else:
-            self._parent.reopen()

@@ -29,7 +29,7 @@ class HeadCache(Generic[H]):
         heads: For look-up.
     """
 
-    __slots__ = ("_last", "_seen", "heads")
+    __slots__ = ("__weakref__", "_last", "_seen", "heads")
 
     def __init__(self) -> None:
         self.heads: dict[bytes, H] = {}

@@ -15,7 +15,7 @@ from typing import Protocol
 from twisted.application.service import Service
 from twisted.logger import Logger
 
-from lbproxy.errors import UpstreamError
+from lbproxy.errors import ConfigError, UpstreamError
 from lbproxy.transport.timer import NEVER, RESOLUTION, CoarseTimer
 
 #: Lines are made and written at once when there are so many, else at the timer's next tick. One
@@ -194,6 +194,20 @@ class Line(Protocol):
         """The record as a line of JSON."""
 
 
+def check_writable(path: str | None) -> None:
+    """See that a log could be written, given its path as in the config.
+
+    Raises:
+        ConfigError: If not, with the reason and the knob.
+    """
+    if path in (None, "-"):
+        return
+    try:
+        FileIO(path, "a").close()
+    except OSError as error:
+        raise ConfigError(f"access_log: cannot write to {path}: {error.strerror}") from None
+
+
 class AccessLog(Service):
     """Writes records to a file or to standard output, in batches.
 
@@ -212,7 +226,8 @@ class AccessLog(Service):
         Args:
             timer: Says when it is time to write.
             path: Where to; `-` is standard output, `None` nowhere.
-            descriptor: The file, if another process has opened it and writes to it as well.
+            descriptor: The file, if another process has opened it and writes to it as well; it
+                becomes the log's, unless it is standard output.
         """
         self._timer = timer
         self._path = path
@@ -247,12 +262,12 @@ class AccessLog(Service):
         # twistd replaces `sys.stdout` with its own log, so standard output is the descriptor.
         stdout = self._path == "-"
         file = 1 if stdout else self._path if self._descriptor is None else self._descriptor
-        opened = FileIO(file, "a", not isinstance(file, int))
+        opened = FileIO(file, "a", closefd=file != 1)
         self._close()
         self._file = opened
-        if self._descriptor is not None and S_ISFIFO(os.fstat(self._file.fileno()).st_mode):
-            # More could end up within the lines of another process (`pipe(7)`).
-            self._at_once = select.PIPE_BUF
+        shared = self._descriptor is not None and S_ISFIFO(os.fstat(opened.fileno()).st_mode)
+        # More could end up within the lines of another process (`pipe(7)`).
+        self._at_once = select.PIPE_BUF if shared else sys.maxsize
 
     def renew(self, path: str | None, descriptor: int | None = None) -> None:
         """Open the file anew, which may be another one; the arguments are as at first.

@@ -75,9 +75,14 @@ class Prober(Service):
         """
         self._check = check
         now = self._clock.seconds()
-        probed = self._pool.config.health is not None
-        backends = self._pool.backends if probed else []
-        self._due = {each: self._due.get(each, now) for each in backends}
+        health = self._pool.config.health
+        probed = health is not None
+        self._due = {
+            each: min(self._due.get(each, now), now + health.interval)
+            for each in self._pool.backends
+            if health is not None
+        }
+        self._complained = {said for said in self._complained if said[0] in self._due}
         for backend, asking in list(self._asking.items()):
             if backend not in self._due:
                 asking.cancel()

@@ -118,6 +118,7 @@ class Downstream(protocol.Protocol):
         self._request = HEAD
         self._answer = UNANSWERED
         self._persist = True
+        self._leaving = site.draining
         self._chunked = False
         self._clogged = False
         self._behind = 0
@@ -368,6 +369,7 @@ class Downstream(protocol.Protocol):
 
     def drain(self) -> None:
         """End after the present exchange, or the first one; now, if there is none."""
+        self._leaving = True
         if self._answerer is not None:
             self._persist = False  # Its head may have been sent before.
             return
@@ -415,7 +417,7 @@ class Downstream(protocol.Protocol):
 
     def _end_of_head(self) -> bytes:
         """The empty line, and before it what becomes of the connection if that needs to be said."""
-        if self._request is not ALL_READ or self._site.draining:
+        if self._request is not ALL_READ or self._leaving:
             self._persist = False
         if not self._persist:
             return b"Connection: close\r\n\r\n"

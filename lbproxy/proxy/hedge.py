@@ -51,6 +51,7 @@ class Hedge:
     def begin(self, now: float) -> None:
         """Send the request."""
         self._upstreams.pool.acquire(self.backend)
+        self._upstreams.hedges += 1
         connections = self._upstreams.connections[self.backend]
         upstream = connections.take(now)
         if upstream is not None:
@@ -71,11 +72,13 @@ class Hedge:
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.abort()
+        self._upstreams.hedges -= 1
         self._upstreams.release(self.backend)
 
     def take_over(self) -> None:
         """The first attempt is over: this one is what the exchange has, and releases."""
         self._first = True
+        self._upstreams.hedges -= 1
         for head in self._hints:
             self._exchange.informational(head)
 
@@ -113,6 +116,7 @@ class Hedge:
         self.connecting = self.upstream = None
         self.attempt.failed(error, Decision.FIRST_RUNS.value)
         self._exchange.hedge_failed(error)
+        self._upstreams.hedges -= 1
         self._upstreams.release(self.backend)
 
     def answered(self, head: ResponseHead, now: float) -> None:

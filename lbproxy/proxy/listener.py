@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -47,19 +48,27 @@ class ClientFactory(Factory):
 
     def __init__(self, site: Site, listener: Listener) -> None:
         self._site = site
-        self._heads: HeadCache[RequestHead] = HeadCache()
+        self._caches: WeakSet[HeadCache[RequestHead]] = WeakSet()
         self.serve(listener)
 
     def serve(self, listener: Listener) -> None:
         """Make what is connected from now on by this config, and plan all requests anew."""
         self._listener = listener
-        self._heads.clear()
+        self.forget()
+        # Of its own, since what others have read may be more than this one allows.
+        self._heads: HeadCache[RequestHead] = HeadCache()
+        self._caches.add(self._heads)
         self.build: Callable[[], Protocol] = self._session if listener.mode == "tcp" else self._http
         if listener.endpoint.startswith(ANNOUNCED):
             self._inner, self.build = self.build, self._announced
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         return self.build()
+
+    def forget(self) -> None:
+        """Whoever is still there has its requests planned anew."""
+        for heads in self._caches:
+            heads.clear()
 
     def _http(self) -> Downstream:
         return Downstream(self._site, self._listener, self._heads)
@@ -102,7 +111,7 @@ class ListenerService(Service):
         self._factory = ClientFactory(site, config)
         self._ports: list[Any] = []
         self._acceptors: list[Any] = []
-        self._identities = self._read(config)
+        self._identities = _read(config, reactor.seconds())
         self._watch = LoopingCall(self._refresh)
         self._watch.clock = reactor
 
@@ -130,23 +139,32 @@ class ListenerService(Service):
         super().startService()
         self._watch_certificates()
 
-    def reconfigure(self, config: Listener) -> None:
-        """Serve by another config on the same sockets. Clients that are there stay as they are.
+    def identities(self, config: Listener) -> Identities | None:
+        """The certificates of a config for this listener: those that there are, or read now.
 
         Raises:
-            ConfigError: If a certificate cannot be used any more; then nothing has changed.
+            ConfigError: If one cannot be used any more.
         """
-        if config != self._config:
-            if config.tls != self._config.tls:
-                self._identities = self._read(config)
-            self._config = config
-            self._factory.serve(config)
-            for acceptor in self._acceptors:
-                if isinstance(acceptor, Acceptor):
-                    acceptor.serve(self._factory.build, self._welcome())
-            self._watch_certificates()
-        else:
-            self._factory.serve(config)
+        if config.tls == self._config.tls:
+            return self._identities
+        return _read(config, self._reactor.seconds())
+
+    def reconfigure(self, config: Listener, identities: Identities | None) -> None:
+        """Serve by another config on the same sockets. Clients that are there stay as they are.
+
+        Args:
+            config: It.
+            identities: Its certificates, as `identities` gave them.
+        """
+        if config == self._config:
+            self._factory.forget()
+            return
+        self._config, self._identities = config, identities
+        self._factory.serve(config)
+        for acceptor in self._acceptors:
+            if isinstance(acceptor, Acceptor):
+                acceptor.serve(self._factory.build, self._welcome())
+        self._watch_certificates()
 
     def accept(self, queues: frozenset[int]) -> None:
         """Accept clients from these workers' sockets from now on, and from no others."""
@@ -179,6 +197,7 @@ class ListenerService(Service):
         super().stopService()
         if self._watch.running:
             self._watch.stop()
+        self._factory.forget()
         ports, self._ports = self._ports, []
         for acceptor in self._acceptors:
             acceptor.stopReading()
@@ -202,22 +221,6 @@ class ListenerService(Service):
         elif hasattr(port, "stopReading"):
             # A port's own way, where something stands between the socket and us.
             self._acceptors.append(port)
-
-    def _read(self, config: Listener) -> Identities | None:
-        tls = config.tls
-        if tls is None:
-            return None
-        settings = ServerSettings(
-            tls.certificates,
-            tls.client_ca,
-            tls.client_auth == "required",
-            tls.min_version,
-            tls.ciphers,
-        )
-        try:
-            return Identities(settings, self._reactor.seconds())
-        except BadCertificate as error:
-            raise ConfigError(f"listeners.{config.name}.tls: {error}") from None
 
     def _welcome(self) -> Callable[[socket.socket, Any], None] | None:
         """What makes a handshake with each client; `None` without TLS."""
@@ -257,3 +260,25 @@ class ListenerService(Service):
         self.log.failure("the watch over the certificates failed", failure)
         if self.running:
             self._watch.start(WATCH, now=False).addErrback(self._broke)
+
+
+def _read(config: Listener, now: float) -> Identities | None:
+    """The certificates of a listener; `None` without TLS.
+
+    Raises:
+        ConfigError: If one cannot be used any more.
+    """
+    tls = config.tls
+    if tls is None:
+        return None
+    settings = ServerSettings(
+        tls.certificates,
+        tls.client_ca,
+        tls.client_auth == "required",
+        tls.min_version,
+        tls.ciphers,
+    )
+    try:
+        return Identities(settings, now)
+    except BadCertificate as error:
+        raise ConfigError(f"listeners.{config.name}.tls: {error}") from None

@@ -156,9 +156,14 @@ class WaitingRoom:
         self._set_deadline()
 
     def reconfigure(self, pool: model.Pool) -> None:
-        """Take other limits, for those who come from now on."""
+        """Take other limits. Whoever waits already stays, but no longer than from now on these."""
         self._queue = pool.queue
         self._hold = pool.hold_when_down or self._hold
+        now = self._clock.seconds()
+        for line, seconds in ((self._waiters, self._queue.wait), (self.held, self._hold.seconds)):
+            for waiter in line:
+                waiter.until = min(waiter.until, now + seconds)
+        self._set_deadline()
 
     def close(self) -> None:
         """Stop watching the time when nobody waits any more."""

@@ -51,6 +51,9 @@ class Client(Timed, Protocol):
 #: What a request id of a trusted peer may look like.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
+#: Folders that are served, by their paths.
+Folders = dict[str, Folder]
+
 #: Where the balancer reports on itself, on every HTTP listener, before any route.
 HEALTH = b"/health"
 
@@ -99,8 +102,8 @@ class Site:
         self.draining = False
         self.spread = Spread(clock)
         self._files = FileCache()
-        self._folders: dict[str, Folder] = {}
-        self.serve(config, upstreams)
+        self._folders: Folders = {}
+        self.serve(config, self.folders(config), upstreams)
         self._write = access_log.write
         self._metrics = metrics
         self._observe = metrics.observe
@@ -115,18 +118,27 @@ class Site:
         self._date_second = 0
         self._date = b""
 
-    def serve(self, config: Config, upstreams: Mapping[str, Upstreams]) -> None:
-        """Serve by this config from now on; what was decided by another one before is done so.
+    def folders(self, config: Config) -> Folders:
+        """The folders of a config by their paths, for `serve`.
 
         Raises:
-            ConfigError: If a static folder cannot be read; then nothing has changed.
+            ConfigError: If one cannot be read.
         """
         batch = getattr(self.clock, "batch", object)
-        folders = {
+        return {
             path: self._folders.get(path) or Folder(path, cache=self._files, batch=batch)
             for path in (route.static for route in config.routes)
             if path is not None
         }
+
+    def serve(self, config: Config, folders: Folders, upstreams: Mapping[str, Upstreams]) -> None:
+        """Serve by this config from now on; what was decided by another one before is done so.
+
+        Args:
+            config: The routes.
+            folders: As `folders` gave them.
+            upstreams: The pools by name.
+        """
         self._folders = folders
         self._router = Router(config.routes)
         self._names = {
@@ -168,12 +180,14 @@ class Site:
 
     def goes_by_name(self, listener: Listener) -> bool:
         """Whether a TCP listener has routes by SNI."""
-        return bool(self._names[listener.name])
+        return bool(self._names.get(listener.name))
 
     def pool_of(self, listener: Listener, server_name: str | None) -> Upstreams | None:
         """Who takes a client of a TCP listener, by the name that it asks for, if anyone."""
-        name = self._names[listener.name].pool(server_name) or listener.pool
-        return None if name is None else self._upstreams[name]
+        names = self._names.get(listener.name)
+        name = (names and names.pool(server_name)) or listener.pool
+        # A client that came by another config may be for a pool that there is no more.
+        return None if name is None else self._upstreams.get(name)
 
     def request_id(self, peer: Peer, values: Values, now: float) -> str:
         """What a trusted peer calls the request, else a new UUID (version 7, RFC 9562)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from contextlib import suppress
+from weakref import WeakValueDictionary
 
 from lbproxy.config import model
 from lbproxy.errors import ConfigError
@@ -24,7 +25,8 @@ class Trusts:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._contexts: dict[_Source, ssl.SSLContext] = {}
+        # Weak, since what a file said before it was written anew is of no use to anybody.
+        self._contexts: WeakValueDictionary[_Source, ssl.SSLContext] = WeakValueDictionary()
         self._made: dict[tuple[str, str], tuple[_Source, Trust]] = {}
 
     def of(self, config: model.Pool) -> dict[str, Trust]:
@@ -45,12 +47,13 @@ class Trusts:
         made = self._made.get(key)
         if made is not None and made[0] == source and made[1].name == tls.name:
             return made[1]
-        if source not in self._contexts:
+        context = self._contexts.get(source)
+        if context is None:
             try:
-                self._contexts[source] = client_context(tls.verify)
+                self._contexts[source] = context = client_context(tls.verify)
             except BadCertificate as error:
                 raise ConfigError(f"pools.{pool}.verify: {error}") from None
-        trust = Trust(self._contexts[source], tls.name)
+        trust = Trust(context, tls.name)
         self._made[key] = source, trust
         return trust
 

@@ -36,9 +36,11 @@ class Upstreams:
         waiting: Requests for which no backend has room.
         budget: How many retries there may be.
         hedging: When a second backend is asked as well; `None` is never.
+        hedges: How many second attempts are under way.
         suspects: Requests during which backends broke.
-        wary: Whether a new request has to be looked at before it is sent, since some are held, some
-            are refused, or any may be hedged: one question instead of three.
+        wary: Whether a request has to be looked at before it is sent, and its answer before it is
+            given, since some are held, some are refused, or any may be hedged: one question instead
+            of three.
         can_hold: Whether requests are held while no backend can take anything.
         connections: Those of each backend.
     """
@@ -72,6 +74,7 @@ class Upstreams:
         self.waiting = WaitingRoom(self._clock, timer, config)
         self.budget = RetryBudget(config.retry.budget, workers)
         self.hedging = None if config.hedge is None else Hedging(self._clock, config.hedge)
+        self.hedges = 0
         self.suspects = Suspects()
         self.wary = self.hedging is not None
         self.can_hold = config.hold_when_down is not None
@@ -139,8 +142,8 @@ class Upstreams:
 
     def relax(self) -> None:
         """Have new requests not be looked at any more, if nothing asks for it."""
-        refused, held = self.suspects.refused, self.waiting.held
-        self.wary = self.hedging is not None or bool(refused) or bool(held)
+        hedged = self.hedging is not None or self.hedges > 0
+        self.wary = hedged or bool(self.suspects.refused) or bool(self.waiting.held)
 
     def close(self) -> None:
         """Close the idle connections."""

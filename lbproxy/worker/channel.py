@@ -16,7 +16,7 @@ from lbproxy.balance.standing import Standing
 from lbproxy.config.model import Config
 from lbproxy.control import commands
 from lbproxy.control.channel import Channel, log, quiet
-from lbproxy.control.link import Load, Names, WorkerEnd
+from lbproxy.control.link import STDOUT, Load, Names, WorkerEnd
 from lbproxy.errors import ConfigError
 from lbproxy.observe.metrics import Counts
 
@@ -118,10 +118,10 @@ class ParentLink(Channel):
 
     @commands.Reopen.responder
     def reopen(self) -> dict[str, Any]:
-        return self.reopen_file(None)
+        return self.reopen_file(STDOUT)  # As all of them write to it, if it is the place at all.
 
     @commands.ReopenFile.responder
-    def reopen_file(self, descriptor: int | None) -> dict[str, Any]:
+    def reopen_file(self, descriptor: int) -> dict[str, Any]:
         with self._or_leave():
             self._worker.reopen(descriptor)
         return {}

@@ -19,6 +19,7 @@ class Drain:
 
     Attributes:
         stop: As in the config.
+        begun: Whether it has begun.
         ended: Fires when all has ended.
     """
 
@@ -46,13 +47,13 @@ class Drain:
         self._listeners = listeners
         self.stop = stop
         self._close = close
-        self._begun = False
+        self.begun = False
         self.ended: Deferred[None] = Deferred()
 
     def begin(self) -> None:
         """Begin, unless that was done before."""
-        if not self._begun:
-            self._begun = True
+        if not self.begun:
+            self.begun = True
             Deferred.fromCoroutine(self._run()).addErrback(self._broke).chainDeferred(self.ended)
 
     async def _run(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -23,15 +24,16 @@ from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import report
 from lbproxy.control.link import Duty, Load, Names, ParentEnd, Whole
-from lbproxy.errors import ConfigError
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.observe.metrics import Metrics
 from lbproxy.plugins import balancer_maker
 from lbproxy.proxy.listener import ListenerService
-from lbproxy.proxy.site import Site
+from lbproxy.proxy.site import Folders, Site
 from lbproxy.proxy.trusts import Trusts
 from lbproxy.proxy.upstreams import Upstreams
+from lbproxy.transport.identities import Identities
 from lbproxy.transport.timer import CoarseTimer
+from lbproxy.transport.trust import Trust
 from lbproxy.worker.drain import Drain
 
 #: Seconds from one telling of what was counted to the next: what a worker that is killed takes
@@ -42,6 +44,25 @@ TICK = 1.0
 Doors = Mapping[str, Sequence[int]]
 
 _NO_DOORS: Doors = {}
+
+
+@attrs.frozen
+class Next:
+    """All of a config that may turn out not to be had: it is there before anything changes.
+
+    Attributes:
+        config: To be served soon.
+        policies: By pool, where it is to be another one than before.
+        trusts: By pool, what its backends have to show.
+        folders: By path.
+        identities: By endpoint, the certificates of listeners that stay.
+    """
+
+    config: Config
+    policies: dict[str, Balancer]
+    trusts: dict[str, dict[str, Trust]]
+    folders: Folders
+    identities: dict[str, Identities | None]
 
 
 class Worker(MultiService):
@@ -78,7 +99,10 @@ class Worker(MultiService):
         self._access_log = AccessLog(self._timer, config.access_log, duty.access_log)
         self._metrics = Metrics()
         self._trusts = Trusts()
-        self._upstreams = {pool.name: self._new_pool(pool) for pool in config.pools}
+        self._upstreams = {
+            pool.name: self._new_pool(pool, self._policy(pool), self._trusts.of(pool))
+            for pool in config.pools
+        }
         self._site = Site(
             reactor,
             self._timer,
@@ -95,6 +119,7 @@ class Worker(MultiService):
             for listener, descriptors in zip(config.listeners, queues, strict=True)
         }
         self._opened: dict[str, ListenerService] = {}
+        self._next: Next | None = None
         self._queues: frozenset[int] = frozenset()
         self._whole = Whole()
         self._tick = LoopingCall(self._tell_counts)
@@ -115,30 +140,35 @@ class Worker(MultiService):
         self.link.ready(self._addresses())
 
     def prepare(self, config: Config, doors: Doors) -> None:
-        """Open the listeners that are new in a config which is to be served soon.
+        """Open and read what is new in a config which is to be served soon.
 
         Args:
             config: It.
             doors: The sockets of endpoints that another process has bound, by endpoint.
 
         Raises:
-            ConfigError: If that is not possible; then none is opened.
+            ConfigError: If that is not possible; then nothing is opened.
         """
-        for listener in config.listeners:
-            if listener.endpoint in self._listeners or listener.endpoint in self._opened:
-                continue
-            try:
-                opened = ListenerService(
-                    self._reactor, self._site, listener, doors.get(listener.endpoint, ())
-                )
-                opened.privilegedStartService()
-            except ConfigError:
-                self.give_up()
-                raise
-            self._opened[listener.endpoint] = opened
+        try:
+            self._open(config, doors)
+            self._next = Next(
+                config,
+                self._new_policies(config),
+                {pool.name: self._trusts.of(pool) for pool in config.pools},
+                self._site.folders(config),
+                {
+                    each.endpoint: self._listeners[each.endpoint].identities(each)
+                    for each in config.listeners
+                    if each.endpoint in self._listeners
+                },
+            )
+        except Exception:  # A user's own policy may raise anything.
+            self.give_up()
+            raise
 
     def give_up(self) -> None:
         """Close what `prepare` has opened."""
+        self._next = None
         while self._opened:
             self._opened.popitem()[1].stopService()
 
@@ -150,32 +180,29 @@ class Worker(MultiService):
     ) -> None:
         """Serve by another config from now on.
 
-        What is not changed by it goes on as if nothing had been: connections, queues, streams.
+        What is not changed by it goes on as if nothing had been: connections, queues, streams. A
+        worker that drains ends by its own config.
 
         Args:
-            config: It.
+            config: It; what was prepared for it is used.
             standings: How all of its backends stand.
             doors: As for `prepare`.
 
         Raises:
-            ConfigError: If a folder or a certificate cannot be read any more.
+            ConfigError: If it was not prepared, and cannot be had; then nothing has changed.
         """
-        now = self._clock.seconds()
-        self.prepare(config, doors)
-        before = self._upstreams
-        self._upstreams = {
-            pool.name: before.get(pool.name) or self._new_pool(pool) for pool in config.pools
-        }
-        self._site.serve(config, self._upstreams)
-        for pool in config.pools:
-            upstreams = self._upstreams[pool.name]
-            old = upstreams.pool.config
-            policy = None if same_policy(old, pool) else self._policy(pool)
-            upstreams.reconfigure(pool, policy, self._trusts.of(pool), now)
-        for name, upstreams in before.items():
-            if name not in self._upstreams:
-                upstreams.close()
-        self._serve_listeners(config)
+        if self._drain.begun:
+            self.give_up()
+            for descriptor in chain.from_iterable(doors.values()):
+                os.close(descriptor)
+            return
+        if self._next is None or self._next.config is not config:
+            self.prepare(config, doors)
+        prepared, self._next = self._next, None
+        assert prepared is not None
+        self._serve_pools(prepared)
+        self._site.serve(config, prepared.folders, self._upstreams)
+        self._serve_listeners(prepared)
         self._duty = attrs.evolve(self._duty, config=config)
         self._drain.stop = config.stop
         for names, standing in standings.items():
@@ -267,20 +294,53 @@ class Worker(MultiService):
     def _policy(self, config: model.Pool) -> Balancer:
         return balancer_for(config, self._chance, balancer_maker)
 
-    def _new_pool(self, config: model.Pool) -> Upstreams:
-        workers, trusts = self._duty.workers, self._trusts.of(config)
-        pool = Pool(config, self._policy(config), self._duty.started, workers)
-        self._connect(pool)
-        return Upstreams(self._reactor, self._timer, pool, trusts, workers)
+    def _new_policies(self, config: Config) -> dict[str, Balancer]:
+        before = {name: each.pool.config for name, each in self._upstreams.items()}
+        return {
+            pool.name: self._policy(pool)
+            for pool in config.pools
+            if pool.name not in before or not same_policy(before[pool.name], pool)
+        }
 
-    def _serve_listeners(self, config: Config) -> None:
+    def _new_pool(
+        self, config: model.Pool, policy: Balancer, trusts: Mapping[str, Trust]
+    ) -> Upstreams:
+        pool = Pool(config, policy, self._duty.started, self._duty.workers)
+        self._connect(pool)
+        return Upstreams(self._reactor, self._timer, pool, trusts, self._duty.workers)
+
+    def _open(self, config: Config, doors: Doors) -> None:
+        for listener in config.listeners:
+            if listener.endpoint in self._listeners or listener.endpoint in self._opened:
+                continue
+            sockets = doors.get(listener.endpoint, ())
+            opened = ListenerService(self._reactor, self._site, listener, sockets)
+            opened.privilegedStartService()
+            self._opened[listener.endpoint] = opened
+
+    def _serve_pools(self, prepared: Next) -> None:
+        now = self._clock.seconds()
+        before, self._upstreams = self._upstreams, {}
+        for pool in prepared.config.pools:
+            policy, trusts = prepared.policies.get(pool.name), prepared.trusts[pool.name]
+            upstreams = before.pop(pool.name, None)
+            if upstreams is not None:
+                upstreams.reconfigure(pool, policy, trusts, now)
+            else:
+                assert policy is not None
+                upstreams = self._new_pool(pool, policy, trusts)
+            self._upstreams[pool.name] = upstreams
+        for upstreams in before.values():
+            upstreams.close()
+
+    def _serve_listeners(self, prepared: Next) -> None:
         """Those that are new begin, those that are gone end, and the rest may be changed."""
         before = dict(self._listeners)
         self._listeners.clear()
-        for listener in config.listeners:
+        for listener in prepared.config.listeners:
             service = before.pop(listener.endpoint, None)
             if service is not None:
-                service.reconfigure(listener)
+                service.reconfigure(listener, prepared.identities[listener.endpoint])
             else:
                 service = self._opened.pop(listener.endpoint)
                 IService(service).setServiceParent(self)

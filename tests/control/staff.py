@@ -96,6 +96,9 @@ class Staff:
         reopened: How often the log was opened anew.
         written: The config that is read at the next reload.
         mistakes: What is wrong with it, if anything.
+        held: What of it cannot be opened, if anything.
+        full: Whether the log cannot be opened anew.
+        checked: The pools for which probes were made.
         probes: Those under way, by the backend's name.
     """
 
@@ -106,6 +109,7 @@ class Staff:
         self.adopted: list[model.Config] = []
         self.reopened = 0
         self.probes: dict[str, Deferred[ProbeOutcome]] = {}
+        self.checked: list[model.Pool] = []
         backends = model.Backend("a", "127.0.0.1:1"), model.Backend("b", "127.0.0.1:2")
         config = model.Config(
             (model.Listener("web", "tcp:0"),),
@@ -115,7 +119,8 @@ class Staff:
         )
         self.parent = Parent(self.clock, config, self.check_of, random.Random(1), self)
         self.written = config
-        self.mistakes = ""
+        self.mistakes = self.held = ""
+        self.full = False
         self.reloader = Reloader(config, self._read, self.parent, self)
 
     def start(self) -> None:
@@ -146,6 +151,7 @@ class Staff:
 
     def check_of(self, config: model.Config, pool: model.Pool) -> Check:
         """What probes a pool's backends: the test answers."""
+        self.checked.append(pool)
         return self._check
 
     def _check(self, backend: model.Backend, health: model.Health) -> Deferred[ProbeOutcome]:
@@ -156,12 +162,16 @@ class Staff:
     # Those who make workers (`Workers`).
 
     def prepare(self, config: model.Config) -> None:
+        if self.held:
+            raise ConfigError(self.held)
         self.prepared.append(config)
 
     def give_up(self) -> None:
         self.prepared.clear()
 
     def reopen(self) -> None:
+        if self.full:
+            raise OSError("the disk is full")
         self.reopened += 1
 
     def adopt(self, config: model.Config) -> None:

@@ -10,6 +10,7 @@ import attrs
 from prometheus_client.parser import text_string_to_metric_families
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy import __version__
@@ -47,6 +48,51 @@ class PagesTests(SynchronousTestCase):
         """The status and the body of an answer."""
         response: Any = self.successResultOf(self.treq.request(method, f"http://x{path}"))
         return response.code, self.successResultOf(response.text())
+
+    def test_reload(self) -> None:
+        """The plan that was carried out, once all workers have heard of it."""
+        (pool,) = self.staff.written.pools
+        changed = attrs.evolve(pool, slow_start=0.0)
+        self.staff.written = attrs.evolve(self.staff.written, pools=(changed,))
+        with capturedLogs() as logged:
+            told = self.tell("/reload", reason="faster")
+        plan = [
+            "~ pools.api.slow_start: 10.0 -> 0.0",
+            "= 1 listener, 0 pools, 2 backends, 1 route unchanged",
+        ]
+        self.assertEqual(told, (200, {"plan": plan, "complete": True}))
+        self.assertEqual([len(hand.configs) for hand in self.staff.hands], [1, 1])
+        lines = [formatEvent(event) for event in logged]
+        self.assertEqual(lines[0], "reload: asked for by ann: faster")
+
+    def test_reload_refused(self) -> None:
+        """What is wrong with it, and that nothing has changed."""
+        self.staff.mistakes = "lb.toml:1: wokers: unknown key"
+        status, told = self.tell("/reload")
+        self.assertEqual((status, told["reason"]), (409, "reload_refused"))
+        self.assertIn(self.staff.mistakes, told["detail"])
+        self.assertEqual([hand.configs for hand in self.staff.hands], [[], []])
+
+    def test_reload_asked_wrongly(self) -> None:
+        """It is asked for by somebody, and is not about one backend."""
+        for said, detail in (
+            ({"author": ""}, "author: "),
+            ({"backend": "a"}, "backend: unknown key; known are author, reason"),
+        ):
+            status, told = self.tell("/reload", **said)
+            self.assertEqual(status, 400)
+            self.assertTrue(told["detail"].startswith(detail), told)
+        self.assertEqual(self.ask("/reload")[0], 405)
+        self.assertEqual([hand.configs for hand in self.staff.hands], [[], []])
+
+    def test_reload_hung_worker(self) -> None:
+        """A worker that does not tell is not waited for without end, and that is said."""
+        self.staff.hands[1].counting = Deferred()
+        asking = self.treq.post("http://x/reload", json={"author": "ann"})
+        self.staff.clock.advance(PATIENCE)
+        self.treq.flush()
+        response: Any = self.successResultOf(asking)
+        self.assertIs(self.successResultOf(response.json())["complete"], False)
 
     def test_health(self) -> None:
         """The report has all workers."""

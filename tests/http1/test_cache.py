@@ -33,3 +33,14 @@ class HeadCacheTests(SynchronousTestCase):
         for _ in range(2):
             self.cache.put(bytes(LONGEST + 1), "long")
         self.assertNotIn(bytes(LONGEST + 1), self.cache.heads)
+
+    def test_clear(self) -> None:
+        """Afterwards nothing is known, not even that it came once."""
+        for _ in range(2):
+            self.cache.put(b"a", "A")
+        self.cache.put(b"b", "B")
+        self.cache.clear()
+        self.assertEqual([self.cache.find(data) for data in (b"a", b"b")], [None, None])
+        self.cache.put(b"a", "other")
+        self.cache.put(b"b", "B")
+        self.assertIsNone(self.cache.find(b"a"))

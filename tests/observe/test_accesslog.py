@@ -14,7 +14,16 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.observe.accesslog import BATCH, AccessLog, Attempt, Record, asked, caller
+from lbproxy.errors import ConfigError
+from lbproxy.observe.accesslog import (
+    BATCH,
+    AccessLog,
+    Attempt,
+    Record,
+    asked,
+    caller,
+    check_writable,
+)
 from lbproxy.transport.timer import CoarseTimer
 
 
@@ -170,7 +179,7 @@ class AccessLogTests(SynchronousTestCase):
         self.log.stopService()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self.addCleanup(os.close, descriptor)
-        logs = [AccessLog(self.timer, str(self.path), descriptor) for _ in range(2)]
+        logs = [AccessLog(self.timer, str(self.path), os.dup(descriptor)) for _ in range(2)]
         for log in logs:
             log.privilegedStartService()
             log.startService()
@@ -185,8 +194,7 @@ class AccessLogTests(SynchronousTestCase):
         """Into a pipe that others write to as well goes what no line of theirs can cut."""
         self.log.stopService()
         reading, writing = os.pipe()
-        for descriptor in (reading, writing):
-            self.addCleanup(os.close, descriptor)
+        self.addCleanup(os.close, reading)
         log = AccessLog(self.timer, "shared", writing)
         log.privilegedStartService()
         log.startService()
@@ -209,3 +217,71 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual(more.count(b"\n"), 1)
         self.assertEqual(b"".join(written).count(b"\n"), 40)
         log.stopService()
+
+    def test_renewed(self) -> None:
+        """What came before goes to the file before, and what comes after to the new one."""
+        self.log.write(record(request_id="id-0"), 0.0)
+        rotated = self.path.rename(f"{self.path}.1")
+        self.log.renew(str(self.path))
+        self.log.write(record(request_id="id-1"), 0.0)
+        other = f"{self.path}.other"
+        self.log.renew(other)
+        self.log.write(record(request_id="id-2"), 0.0)
+        self.log.stopService()
+        files = [rotated, self.path, Path(other)]
+        ids = [json.loads(file.read_text())["id"] for file in files]
+        self.assertEqual(ids, ["id-0", "id-1", "id-2"])
+
+    def test_renewed_to_none(self) -> None:
+        """It can be turned off and on."""
+        self.log.write(record(request_id="id-0"), 0.0)
+        self.log.renew(None)
+        self.log.write(record(request_id="id-1"), 0.0)
+        self.clock.pump([0.5, 0.5])
+        self.log.renew(str(self.path))
+        self.log.write(record(request_id="id-2"), 0.0)
+        self.log.stopService()
+        self.assertEqual(self.lines(), ["id-0", "id-2"])
+
+    def test_not_renewed(self) -> None:
+        """If the new file cannot be opened, the one before is gone on with."""
+        with self.assertRaises(OSError):
+            self.log.renew(str(self.path / "below a file"))
+        self.log.write(record(), 0.0)
+        self.log.stopService()
+        self.assertEqual(self.lines(), ["id-1"])
+
+    def test_renewed_descriptors(self) -> None:
+        """A descriptor that was handed over is closed with the next, so the old file can go."""
+        handed = [os.open(self.path, os.O_WRONLY | os.O_APPEND) for _ in range(2)]
+        for descriptor in handed:
+            self.log.renew(str(self.path), descriptor)
+            self.log.write(record(), 0.0)
+        self.assertRaises(OSError, os.fstat, handed[0])
+        os.fstat(handed[1])
+        self.log.stopService()
+        self.assertRaises(OSError, os.fstat, handed[1])
+        self.assertEqual(self.lines(), ["id-1", "id-1"])
+
+    def test_renewed_from_pipe(self) -> None:
+        """What holds for a pipe holds no more for a file."""
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        self.log.renew("shared", writing)
+        self.log.renew(str(self.path))
+        for _ in range(BATCH - 1):
+            self.log.write(record(), 0.0)
+        with mock.patch.object(self.log, "_file") as file:
+            file.write.side_effect = len
+            self.log.expired(0.0)
+        self.assertEqual(file.write.call_count, 1)
+        self.log.stopService()
+
+    def test_writable(self) -> None:
+        """What cannot be written to is told with the knob."""
+        self.log.stopService()
+        for path in (None, "-", str(self.path)):
+            check_writable(path)
+        wrong = f"{self.path}/access.log"
+        error = self.assertRaises(ConfigError, check_writable, wrong)
+        self.assertEqual(str(error), f"access_log: cannot write to {wrong}: Not a directory")

@@ -17,6 +17,8 @@ from lbproxy.config import model
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.probe.prober import Prober
 
+HEALTH = model.Health()
+
 
 class ProberTests(SynchronousTestCase):
     """One backend; its probes wait until the test answers them."""
@@ -138,3 +140,89 @@ class ProberTests(SynchronousTestCase):
         self.assertEqual((len(self.asked), clock.getDelayedCalls()), (before, []))
         self.assertIs(pool.backends[0].state, State.UP)
         self.successResultOf(prober.stopService())
+
+    def take(self, *names: str, health: model.Health | None = HEALTH) -> None:
+        """Probe by another config."""
+        backends = tuple(model.Backend(name, f"{name}:1") for name in names)
+        backends = (self.backend.config, *backends) if "a" not in names else backends
+        config = model.Pool("api", backends, health=health)
+        self.pool.reconfigure(config, None, self.clock.seconds())
+        self.prober.reconfigure(self.check)
+
+    def test_joined(self) -> None:
+        """Who joins is probed at once, and the others when they would have been anyway."""
+        self.answer(True)
+        self.clock.advance(2.0)
+        self.take("b")
+        self.assertEqual([at for at, _ in self.asked[1:]], [2.0])
+        self.answer(True)
+        self.run_for(1.0)
+        self.assertEqual(len(self.asked), 2)
+
+    def test_first_round_of_who_joins(self) -> None:
+        """There is a first round for who joins, too; who leaves meanwhile is not waited for."""
+        self.answer(True)
+        self.take("b", "c")
+        first = self.prober.first_round()
+        self.answer(True)
+        self.assertNoResult(first)
+        self.take("c")
+        self.successResultOf(first)
+        self.take("b", "c", "d")
+        self.take()
+        self.assertEqual([asking.called for _, asking in self.asked], [True] * len(self.asked))
+
+    def test_other_check(self) -> None:
+        """The next probe goes the new way; that under way still counts."""
+        other: list[str] = []
+
+        def check(backend: model.Backend, health: model.Health) -> Deferred[ProbeOutcome]:
+            other.append(backend.name)
+            return Deferred()
+
+        self.prober.reconfigure(check)
+        self.answer(False)
+        self.assertEqual((self.backend.state, other), (State.DOWN, []))
+        self.run_for(1.0)
+        self.assertEqual(other, ["a"])
+
+    def test_shorter(self) -> None:
+        """A shorter interval holds at once, counted from now; a longer one from the next probe."""
+        self.answer(True)
+        self.run_for(1.0)
+        self.take(health=model.Health(interval=2.0))
+        self.run_for(1.75)
+        self.assertEqual(len(self.asked), 1)
+        self.run_for(0.5)
+        self.assertEqual(len(self.asked), 2)
+        self.answer(True)
+        self.take(health=model.Health(interval=60.0))
+        self.run_for(3.0)
+        self.assertEqual(len(self.asked), 3)
+        self.answer(True)
+        self.run_for(50.0)
+        self.assertEqual(len(self.asked), 3)
+
+    def test_off_and_on(self) -> None:
+        """Turned off nobody is asked, whatever live traffic shows; turned on, all are at once."""
+        self.take(health=None)
+        self.assertTrue(self.asked[0][1].called)
+        self.successResultOf(self.prober.first_round())
+        self.run_for(20.0)
+        self.pool.suspect(self.backend)
+        self.assertEqual(len(self.asked), 1)
+        self.take()
+        self.assertEqual([at for at, _ in self.asked[1:]], [self.clock.seconds()])
+        self.assertNoResult(self.prober.first_round())
+        self.answer(True)
+        self.run_for(1.0)
+        self.pool.suspect(self.backend)
+        self.assertEqual(len(self.asked), 3)
+        self.successResultOf(self.prober.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopped_while_off(self) -> None:
+        """A prober without probes ends as others do."""
+        self.take(health=None)
+        self.successResultOf(self.prober.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])

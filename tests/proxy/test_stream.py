@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
 from lbproxy.config import model
 from lbproxy.health.alike import EACH
 from lbproxy.preface.proxy_protocol import InetAddress, ProxyHeader, parse
@@ -317,4 +319,93 @@ class NameTests(SessionCase):
         self.assertTrue(client.disconnecting)
         self.reactor.advance(0)
         self.successResultOf(drained)
+        self.assert_nothing_left()
+
+
+class ReloadTests(SessionCase):
+    """Sessions that began under another config than the present one."""
+
+    def take(self, *listeners: model.Listener, pool: str | None = "api", **more: Any) -> None:
+        """Serve these listeners, with the route by SNI to a pool, or without one."""
+        routes = () if pool is None else (model.Route(sni="*.Example", pool=pool),)
+        config = model.Config(listeners, routes)
+        self.site.serve(config, {}, more.get("upstreams", {"api": self.upstreams}))
+
+    def named(self, *listeners: model.Listener, **more: Any) -> Any:
+        """A client whose name is known when another config is served."""
+        self.start(
+            listener=more.pop("before", BY_NAME), route=model.Route(sni="*.Example", pool="api")
+        )
+        data = records(hello(name(b"db.example")), 20)
+        client = self.session(data[:50])
+        self.take(*listeners, **more)
+        client.give(data[50:])
+        self.reactor.advance(0)
+        return client
+
+    def test_same(self) -> None:
+        """What the name leads to is looked up when it is there."""
+        self.named(BY_NAME)
+        self.assertEqual(self.dialled, ["a"])
+        self.assert_nothing_left()
+
+    def test_gone(self) -> None:
+        """A listener that is gone, has another name or speaks HTTP: there is no route by name."""
+        web = model.Listener("web", "tcp:0")
+        other = model.Listener("other", "tcp:0", mode="tcp")
+        for listeners in ((), (web,), (other,), (model.Listener("db", "tcp:0"),)):
+            client = self.named(*listeners)
+            self.assertFalse(client.open)
+            self.assertEqual(self.log.lines[0]["reason"], "no_route")
+            self.assert_nothing_left()
+
+    def test_pool_gone(self) -> None:
+        """The same if it is the pool: that of the route, or that of the listener."""
+        for before, pool in ((BY_NAME, "api"), (TCP, None)):
+            client = self.named(before, before=before, pool=pool, upstreams={})
+            self.assertFalse(client.open)
+            self.assertEqual(self.log.lines[0]["reason"], "no_route")
+            self.assert_nothing_left()
+
+    def test_announced_late(self) -> None:
+        """One that was accepted before, and begins after its listener has gone."""
+        self.start(listener=BY_NAME, route=model.Route(sni="*.Example", pool="api"))
+        session = Session(self.site, self.listener)
+        self.take()
+        wire = HalfWire(self.reactor, session)
+        self.wires.append(wire)
+        self.reactor.advance(0)
+        self.assertFalse(wire.open)
+        self.assert_nothing_left()
+
+    def test_drained_listener(self) -> None:
+        """With its listener a session ends that has no backend yet; others go on to their end."""
+        self.start(listener=BY_NAME, route=model.Route(sni="*.Example", pool="api"))
+        data = records(hello(name(b"db.example")), 20)
+        peeking, joined = self.session(data[:50]), self.session(data)
+        backend = self.accept()
+        self.site.drain_listener("other")
+        self.assertTrue(peeking.open)
+        self.site.drain_listener("db")
+        self.reactor.advance(0)
+        self.assertEqual((peeking.open, joined.open), (False, True))
+        backend.give(b"on")
+        self.assertEqual(joined.take(), b"on")
+        self.assert_nothing_left()
+
+    def test_backend_gone(self) -> None:
+        """A session at a backend that has left goes on, and one that fails there goes elsewhere."""
+        self.start()
+        joined, waiting = self.session(), self.session()
+        backend = self.accept()
+        shape = self.pool.config
+        config = attrs.evolve(shape, backends=(model.Backend("c", "c:80"),))
+        self.upstreams.reconfigure(config, None, {}, self.reactor.seconds())
+        backend.give(b"on")
+        self.assertEqual(joined.take(), b"on")
+        self.refuse()
+        self.assertEqual(self.dialled, ["c"])
+        self.accept().give(b"here")
+        self.assertEqual(waiting.take(), b"here")
+        self.assertEqual([backend.in_flight for backend in self.pool.backends], [1])
         self.assert_nothing_left()

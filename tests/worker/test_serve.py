@@ -54,7 +54,9 @@ class Parent:
         self.told.append("leaving")
 
 
-class WorkerTests(SynchronousTestCase):
+class WorkerCase(SynchronousTestCase):
+    """A worker with two backends, on a network in memory."""
+
     def setUp(self) -> None:
         self.reactor = Reactor()
         self.reactor.advance(1000.0)
@@ -105,6 +107,8 @@ class WorkerTests(SynchronousTestCase):
         head, _, body = client.take().partition(b"\r\n\r\n")
         return head.split(b"\r\n")[0], json.loads(body)
 
+
+class WorkerTests(WorkerCase):
     def test_counts(self) -> None:
         """What has ended is counted and told within a second, with what is under way."""
         client = self.client(GET)

@@ -1,0 +1,47 @@
+"""Tests of `lbproxy reload`."""
+
+from __future__ import annotations
+
+import attrs
+
+from lbproxy.config import model
+from tests.cli.story import StoryCase
+
+
+class ReloadTests(StoryCase):
+    def write(self, *backends: model.Backend) -> None:
+        """Have other backends in the config that is read next."""
+        (pool,) = self.staff.written.pools
+        changed = attrs.evolve(pool, backends=(*pool.backends, *backends))
+        self.staff.written = attrs.evolve(self.staff.written, pools=(changed,))
+
+    def test_same(self) -> None:
+        """What stays is said too, so that nobody wonders whether it was read."""
+        self.assertEqual(self.run_to_end("reload"), 0)
+        told = "= 1 listener, 1 pool, 2 backends, 1 route unchanged\n"
+        self.assertEqual(self.output.getvalue(), told)
+
+    def test_plan(self) -> None:
+        """It ends when the workers have it, and who is new was probed before."""
+        self.write(model.Backend("c", "127.0.0.1:3"))
+        ended = self.begin("reload", "--reason", "more load")
+        self.assertNoResult(ended)
+        self.assertEqual(self.output.getvalue(), "")
+        self.pass_time(0.25)
+        self.assertEqual(self.successResultOf(ended), 0)
+        self.assertEqual(
+            self.output.getvalue().splitlines(),
+            [
+                "+ pools.api.backends.c (127.0.0.1:3)",
+                "= 1 listener, 0 pools, 2 backends, 1 route unchanged",
+            ],
+        )
+        for hand in self.staff.hands:
+            self.assertEqual(hand.standings["api", "c"].state.value, "up")
+
+    def test_refused(self) -> None:
+        """Each mistake is told, and the exit status is 1."""
+        self.staff.mistakes = "lb.toml:1: wokers: unknown key\nlb.toml:2: stop: unknown key"
+        self.assertEqual(self.run_to_end("reload"), 1)
+        self.assertEqual(self.output.getvalue(), "")
+        self.assertEqual(self.errors.getvalue(), f"lbproxy: {self.staff.mistakes}\n")
