@@ -23,9 +23,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "forward": {"config", "errors", "http1"},
     "balance": {"config", "errors", "health"},
     "probe": {"balance", "config", "errors", "health", "plugins", "transport"},
+    "discovery": {"config", "errors", "health", "probe", "transport"},
     "control": {
         "balance",
         "config",
+        "discovery",
         "errors",
         "health",
         "observe",
@@ -57,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {
         "config",
         "control",
+        "discovery",
         "errors",
         "options",
         "preface",
