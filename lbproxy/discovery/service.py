@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.config.model import DNS, Backend, Config, Health, Pool
@@ -88,7 +88,8 @@ class Discovery(Service):
 
     def first_round(self) -> Deferred[None]:
         """Fires when each name has been looked up, or after `FIRST_ROUND` seconds."""
-        first = gatherResults([watch.first() for watch in self._watches.values()])
+        asked = [watch.first() for watch in self._watches.values()]
+        first = DeferredList(asked, consumeErrors=True)
         first.addTimeout(FIRST_ROUND, self._clock)
         return first.addBoth(lambda _: None)
 

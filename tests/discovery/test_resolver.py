@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from tests.transport.turning import TransportCase
 SERVICE = "_http._tcp.shop.test"
 
 
+def refuse(code: int, message: dns.Message) -> None:
+    """A server's answer that it cannot tell."""
+    message.rCode = code
+
+
 class ResolverTests(TransportCase):
     def setUp(self) -> None:
         super().setUp()
@@ -30,7 +36,12 @@ class ResolverTests(TransportCase):
         self.server = self.serve()
         self.hosts = Path("hosts")
         self.hosts.write_text("")
-        self.servers = (f"127.0.0.1:{self.server.port}",)
+        self.servers: tuple[str, ...] = (f"127.0.0.1:{self.server.port}",)
+
+    def heard(self, count: int) -> None:
+        """Wait until the server has heard so many questions, and nothing moves any more."""
+        self.reactor.until(lambda: len(self.server.asked) >= count)
+        self.reactor.settle()
 
     def serve(self) -> Nameserver:
         """One more server."""
@@ -146,7 +157,7 @@ class ResolverTests(TransportCase):
         self.server.put("api.test", a("10.0.0.1"))
         other = self.serve()
         for code in (2, 4, 5, 9):
-            other.twist = lambda message, code=code: setattr(message, "rCode", code)
+            other.twist = partial(refuse, code)
             self.servers = (f"127.0.0.1:{other.port}", *self.servers[-1:])
             self.assertEqual(self.addresses("api.test"), {"10.0.0.1"})
         self.servers = (f"127.0.0.1:{free_port()}", *self.servers[-1:])
@@ -156,17 +167,18 @@ class ResolverTests(TransportCase):
         """The one that has answered is asked first from then on."""
         self.server.put("api.test", a("10.0.0.1"))
         other = self.serve()
-        other.twist = lambda message: setattr(message, "rCode", dns.ESERVER)
+        other.twist = partial(refuse, dns.ESERVER)
         self.servers = (f"127.0.0.1:{other.port}", *self.servers)
         resolver = self.resolver(family="ipv4")
         for _ in range(3):
             asking = resolver.resolve(Question("api.test"))
-            self.reactor.until(lambda asking=asking: asking.called)
+            self.reactor.until(partial(getattr, asking, "called"))
+            self.successResultOf(asking)
         self.assertEqual((len(other.asked), len(self.server.asked)), (1, 3))
 
     def test_refusals(self) -> None:
         """If nobody tells, the reason is the last one's."""
-        self.server.twist = lambda message: setattr(message, "rCode", dns.ESERVER)
+        self.server.twist = partial(refuse, dns.ESERVER)
         said = f"127.0.0.1 port {self.server.port} says SERVFAIL"
         self.assertEqual(self.trouble("api.test", family="ipv4"), said)
         self.assertEqual(len(self.server.asked), 2)
@@ -178,8 +190,7 @@ class ResolverTests(TransportCase):
         self.server.silent = True
         asking = self.resolver("ipv4").resolve(Question("api.test"))
         for count in (1, 2):
-            self.reactor.until(lambda count=count: len(self.server.asked) == count)
-            self.reactor.settle()
+            self.heard(count)
             self.assertNoResult(asking)
             self.reactor.advance(2.0)
             self.reactor.settle()
@@ -197,8 +208,7 @@ class ResolverTests(TransportCase):
         self.server.twist = mute
         asking = self.resolver("ipv4").resolve(Question("api.test"))
         for count in (2, 4):
-            self.reactor.until(lambda count=count: len(self.server.asked) == count)
-            self.reactor.settle()
+            self.heard(count)
             self.assertNoResult(asking)
             self.reactor.advance(2.0)
             self.reactor.settle()
