@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+
+from lbproxy.control.link import Names
 
 
 class Kind(Enum):
@@ -55,10 +57,6 @@ class Override:
     def until(self) -> float | None:
         """When it is over, in the clock's seconds."""
         return None if self.note.seconds is None else self.since + self.note.seconds
-
-
-#: A pool and one of its backends, by name: so a change can outlive the objects that it is about.
-Names = tuple[str, str]
 
 
 class Overrides:
@@ -120,6 +118,15 @@ class Overrides:
             return False
         self._say("{pool}/{backend} has the weight of the config again {note}", names, note)
         return True
+
+    def keep(self, known: Collection[Names]) -> None:
+        """Drop those of backends that there are no more."""
+        for names, kind in list(self._held):
+            if names not in known:
+                note = self._held.pop((names, kind)).note
+                self._forget((names, kind))
+                text = f"{{pool}}/{{backend}} is gone, and with it the {kind.value} {{note}}"
+                self._say(text, names, note)
 
     def close(self) -> None:
         """Leave all as it is: no change ends any more."""

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lbproxy.balance.pool import Backend, Pool
-from lbproxy.balance.registry import balancer_for
-from lbproxy.balance.standing import State
+from lbproxy.balance.standing import Standing
 from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import report
-from lbproxy.control.link import Whole
-from lbproxy.control.overrides import Names, Overrides
-from lbproxy.control.seat import Occupant, Seat, Spawn
+from lbproxy.control.judged import Judged
+from lbproxy.control.link import Names, Whole, Workers
+from lbproxy.control.overrides import Overrides
+from lbproxy.control.seat import Occupant, Seat
 from lbproxy.errors import AmbiguousBackend, UnknownBackend
 from lbproxy.observe.metrics import EJECTIONS, Counts
-from lbproxy.plugins import balancer_maker
 from lbproxy.probe.checks import Check
-from lbproxy.probe.prober import Prober
 
 #: Seconds from one word to the workers about the others to the next.
 TICK = 1.0
@@ -44,7 +44,6 @@ class Parent(Service):
     Attributes:
         config: What is served.
         started: When the balancer started, in the clock's seconds.
-        pools: As judged here: no request is served from them.
         overrides: What people have changed since.
         counts: What all workers have counted.
         draining: Whether all ends.
@@ -57,9 +56,9 @@ class Parent(Service):
         self,
         clock: Any,
         config: Config,
-        check_of: Callable[[model.Pool], Check],
+        check_of: Callable[[Config, model.Pool], Check],
         chance: random.Random,
-        spawn: Spawn,
+        workers: Workers,
     ) -> None:
         """Prepare; nothing is probed yet and no worker is made.
 
@@ -68,29 +67,22 @@ class Parent(Service):
             config: What is served.
             check_of: What probes a pool's backends.
             chance: All chance is drawn from it.
-            spawn: Makes a worker.
+            workers: Makes them.
         """
         self._clock = IReactorTime(clock)
         self.config = config
         self.started = self._clock.seconds()
-        self.pools = [
-            Pool(pool, balancer_for(pool, chance, balancer_maker), self.started)
-            for pool in config.pools
-        ]
-        self._probers = [Prober(clock, pool, check_of(pool.config), chance) for pool in self.pools]
+        self._check_of = check_of
+        self._chance = chance
+        self._workers = workers
+        self._judged = {pool.name: self._judge(config, pool) for pool in config.pools}
+        self._turn = DeferredLock()
         self.counts = Counts()
         self.draining = False
-        self.seats = [Seat(number, clock, self, spawn) for number in range(config.workers)]
-        self._places: dict[Backend, tuple[int, int]] = {}
-        for place, pool in enumerate(self.pools):
-            pool.on_turn = self._turned_in(pool)
-            pool.on_probe = self._tell
-            pool.on_said = self._heard_in(pool)
-            self._places |= {backend: (place, each) for each, backend in enumerate(pool.backends)}
+        self.seats = [Seat(number, clock, self, workers) for number in range(config.workers)]
         self.overrides = Overrides(self._clock, self._weigh)
-        self._returns: dict[Backend, IDelayedCall] = {}
-        self._alike: dict[Pool, str] = {}
-        self._accepting = self._announced = False
+        self._accepting = False
+        self._announced: dict[str, str] = {}
         self._tick = LoopingCall(self._tell_whole)
         self._tick.clock = clock
         self._emptied: Deferred[None] | None = None
@@ -101,14 +93,29 @@ class Parent(Service):
     def startService(self) -> None:
         """Probe, and make the workers; they accept when each backend has its first verdict."""
         super().startService()
-        for prober in self._probers:
-            prober.startService()
+        for judged in self._judged.values():
+            judged.start()
         self._tick.start(TICK, now=False).addErrback(self._broke)
         for seat in self.seats:
             seat.life.start()
-        first = gatherResults([prober.first_round() for prober in self._probers])
+        first = self._turn.run(self._first_rounds)
         first.addCallback(self._accept)
         first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
+
+    def serve(self, config: Config) -> Deferred[None]:
+        """Have another config served from now on, one after the other.
+
+        It is probed who is new before any worker hears of him. What people have changed holds on.
+
+        Args:
+            config: All of it can be had: see `Workers.prepare`.
+        """
+        return self._turn.run(Deferred.fromCoroutine, self._serve(config))
+
+    def reopen(self) -> None:
+        """Have the access log opened anew."""
+        for occupant in self._occupants():
+            occupant.worker.reopen()
 
     def drain(self) -> Deferred[None]:
         """Have the workers finish what runs. Fires when the last one has ended."""
@@ -132,34 +139,35 @@ class Parent(Service):
         if self._tick.running:
             self._tick.stop()
         self.overrides.close()
-        for due in self._returns.values():
-            due.cancel()
-        self._returns.clear()
-        return gatherResults([prober.stopService() for prober in self._probers]).addCallback(
-            lambda _: None
-        )
+        stopped = gatherResults([judged.stop() for judged in self._judged.values()])
+        return stopped.addCallback(lambda _: None)
 
     # What the workers tell, each through its `Occupant`.
 
     def welcome(self, occupant: Occupant) -> None:
         """A worker could serve: tell it all."""
-        for backend, (pool, place) in self._places.items():
-            occupant.worker.learn(pool, place, self.pools[pool].standing(backend))
+        for judged in self._judged.values():
+            for names, standing in judged.standings().items():
+                occupant.worker.learn(names, standing)
 
-    def suspect(self, pool: int, backend: int) -> None:
+    def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
-        self.pools[pool].suspect(self.pools[pool].backends[backend])
+        with suppress(UnknownBackend):
+            pool, backend = self.find(names[1], names[0])
+            pool.suspect(backend)
 
-    def outlier(self, pool: int, backend: int) -> None:
+    def outlier(self, names: Names) -> None:
         """Live traffic speaks against a backend."""
-        judged = self.pools[pool]
-        judged.eject(judged.backends[backend], self._clock.seconds())
+        with suppress(UnknownBackend):
+            pool, backend = self.find(names[1], names[0])
+            pool.eject(backend, self._clock.seconds())
 
     def counted(self, counts: Counts) -> None:
         """A worker has counted something, and told its load."""
         self.counts.add(counts)
-        for pool, place in self._places.values():
-            self.pools[pool].backends[place].in_flight = self._in_flight(pool, place, None)
+        for judged in self._judged.values():
+            for backend in judged.pool.backends:
+                backend.in_flight = self._in_flight(judged.names(backend))
         self._hear_alike()
 
     def moved(self) -> None:
@@ -205,10 +213,10 @@ class Parent(Service):
         return found[0]
 
     @property
-    def addresses(self) -> list[str]:
-        """Where the workers accept clients, in the order of the config, as they have told."""
+    def addresses(self) -> Mapping[str, str]:
+        """Where the workers accept clients, by the listener's name, as they have told."""
         told = (occupant.addresses for occupant in self._occupants())
-        return next(filter(None, told), [])
+        return next(filter(None, told), {})
 
     def document(self) -> dict[str, Any]:
         """What the health report says."""
@@ -224,11 +232,57 @@ class Parent(Service):
         """The present time, in the clock's seconds."""
         return self._clock.seconds()
 
+    @property
+    def pools(self) -> list[Pool]:
+        """As judged here, in the order of the config: no request is served from them."""
+        return [judged.pool for judged in self._judged.values()]
+
     def alike(self, pool: Pool) -> str:
         """In which way all backends of a pool fail; empty if they do not."""
-        return self._alike.get(pool, "")
+        return self._judged[pool.name].alike
 
     # The rest is ours.
+
+    def _judge(self, config: Config, pool: model.Pool) -> Judged:
+        check = self._check_of(config, pool)
+        return Judged(self._clock, pool, check, self._chance, self._tell, self._ejected)
+
+    async def _serve(self, config: Config) -> None:
+        other_use = self.config.stream_pools ^ config.stream_pools
+        before, self._judged = self._judged, {}
+        self.config = config
+        for pool in config.pools:
+            judged = before.pop(pool.name, None)
+            if judged is None:
+                judged = self._judge(config, pool)
+                judged.start()
+            elif judged.pool.config != pool or pool.name in other_use:
+                judged.reconfigure(pool, self._check_of(config, pool))
+            self._judged[pool.name] = judged
+        for gone in before.values():
+            gone.stop()
+        self.overrides.keep(self._names())
+        for names in self._names():
+            self._weigh(names)
+        await self._first_rounds()
+        if self.draining:
+            return
+        standings: dict[Names, Standing] = {}
+        for judged in self._judged.values():
+            standings |= judged.standings()
+        self._workers.adopt(config)
+        for occupant in self._occupants():
+            occupant.worker.serve(config, standings)
+
+    def _first_rounds(self) -> Deferred[Any]:
+        return gatherResults([judged.first_round() for judged in self._judged.values()])
+
+    def _names(self) -> list[Names]:
+        return [
+            judged.names(backend)
+            for judged in self._judged.values()
+            for backend in judged.pool.backends
+        ]
 
     def _accept(self, _: object) -> None:
         self._accepting = True
@@ -249,92 +303,39 @@ class Parent(Service):
             if occupant.queues != queues:
                 occupant.queues = frozenset(queues)
                 occupant.worker.accept(occupant.queues)
-        if not self._announced:
-            self._announced = True
-            for address in serving[0].addresses:
-                self.log.info("{listener}", listener=address)
+        for name, address in serving[0].addresses.items():
+            if self._announced.get(name) != address:
+                self.log.info("{name} listens on {address}", name=name, address=address)
+        self._announced = dict(serving[0].addresses)
 
     def _hear_alike(self) -> None:
-        """Say so when all backends of a pool begin to fail alike, and when they cease to."""
-        now = self._clock.seconds()
-        told = [occupant.load.alike for occupant in self._occupants() if occupant.load.alike]
-        for place, pool in enumerate(self.pools):
-            pool.hear_alike(next((alike[place] for alike in told if alike[place]), ""))
-            how, before = pool.alike(now), self._alike.get(pool, "")
-            if how == before:
-                continue
-            self._alike[pool] = how
-            if how:
-                self.log.warn(
-                    "all backends of {pool} fail alike ({how}): what they share is at fault",
-                    pool=pool.name,
-                    how=how,
-                )
-            else:
-                self.log.info("not all backends of {pool} fail alike any more", pool=pool.name)
+        told = [occupant.load.alike for occupant in self._occupants()]
+        for name, judged in self._judged.items():
+            judged.hear_alike(alike.get(name, "") for alike in told)
 
-    def _tell(self, backend: Backend, detail: str = "") -> None:
-        pool, place = self._places[backend]
-        standing = self.pools[pool].standing(backend, detail)
+    def _tell(self, names: Names, standing: Standing) -> None:
         for occupant in self._occupants():
-            occupant.worker.learn(pool, place, standing)
+            occupant.worker.learn(names, standing)
 
-    def _turned_in(self, pool: Pool) -> Callable[[Backend, str], None]:
-        def turned(backend: Backend, detail: str) -> None:
-            state = backend.state.value
-            self.log.info(
-                "{pool}/{backend} is {state}: {detail}",
-                pool=pool.name,
-                backend=backend.name,
-                state=state,
-                detail=detail,
-            )
-            due = self._returns.pop(backend, None)
-            if due is not None and due.active():
-                due.cancel()
-            if backend.state is State.EJECTED:
-                self.counts.of((EJECTIONS, pool.name, backend.name))[0] += 1
-                seconds = backend.ejection.until - self._clock.seconds()
-                self._returns[backend] = self._clock.callLater(seconds, self._return, pool, backend)
-            self._tell(backend, detail)
-
-        return turned
+    def _ejected(self, names: Names) -> None:
+        self.counts.of((EJECTIONS, *names))[0] += 1
 
     def _weigh(self, names: Names) -> None:
-        pool, backend = self.find(names[1], names[0])
+        _, backend = self.find(names[1], names[0])
         weight = self.overrides.weight(names, backend.config.weight)
-        pool.weigh(backend, weight, self._clock.seconds())
-        self._tell(backend)
-
-    def _heard_in(self, pool: Pool) -> Callable[[Backend], None]:
-        def heard(backend: Backend) -> None:
-            """Say so; the workers are told with the probe that has brought it."""
-            self.log.info(
-                "{pool}/{backend} says {said}",
-                pool=pool.name,
-                backend=backend.name,
-                said=backend.said,
-            )
-
-        return heard
-
-    def _return(self, pool: Pool, backend: Backend) -> None:
-        # The clock that wakes us may be ahead of the one that tells the time.
-        del self._returns[backend]
-        pool.reinstate(backend, max(self._clock.seconds(), backend.ejection.until))
+        self._judged[names[0]].weigh(backend, weight)
 
     def _tell_whole(self) -> None:
         workers = tuple(seat.report() for seat in self.seats)
         for occupant in self._occupants():
-            elsewhere = tuple(
-                tuple(self._in_flight(place, each, occupant) for each in range(len(pool.backends)))
-                for place, pool in enumerate(self.pools)
-            )
+            others = [each.load for each in self._occupants() if each is not occupant]
+            elsewhere: Counter[Names] = Counter()
+            for load in others:
+                elsewhere.update(load.in_flight)
             occupant.worker.hear(Whole(workers, elsewhere))
 
-    def _in_flight(self, pool: int, place: int, but: Occupant | None) -> int:
-        loads = [occupant.load for occupant in self._occupants() if occupant is not but]
-        return sum(load.in_flight[pool][place] for load in loads if load.in_flight)
+    def _in_flight(self, names: Names) -> int:
+        return sum(occupant.load.in_flight.get(names, 0) for occupant in self._occupants())
 
     def _occupants(self) -> Iterable[Occupant]:
         return [occupant for seat in self.seats for occupant in seat.occupants]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lbproxy.balance.pool import Backend, Pool, moment
-from lbproxy.control.overrides import Kind, Names, Override
+from lbproxy.control.link import Names
+from lbproxy.control.overrides import Kind, Override
 from lbproxy.control.parent import Parent
 from lbproxy.health.slow_start import share
 
@@ -63,13 +64,12 @@ def _override(override: Override | None) -> dict[str, Any] | None:
 
 def _listeners(parent: Parent) -> list[dict[str, Any]]:
     listeners = parent.config.listeners
-    addresses = parent.addresses or [""] * len(listeners)
     return [
         {
             "name": listener.name,
             "mode": listener.mode,
             "endpoint": listener.endpoint,
-            "address": address.removeprefix(f"{listener.name} listens on ") or None,
+            "address": parent.addresses.get(listener.name),
         }
-        for listener, address in zip(listeners, addresses, strict=True)
+        for listener in listeners
     ]

@@ -29,8 +29,7 @@ class Inside:
     @property
     def served(self) -> list[Pool]:
         """The pools of the worker."""
-        pools: list[Pool] = self._worker._pools
-        return pools
+        return [each.pool for each in self._worker._upstreams.values()]
 
     @property
     def accepting(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,12 +11,15 @@ from twisted.internet.task import Clock
 
 from lbproxy.balance.standing import Standing
 from lbproxy.config import model
-from lbproxy.control.link import Load, Whole
+from lbproxy.control.link import Load, Names, Whole
 from lbproxy.control.parent import Parent
+from lbproxy.control.reload import Reloader
 from lbproxy.control.seat import Occupant
+from lbproxy.errors import ConfigError
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.health.said import NOTHING, Said
 from lbproxy.observe.metrics import REQUESTS, Counts
+from lbproxy.probe.checks import Check
 
 
 class Hand:
@@ -25,18 +29,26 @@ class Hand:
         self.pid = 1000 + number
         self.number = number
         self.occupant = occupant
-        self.standings: dict[tuple[int, int], Standing] = {}
+        self.standings: dict[Names, Standing] = {}
+        self.configs: list[model.Config] = []
         self.queues: list[int] = []
         self.whole = Whole()
         self.asked: list[str] = []
         self.counting: Deferred[Any] | None = None
-        self.load = Load(((1, 0),), (2,), 3)
+        self.load = Load({("api", "a"): 1}, {"api": 2}, 3)
 
     def start(self) -> None:
         self.asked.append("start")
 
-    def learn(self, pool: int, backend: int, standing: Standing) -> None:
-        self.standings[pool, backend] = standing
+    def serve(self, config: model.Config, standings: Mapping[Names, Standing]) -> None:
+        self.configs.append(config)
+        self.standings = dict(standings)
+
+    def reopen(self) -> None:
+        self.asked.append("reopen")
+
+    def learn(self, names: Names, standing: Standing) -> None:
+        self.standings[names] = standing
 
     def accept(self, queues: frozenset[int]) -> None:
         self.queues = sorted(queues)
@@ -65,12 +77,12 @@ class Hand:
     @property
     def states(self) -> list[str]:
         """The backends' states, as it was told."""
-        return [self.standings[0, place].state.value for place in (0, 1)]
+        return [self.standings["api", name].state.value for name in "ab"]
 
     @property
     def weights(self) -> list[int]:
         """The backends' weights, as it was told."""
-        told = [self.standings[0, place] for place in (0, 1)]
+        told = [self.standings["api", name] for name in "ab"]
         return [each.said.weight_of(each.given) for each in told]
 
 
@@ -79,12 +91,20 @@ class Staff:
 
     Attributes:
         hands: All workers that were made, in order.
+        prepared: What was to be opened.
+        adopted: What workers were to be made for.
+        reopened: How often the log was opened anew.
+        written: The config that is read at the next reload.
+        mistakes: What is wrong with it, if anything.
         probes: Those under way, by the backend's name.
     """
 
     def __init__(self, workers: int = 2) -> None:
         self.clock = Clock()
         self.hands: list[Hand] = []
+        self.prepared: list[model.Config] = []
+        self.adopted: list[model.Config] = []
+        self.reopened = 0
         self.probes: dict[str, Deferred[ProbeOutcome]] = {}
         backends = model.Backend("a", "127.0.0.1:1"), model.Backend("b", "127.0.0.1:2")
         config = model.Config(
@@ -93,15 +113,16 @@ class Staff:
             (model.Pool("api", backends),),
             workers=workers,
         )
-        self.parent = Parent(
-            self.clock, config, lambda pool: self._check, random.Random(1), self._spawn
-        )
+        self.parent = Parent(self.clock, config, self.check_of, random.Random(1), self)
+        self.written = config
+        self.mistakes = ""
+        self.reloader = Reloader(config, self._read, self.parent, self)
 
     def start(self) -> None:
         """Start it; all workers are ready, and the probes have been answered."""
         self.parent.startService()
         for hand in list(self.hands):
-            hand.occupant.ready(["web listens on http://x/"])
+            hand.occupant.ready({"web": "http://x/"})
         self.answer(a=True, b=True)
 
     def answer(self, **passed: bool) -> None:
@@ -118,11 +139,34 @@ class Staff:
         """Let time pass in small steps."""
         self.clock.pump([0.05] * round(seconds / 0.05))
 
+    def _read(self) -> model.Config:
+        if self.mistakes:
+            raise ConfigError(self.mistakes)
+        return self.written
+
+    def check_of(self, config: model.Config, pool: model.Pool) -> Check:
+        """What probes a pool's backends: the test answers."""
+        return self._check
+
     def _check(self, backend: model.Backend, health: model.Health) -> Deferred[ProbeOutcome]:
         asking: Deferred[ProbeOutcome] = Deferred()
         self.probes[backend.name] = asking
         return asking
 
-    def _spawn(self, number: int, occupant: Occupant) -> Hand:
+    # Those who make workers (`Workers`).
+
+    def prepare(self, config: model.Config) -> None:
+        self.prepared.append(config)
+
+    def give_up(self) -> None:
+        self.prepared.clear()
+
+    def reopen(self) -> None:
+        self.reopened += 1
+
+    def adopt(self, config: model.Config) -> None:
+        self.adopted.append(config)
+
+    def spawn(self, number: int, occupant: Occupant) -> Hand:
         self.hands.append(Hand(number, occupant))
         return self.hands[-1]
