@@ -45,15 +45,15 @@ class Nameserver:
         twist: Changes each answer before it goes out.
     """
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int = 0) -> None:
         self._names: dict[str, tuple[int, tuple[Any, ...]]] = {}
         self.asked: list[tuple[str, int, str]] = []
         self.silent = self.rude = False
         self.twist: Twist = lambda message: None
-        self._stream = socket.create_server((host, 0))
+        self._stream = socket.create_server(("127.0.0.1", port))
         self.port: int = self._stream.getsockname()[1]
         self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._datagrams.bind((host, self.port))
+        self._datagrams.bind(("127.0.0.1", self.port))
         self._threads = [
             threading.Thread(target=serve, daemon=True) for serve in (self._by_udp, self._by_tcp)
         ]

@@ -62,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "control",
         "discovery",
         "errors",
+        "health",
         "options",
         "preface",
         "probe",

@@ -59,6 +59,7 @@ class Parent(Service):
         check_of: Callable[[Config, model.Pool], Check],
         chance: random.Random,
         workers: Workers,
+        known: Callable[[], Deferred[None]],
     ) -> None:
         """Prepare; nothing is probed yet and no worker is made.
 
@@ -68,6 +69,7 @@ class Parent(Service):
             check_of: What probes a pool's backends.
             chance: All chance is drawn from it.
             workers: Makes them.
+            known: Fires when the names of backends have been looked up, or after a while.
         """
         self._clock = IReactorTime(clock)
         self.config = config
@@ -75,6 +77,7 @@ class Parent(Service):
         self._check_of = check_of
         self._chance = chance
         self._workers = workers
+        self._known = known
         self._judged = {pool.name: self._judge(config, pool) for pool in config.pools}
         self._turn = DeferredLock()
         self.counts = Counts()
@@ -99,7 +102,9 @@ class Parent(Service):
         for seat in self.seats:
             seat.life.start()
         first = self._turn.run(self._first_rounds)
-        first.addCallback(self._accept)
+        first.addCallback(lambda _: self._known())
+        # What has become known is served before: whoever had to wait for that has the turn first.
+        first.addCallback(lambda _: self._turn.run(self._accept))
         first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
 
     def serve(self, config: Config) -> Deferred[None]:
@@ -284,7 +289,7 @@ class Parent(Service):
             for backend in judged.pool.backends
         ]
 
-    def _accept(self, _: object) -> None:
+    def _accept(self) -> None:
         self._accepting = True
         self._share_queues()
 

@@ -25,8 +25,9 @@ class Discovery(Service):
     """Watches the names of a config.
 
     Attributes:
-        changed: Called with the name of a pool and what it has become, when DNS says something
-            else of its backends than before.
+        changed: Called when DNS says something else of the backends than before: `take` has it.
+        unresolved: Called with the names of a pool without probes and of a backend in it of which
+            no address is known, and with the outcome that a probe would have.
     """
 
     def __init__(
@@ -39,25 +40,26 @@ class Discovery(Service):
             resolver_of: Makes what looks names up.
             chance: The times between two look-ups vary by it.
         """
-        self.changed: Callable[[str, Pool], None] = lambda name, pool: None
+        self.changed: Callable[[], None] = lambda: None
+        self.unresolved: Callable[[str, str, ProbeOutcome], None] = lambda *_: None
         self._clock = clock
         self._resolver_of = resolver_of
         self._chance = chance
         self._dns = DNS()
         self._resolver = resolver_of(self._dns)
         self._pools: tuple[Pool, ...] = ()
-        self._given: dict[str, Pool] = {}
+        self._given: tuple[Pool, ...] = ()
         self._watches: dict[Question, Watch] = {}
 
     def take(self, config: Config) -> Config:
         """Watch the names of this config from now on, and no others.
 
         Returns:
-            The config with members in the place of the backends whose names are known. What is
-            found later is told by `changed`.
+            The config with members in the place of the backends whose names are known.
         """
         before, self._watches = self._watches, {}
-        self._pools = ()  # What is found at once, as in the hosts file, is in what is returned.
+        # What is found at once, as in the hosts file, is in what is returned.
+        self._pools = self._given = ()
         asked_anew = config.dns != self._dns
         if asked_anew:
             self._dns, self._resolver = config.dns, self._resolver_of(config.dns)
@@ -71,8 +73,8 @@ class Discovery(Service):
         for watch in before.values():
             watch.stop()
         self._pools = config.pools
-        self._given = {pool.name: self._expanded(pool) for pool in config.pools}
-        return attrs.evolve(config, pools=tuple(self._given.values()))
+        self._given = self._expanded()
+        return attrs.evolve(config, pools=self._given)
 
     def startService(self) -> None:
         """Look all names up now, and then by and by."""
@@ -93,13 +95,6 @@ class Discovery(Service):
         first.addTimeout(FIRST_ROUND, self._clock)
         return first.addBoth(lambda _: None)
 
-    def why(self, backend: Backend) -> str:
-        """Why a backend that has a name has no members; empty if it has no name."""
-        watch = self._watch_of(backend)
-        if watch is None:
-            return ""
-        return f"{watch.question.name} does not resolve: {watch.trouble or 'no answer yet'}"
-
     def checked(self, check: Check) -> Check:
         """A pool's probe that knows what becomes of a backend while its name does not resolve.
 
@@ -111,7 +106,7 @@ class Discovery(Service):
             watch = self._watch_of(backend)
             if watch is None:
                 return check(backend, health)
-            return watch.first().addCallback(lambda _: self._unresolved(backend))
+            return watch.first().addCallback(lambda _: self._outcome(watch))
 
         return ask
 
@@ -125,28 +120,35 @@ class Discovery(Service):
             watch.start()
         return watch
 
-    def _unresolved(self, backend: Backend) -> ProbeOutcome:
-        return ProbeOutcome(False, 0.0, self.why(backend), False, self._clock.seconds())
+    def _outcome(self, watch: Watch) -> ProbeOutcome:
+        now, name = self._clock.seconds(), watch.question.name
+        if watch.answer is not None:  # Its members are about to take its place.
+            return ProbeOutcome(True, 0.0, f"{name} resolves", True, now)
+        why = watch.trouble or "no answer yet"
+        return ProbeOutcome(False, 0.0, f"{name} does not resolve: {why}", False, now)
 
     def _watch_of(self, backend: Backend) -> Watch | None:
         question = question_of(backend.address)
         return None if question is None else self._watches.get(question)
 
-    def _expanded(self, pool: Pool) -> Pool:
+    def _expanded(self) -> tuple[Pool, ...]:
         answers = {
             question: watch.answer
             for question, watch in self._watches.items()
             if watch.answer is not None
         }
-        return expanded(pool, answers)
+        return tuple(expanded(pool, answers) for pool in self._pools)
 
     def _heard(self) -> None:
-        """A name stands for something else: tell the pools that have it."""
-        for pool in self._pools:
-            now = self._expanded(pool)
-            if now != self._given[pool.name]:
-                self._given[pool.name] = now
-                self.changed(pool.name, now)
+        now = self._expanded()
+        if now != self._given:
+            self._given = now
+            self.changed()
+        for pool in now:
+            for backend in pool.backends if pool.health is None else ():
+                watch = self._watch_of(backend)
+                if watch is not None and watch.trouble:
+                    self.unresolved(pool.name, backend.name, self._outcome(watch))
 
 
 def _questions(config: Config) -> Iterator[Question]:

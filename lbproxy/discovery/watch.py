@@ -39,7 +39,7 @@ class Watch:
         question: Question,
         config: DNS,
         chance: random.Random,
-        changed: Callable[[], None],
+        heard: Callable[[], None],
         answer: Answer | None = None,
     ) -> None:
         """Prepare; nothing is asked yet.
@@ -50,7 +50,8 @@ class Watch:
             question: The name.
             config: Has the bounds of an answer's time to live.
             chance: The times vary by it.
-            changed: Called when the name stands for something else than before.
+            heard: Called when the name stands for something else than before, and when it could not
+                be looked up.
             answer: What is known of it already.
         """
         self.question = question
@@ -60,7 +61,7 @@ class Watch:
         self._resolver = resolver
         self._config = config
         self._chance = chance
-        self._changed = changed
+        self._heard = heard
         self._stopped = False
         self._due: IDelayedCall | None = None
         self._asking: Deferred[None] | None = None
@@ -113,7 +114,7 @@ class Watch:
         before, self.answer = self.answer, answer.after(self.answer)
         if before is None or before.places != self.answer.places:
             self._log_change(before, self.answer)
-            self._changed()
+            self._heard()
         self._tell_those_who_wait()
 
     def _failed(self, failure: Failure) -> None:
@@ -130,6 +131,7 @@ class Watch:
                 trouble=self.trouble,
                 so="nothing is known of it" if self.answer is None else "what was known holds",
             )
+        self._heard()
         self._tell_those_who_wait()
 
     def _ask_in(self, seconds: float) -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from lbproxy.balance.standing import Standing
@@ -97,6 +97,7 @@ class Staff:
         written: The config that is read at the next reload.
         mistakes: What is wrong with it, if anything.
         probes: Those under way, by the backend's name.
+        known: Fires when names have been looked up.
     """
 
     def __init__(self, workers: int = 2) -> None:
@@ -113,10 +114,13 @@ class Staff:
             (model.Pool("api", backends),),
             workers=workers,
         )
-        self.parent = Parent(self.clock, config, self.check_of, random.Random(1), self)
+        self.known: Deferred[None] = succeed(None)
+        self.parent = Parent(
+            self.clock, config, self.check_of, random.Random(1), self, lambda: self.known
+        )
         self.written = config
         self.mistakes = ""
-        self.reloader = Reloader(config, self._read, self.parent, self)
+        self.reloader = Reloader(config, self._read, lambda config: config, self.parent, self)
 
     def start(self) -> None:
         """Start it; all workers are ready, and the probes have been answered."""

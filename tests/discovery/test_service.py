@@ -40,18 +40,26 @@ class DiscoveryTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.names = Clock(), Names()
         self.made: list[DNS] = []
-        self.changes: list[tuple[str, list[str]]] = []
+        self.changes: list[list[list[str]]] = []
+        self.unresolved: list[tuple[str, str, ProbeOutcome]] = []
+        self.config = config()
         self.discovery = Discovery(self.clock, self.resolver_of, random.Random(1))
-        self.discovery.changed = lambda name, pool: self.changes.append((name, shown(pool)))
+        self.discovery.changed = self.changed
+        self.discovery.unresolved = lambda *told: self.unresolved.append(told)
 
     def resolver_of(self, dns: DNS) -> Names:
         """The same for all, and what it was made for."""
         self.made.append(dns)
         return self.names
 
+    def changed(self) -> None:
+        """Remember what the pools are now."""
+        self.changes.append([shown(pool) for pool in self.discovery.take(self.config).pools])
+
     def take(self, *pools: Pool, dns: DNS = PLAIN) -> list[list[str]]:
         """Take a config; the backends of its pools."""
-        return [shown(pool) for pool in self.discovery.take(config(*pools, dns=dns)).pools]
+        self.config = config(*pools, dns=dns)
+        return [shown(pool) for pool in self.discovery.take(self.config).pools]
 
     def test_nothing_to_ask(self) -> None:
         """A config without names stays as it is, and nobody is asked."""
@@ -72,11 +80,10 @@ class DiscoveryTests(SynchronousTestCase):
         self.discovery.startService()
         self.assertEqual(self.names.asked, [ONE, TWO])
         self.names.pending[0].callback(addresses("10.0.0.1", "10.0.0.2", ttl=60))
-        api = ("api", ["a@10.0.0.1:80", "a@10.0.0.2:80", "static"])
-        self.assertEqual(self.changes, [api, ("both", ["b@10.0.0.1:81", "b@10.0.0.2:81", "c"])])
+        api, b = ["a@10.0.0.1:80", "a@10.0.0.2:80", "static"], ["b@10.0.0.1:81", "b@10.0.0.2:81"]
+        self.assertEqual(self.changes, [[api, [*b, "c"], ["static"]]])
         self.names.pending[1].callback(addresses("10.0.0.3"))
-        both = ("both", ["b@10.0.0.1:81", "b@10.0.0.2:81", "c@10.0.0.3:80"])
-        self.assertEqual(self.changes[2:], [both])
+        self.assertEqual(self.changes[1:], [[api, [*b, "c@10.0.0.3:80"], ["static"]]])
 
     def test_first_round(self) -> None:
         """It is over with the last first answer, of whatever kind, or after a while."""
@@ -110,7 +117,7 @@ class DiscoveryTests(SynchronousTestCase):
         self.assertEqual(self.names.cancelled, 1)  # Nobody wants to know it.
         self.names.known[ONE] = addresses("10.0.0.2")
         self.clock.advance(70.0)
-        self.assertEqual(self.changes, [("api", ["z@10.0.0.2:80"]), ("new", ["b@10.0.0.2:81"])])
+        self.assertEqual(self.changes, [[["z@10.0.0.2:80"], ["b@10.0.0.2:81"]]])
 
     def test_other_servers(self) -> None:
         """Other servers are asked at once, and what is known holds until they answer."""
@@ -122,8 +129,24 @@ class DiscoveryTests(SynchronousTestCase):
         self.assertEqual(self.take(Pool("api", (A,)), dns=other), [["a@10.0.0.1:80"]])
         self.assertEqual((self.made[-1], self.names.asked), (other, [ONE, ONE]))
         self.names.pending.pop().callback(addresses("10.0.0.2"))
-        self.assertEqual(self.changes, [("api", ["a@10.0.0.2:80"])])
+        self.assertEqual(self.changes, [[["a@10.0.0.2:80"]]])
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
+    def test_not_probed(self) -> None:
+        """In a pool without probes, which nobody asks, each failure is told until there is one."""
+        self.names.known[ONE] = "nobody answers"
+        self.take(Pool("api", (A, STATIC), health=None), Pool("probed", (B,)))
+        self.discovery.startService()
+        detail = "one.test does not resolve: nobody answers"
+        outcome = ProbeOutcome(False, 0.0, detail, False, 0.0)
+        self.assertEqual(self.unresolved, [("api", "a", outcome)])
+        self.clock.advance(RETRY * 1.2)
+        self.assertEqual(len(self.unresolved), 2)
+        self.names.known[ONE] = addresses("10.0.0.1", ttl=1)
+        self.clock.advance(RETRY * 1.2)
+        self.names.known[ONE] = "nobody answers"
+        self.clock.advance(RETRY * 1.2)
+        self.assertEqual(len(self.unresolved), 2)
 
     def test_stop(self) -> None:
         """Stopping gives up what is under way and leaves nothing on the clock."""
@@ -174,7 +197,9 @@ class CheckTests(SynchronousTestCase):
         self.assertIn("another reason", self.successResultOf(self.probe(A)).detail)
         self.assertEqual(self.probed, [])
 
-    def test_why(self) -> None:
-        """The same in words, for a pool without probes."""
-        self.assertEqual(self.discovery.why(A), "one.test does not resolve: no answer yet")
-        self.assertEqual((self.discovery.why(STATIC), self.discovery.why(C)), ("", ""))
+    def test_resolves(self) -> None:
+        """A name whose members are about to come is not down: nobody need hear of that."""
+        probe = self.probe(A)
+        self.names.pending.pop().callback(addresses("10.0.0.1"))
+        outcome = self.successResultOf(probe)
+        self.assertEqual((outcome.passed, outcome.detail), (True, "one.test resolves"))

@@ -8,7 +8,7 @@ from itertools import count
 
 import attrs
 
-from lbproxy.config.dns_kinds import SERVICE, asked_of_dns
+from lbproxy.config.dns_kinds import asked_of_dns
 from lbproxy.config.model import Config, Listener, Pool
 from lbproxy.proxy.listener import ANNOUNCED
 
@@ -47,8 +47,8 @@ def reachable(config: Config) -> Reachable:
         for backend in pool.backends:
             place = len(addresses) + 1
             simulated = f"10.1.{place >> 8}.{place & 255}:80"
-            portless = backend.address.startswith(("unix:", SERVICE))
-            addresses.setdefault(backend.address, simulated if portless else backend.address)
+            named = backend.address.startswith("unix:") or asked_of_dns(backend.address)
+            addresses.setdefault(backend.address, simulated if named else backend.address)
     return Reachable(
         attrs.evolve(
             config,

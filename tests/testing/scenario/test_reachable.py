@@ -41,7 +41,13 @@ backends = [{ name = "db", address = "10.0.0.1:5432" }]
 
 SCENARIO = """\
 duration = 5.0
-expect = ["failed == 0", "share.named > 0.2", "share.six > 0.2", "share.local > 0.2", "share.service > 0.2"]
+expect = [
+    "failed == 0",
+    "share.named > 0.2",
+    "share.six > 0.2",
+    "share.local > 0.2",
+    "share.service > 0.2",
+]
 events = [{ at = 1.0, restart = "*", every = 0.1, seconds = 0.05 }]
 load = [
     { rate = 20.0, arrivals = "even" },
