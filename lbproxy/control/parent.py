@@ -266,8 +266,10 @@ class Parent(Service):
             self._judged[pool.name] = judged
         for gone in before.values():
             gone.stop()
-        self.overrides.keep(self._names())
-        for names in self._names():
+        known = self._names()
+        self.counts.keep(frozenset(known))
+        self.overrides.keep(known)
+        for names in known:
             self._weigh(names)
         await self._first_rounds()
         if self.draining:

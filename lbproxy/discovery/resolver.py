@@ -64,7 +64,7 @@ class SystemResolver:
     """Asks as the system's own resolver does, and for services too; it knows how long it holds.
 
     `twisted.names` has the messages. Its resolver is not used, for reasons that are in
-    `docs/decisions/0016-questions-to-dns.md`.
+    `docs/decisions/0018-questions-to-dns.md`.
     """
 
     def __init__(

@@ -147,12 +147,15 @@ class Watch:
     def _log_change(self, before: Answer | None, after: Answer) -> None:
         known = {place.address for place in before.places} if before is not None else set()
         found = {place.address for place in after.places}
+        told = [
+            f"{word} {', '.join(sorted(those))}"
+            for word, those in (("new", found - known), ("gone", known - found))
+            if those
+        ]
         self.log.info(
-            "{name} stands for {count} addresses; new: {new}; gone: {gone}",
+            "{name} has changed: {what}",
             name=self.question.name,
-            count=len(found),
-            new=", ".join(sorted(found - known)) or "none",
-            gone=", ".join(sorted(known - found)) or "none",
+            what="; ".join(told) or "the same addresses in other roles",
         )
 
     def _broke(self, failure: Failure) -> None:

@@ -104,6 +104,8 @@ class DiscoveryTests(SynchronousTestCase):
         self.names.known[ONE] = addresses("10.0.0.1")
         self.discovery.startService()
         self.assertEqual(self.take(Pool("api", (A,))), [["a@10.0.0.1:80"]])
+        self.names.known[TWO] = addresses("10.0.0.2")
+        self.assertEqual(self.take(Pool("api", (C, A))), [["c@10.0.0.2:80", "a@10.0.0.1:80"]])
         self.assertEqual(self.changes, [])
 
     def test_reload(self) -> None:

@@ -145,7 +145,7 @@ class WatchTests(SynchronousTestCase):
             [
                 "api.test does not resolve: nobody answers; nothing is known of it",
                 "api.test resolves again",
-                "api.test stands for 1 addresses; new: 10.0.0.1; gone: none",
+                "api.test has changed: new 10.0.0.1",
                 "api.test does not resolve: nobody answers; what was known holds",
             ],
         )
@@ -201,6 +201,28 @@ class WatchTests(SynchronousTestCase):
         self.watch.start()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.due(), 9.0)
+
+    def test_told_changes(self) -> None:
+        """The log says what is new and what is gone, or that only weights and the like are."""
+        told: list[str] = []
+        self.patch(self.watch, "log", Recorder(told))
+        for answer in (
+            addresses("10.0.0.1", "10.0.0.2", ttl=1),
+            addresses("10.0.0.2", "10.0.0.3", ttl=1),
+            Answer(frozenset({Place("10.0.0.2", weight=2), Place("10.0.0.3")}), 1.0),
+        ):
+            self.names.known[API] = answer
+            self.clock.advance(1.0)
+            if not self.names.asked:
+                self.watch.start()
+        self.assertEqual(
+            told,
+            [
+                "api.test has changed: new 10.0.0.1, 10.0.0.2",
+                "api.test has changed: new 10.0.0.3; gone 10.0.0.1",
+                "api.test has changed: the same addresses in other roles",
+            ],
+        )
 
 
 class Recorder:

@@ -188,7 +188,7 @@ def test_dead_server(tmp_path: Path, server: Nameserver, there: Addresses) -> No
 
 
 def test_service(tmp_path: Path, server: Nameserver, there: Addresses) -> None:
-    """The targets of the lowest priority serve, and the others when these are gone."""
+    """The targets of the lowest priority serve, then the others; and each by its name elsewhere."""
     targets = [srv(f"n{number}.test", there.port, number, 10) for number in (1, 2)]
     server.put(SERVICE, *targets)
     for number in (1, 2):
@@ -201,6 +201,8 @@ def test_service(tmp_path: Path, server: Nameserver, there: Addresses) -> None:
         server.put(SERVICE, targets[1])
         until(lambda: [*backends(proxy)] == names[1:])
         assert served_by(proxy) == names[1]
+        server.put("n2.test", a("127.0.0.3"))
+        until(lambda: served_by(proxy) == names[1] and len(there.origins[3].heads) > 0)
         assert proxy.process.stop() == 0
     assert "Traceback" not in proxy.process.output
 
