@@ -111,7 +111,7 @@ class SystemResolver:
         servers, names = self._whom_and_what(name)
         for candidate in names:
             records = await self._records(servers, candidate, dns.SRV)
-            places = [place for place in map(_place, records.payloads) if place is not None]
+            places = [place for place in map(place_of, records.payloads) if place is not None]
             if places:
                 return await self._places(servers, places, records.ttl)
         raise Unresolved("there is no such service")
@@ -218,7 +218,7 @@ def _server(address: str) -> Server:
     return host.strip("[]"), int(port)
 
 
-def _place(record: dns.Record_SRV) -> Place | None:
+def place_of(record: dns.Record_SRV) -> Place | None:
     """What a service's record says, without an address; `None` if it says that there is none.
 
     What DNS has for a name may be any bytes, and the target's will stand in headers and logs.

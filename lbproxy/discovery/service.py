@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, TimeoutError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.config.model import DNS, Backend, Config, Health, Pool
@@ -19,6 +19,9 @@ from lbproxy.probe.checks import Check
 
 #: Seconds for which clients wait for the first answers.
 FIRST_ROUND = 1.0
+
+#: The part of the time of a probe for which it waits for an answer: it is to be told before.
+NEARLY = 0.9
 
 
 class Discovery(Service):
@@ -98,15 +101,19 @@ class Discovery(Service):
     def checked(self, check: Check) -> Check:
         """A pool's probe that knows what becomes of a backend while its name does not resolve.
 
-        It is down, when that is known, and is never connected to: what the system may know of
-        the name beside DNS is not what its members will come from.
+        It is down if there is no answer, or none in time, and is never connected to: what the
+        system may know of the name beside DNS is not what its members will come from.
         """
 
         def ask(backend: Backend, health: Health) -> Deferred[ProbeOutcome]:
             watch = self._watch_of(backend)
             if watch is None:
                 return check(backend, health)
-            return watch.first().addCallback(lambda _: self._outcome(watch))
+            # The prober would say of its own patience only that somebody did not answer.
+            patience = NEARLY * min(health.timeout, FIRST_ROUND)
+            asked = watch.first().addTimeout(patience, self._clock)
+            asked.addErrback(lambda failure: failure.trap(TimeoutError) and None)
+            return asked.addCallback(lambda _: self._outcome(watch))
 
         return ask
 

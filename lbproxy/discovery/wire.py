@@ -32,7 +32,7 @@ class _Stream(Int16StringReceiver):
         self.sendString(self._question.toStr())
 
     def stringReceived(self, data: bytes) -> None:
-        message = _answer_to(self._question, data)
+        message = answer_to(self._question, data)
         if message is not None and not self.answer.called:
             self.answer.callback(message)
 
@@ -62,7 +62,7 @@ async def query(
     heard: list[dns.Message] = []
 
     def fits(data: bytes) -> bool:
-        message = _answer_to(question, data)
+        message = answer_to(question, data)
         if message is not None:
             heard.append(message)
         return message is not None
@@ -87,7 +87,7 @@ async def _by_tcp(reactor: Any, server: tuple[str, int], question: dns.Message) 
         cast(ITCPTransport, stream.transport).abortConnection()
 
 
-def _answer_to(question: dns.Message, data: bytes) -> dns.Message | None:
+def answer_to(question: dns.Message, data: bytes) -> dns.Message | None:
     """The message if it is one, and the answer to this question."""
     message = dns.Message()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from twisted.names import dns
 
 from lbproxy.config.model import DNS
 from lbproxy.discovery.answer import Answer, Place, Question
-from lbproxy.discovery.resolver import AT_ONCE, HOSTS_TTL, SystemResolver
-from lbproxy.discovery.wire import _answer_to
+from lbproxy.discovery.records import found
+from lbproxy.discovery.resolver import AT_ONCE, HOSTS_TTL, SystemResolver, place_of
+from lbproxy.discovery.wire import answer_to
 from lbproxy.errors import Unresolved
 from tests.nameserver import Nameserver, a, aaaa, srv
 from tests.processes import free_port
@@ -386,14 +388,31 @@ class AnswerTests(TransportCase):
         ):
             message = dns.Message(number, answer=answer)
             message.queries = [dns.Query(name, kind)]
-            fits = _answer_to(self.question, message.toStr()) is not None
+            fits = answer_to(self.question, message.toStr()) is not None
             self.assertEqual(fits, name == b"API.test", (number, name, kind, answer))
+
+    @given(st.dictionaries(st.integers(12, 200), st.integers(0, 255), max_size=4), st.integers())
+    def test_nearly_right(self, changes: dict[int, int], end: int) -> None:
+        """Nor does anything break of an answer that is right but for a few bytes."""
+        message = dns.Message(7, answer=1)
+        message.queries = self.question.queries
+        for record in (dns.Record_CNAME(b"b.test"), a("10.0.0.1"), aaaa("::1"), srv("n.test", 81)):
+            for name in (b"api.test", b"b.test"):
+                message.answers.append(dns.RRHeader(name, record.TYPE, payload=record))
+        data = bytearray(message.toStr())
+        for place, byte in changes.items():
+            data[place % len(data)] = byte
+        heard = answer_to(self.question, bytes(data[: end % (len(data) + 1) or None]))
+        if heard is not None:
+            for kind in (dns.A, dns.AAAA, dns.SRV):
+                for payload in found(dns.Name(b"api.test"), kind, heard.answers).payloads:
+                    place_of(payload) if kind == dns.SRV else ip_address(payload.address)
 
     @given(st.binary(max_size=64), st.binary(max_size=64))
     def test_anything(self, head: bytes, tail: bytes) -> None:
         """Whatever comes, nothing breaks."""
-        _answer_to(self.question, head)
+        answer_to(self.question, head)
         self.question.answer = 1
         whole = self.question.toStr()
-        _answer_to(self.question, whole[:12] + tail)
-        _answer_to(self.question, whole + tail)
+        answer_to(self.question, whole[:12] + tail)
+        answer_to(self.question, whole + tail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -169,14 +169,14 @@ class CheckTests(SynchronousTestCase):
         self.discovery.take(config(Pool("api", (A, STATIC))))
         self.discovery.startService()
 
-    def probe(self, backend: Backend) -> Deferred[ProbeOutcome]:
+    def probe(self, backend: Backend, timeout: float = 1.0) -> Deferred[ProbeOutcome]:
         """Probe by a check that always passes."""
 
         def check(backend: Backend, health: Health) -> Deferred[ProbeOutcome]:
             self.probed.append(backend)
             return succeed(PASSED)
 
-        return self.discovery.checked(check)(backend, Health())
+        return self.discovery.checked(check)(backend, Health(timeout=timeout))
 
     def test_addresses(self) -> None:
         """What has an address is probed as ever."""
@@ -198,6 +198,22 @@ class CheckTests(SynchronousTestCase):
         self.clock.advance(RETRY * 1.2)
         self.assertIn("another reason", self.successResultOf(self.probe(A)).detail)
         self.assertEqual(self.probed, [])
+
+    def test_late(self) -> None:
+        """Without an answer it is down soon, before clients would be sent there."""
+        for timeout, patience in ((0.5, 0.45), (30.0, 0.9)):
+            probe = self.probe(A, timeout)
+            self.clock.advance(patience - 0.01)
+            self.assertNoResult(probe)
+            self.clock.advance(0.02)
+            detail = self.successResultOf(probe).detail
+            self.assertEqual(detail, "one.test does not resolve: no answer yet")
+
+    def test_given_up(self) -> None:
+        """A probe that is given up has no outcome."""
+        probe = self.probe(A)
+        probe.cancel()
+        self.failureResultOf(probe, CancelledError)
 
     def test_resolves(self) -> None:
         """A name whose members are about to come is not down: nobody need hear of that."""
