@@ -166,6 +166,22 @@ def test_no_such_name(tmp_path: Path, server: Nameserver, there: Addresses, heal
     assert "Traceback" not in proxy.process.output
 
 
+def test_one_of_two(tmp_path: Path, server: Nameserver, there: Addresses) -> None:
+    """A name without an address stays down while another one changes, without probes too."""
+    server.put(NAME, a("127.0.0.1"))
+    other = '\n[[pools.api.backends]]\nname = "flask"\naddress = "gone.test:80"\n'
+    top = TOP.format(workers=1, server=server.port)
+    proxy = Group(tmp_path, [], POOL.format(address=f"{NAME}:{there.port}") + other, "false", top)
+    with proxy.process:
+        until(lambda: states(proxy)["flask"] == "down")
+        server.put(NAME, a("127.0.0.2"))
+        until(lambda: there.names(2) < states(proxy).keys())
+        assert states(proxy)["flask"] == "down"
+        assert {served_by(proxy) for _ in range(4)} == there.names(2)
+        assert proxy.process.stop() == 0
+    assert "Traceback" not in proxy.process.output
+
+
 def test_dead_server(tmp_path: Path, server: Nameserver, there: Addresses) -> None:
     """Without a DNS server all goes on as it was; with one again, as that says."""
     server.put(NAME, a("127.0.0.1"))
