@@ -24,6 +24,7 @@ from lbproxy.control.judged import Judged
 from lbproxy.control.link import Names, Whole, Workers
 from lbproxy.control.overrides import Overrides
 from lbproxy.control.seat import Occupant, Seat
+from lbproxy.discovery.members import configured_name
 from lbproxy.errors import AmbiguousBackend, UnknownBackend
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from lbproxy.probe.checks import Check
@@ -267,7 +268,9 @@ class Parent(Service):
         for gone in before.values():
             gone.stop()
         known = self._names()
-        self.counts.keep(frozenset(known))
+        # Where addresses come and go there would be no end of their series.
+        there = frozenset(known)
+        self.counts.keep(lambda names: names in there or configured_name(names[1]) == names[1])
         self.overrides.keep(known)
         for names in known:
             self._weigh(names)

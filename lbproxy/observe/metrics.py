@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 
@@ -81,21 +82,18 @@ class Counts:
             for place, number in enumerate(numbers):
                 mine[place] += number
 
-    def keep(self, known: Collection[tuple[str, str]]) -> None:
-        """Drop what is of backends that there are no more.
-
-        Where addresses come and go there would be no end of them, and to a reader of metrics a
-        series that ends is nothing new.
+    def keep(self, wanted: Callable[[tuple[Any, Any]], bool]) -> None:
+        """Drop what is of backends that are not wanted any more.
 
         Args:
-            known: Pools and backends that are there, by name.
+            wanted: Whether a backend is, by the names of its pool and its own.
         """
         for key in list(self.series):
             family = key[0]
             assert isinstance(family, int)
             place = _POOL[family]
             pool, backend = key[place : place + 2]
-            if backend is not None and (pool, backend) not in known:
+            if backend is not None and not wanted((pool, backend)):
                 del self.series[key]
 
     def family(self, family: int) -> Iterator[tuple[Key, list[float]]]:

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.model import Backend, Config
+from lbproxy.observe.metrics import EJECTIONS
 from tests.control.staff import Hand, Staff
 
 ONE, TWO = Backend("a@10.0.0.1:1", "10.0.0.1:1"), Backend("a@10.0.0.2:1", "10.0.0.2:1")
@@ -96,6 +97,18 @@ class NamesTests(SynchronousTestCase):
         self.assertEqual(self.served()[1:], [[ONE.name, "c"]])
         self.answer(TWO)
         self.assertEqual(self.served()[2:], [[TWO.name, "c"]])
+
+    def test_counts(self) -> None:
+        """What was counted of a member goes with it; what the config has named is kept."""
+        self.start()
+        self.stand_for(ONE)
+        self.answer(ONE)
+        counts = self.staff.parent.counts
+        for name in ("a", ONE.name):
+            counts.of((EJECTIONS, "api", name))
+        self.stand_for(TWO)
+        self.answer(TWO)
+        self.assertEqual(list(counts.series), [(EJECTIONS, "api", "a")])
 
     def test_mistake(self) -> None:
         """What cannot be served is logged, and the next change is made as ever."""
