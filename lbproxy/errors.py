@@ -40,6 +40,7 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
         ├── HoldExpired
         └── PoisonRequest           two backends broke while they had it
     ConfigError                     a mistake in the config or on the command line
+    Unresolved                      a name of which DNS knows nothing, or tells nothing now
     AdminError                      what is asked of the admin listener is not done
     ├── BadQuestion                 400, 404, 405, 413 or 415: it cannot be read, or is not known
     ├── ForeignQuestion             403, it may be a browser's that was sent here by another site
@@ -343,6 +344,10 @@ class PoisonRequest(Unavailable):
 
 class ConfigError(Exception):
     """A mistake in the config or on the command line; its text is for the user as it stands."""
+
+
+class Unresolved(Exception):
+    """A name was looked up and nothing was found; its text says why, for people."""
 
 
 class AdminError(Exception):

@@ -19,7 +19,10 @@ from lbproxy.control.link import Duty, WorkerEnd
 from lbproxy.control.parent import Parent
 from lbproxy.control.reload import Reloader
 from lbproxy.control.seat import Occupant
-from lbproxy.errors import ConfigError, ReloadRefused
+from lbproxy.discovery.resolver import SystemResolver
+from lbproxy.discovery.service import Discovery
+from lbproxy.errors import ConfigError, ReloadRefused, UnknownBackend
+from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.options import Options
 from lbproxy.preface.proxy_protocol import LOCAL
 from lbproxy.probe.checks import Check
@@ -107,6 +110,8 @@ class Balancer(MultiService):
         super().__init__()
         self._reactor = reactor
         self._trusts = Trusts()
+        self._discovery = Discovery(reactor, lambda dns: SystemResolver(reactor, dns), chance)
+        self._discovery.take(config)  # Nothing is known before it runs.
         _check_folders(config)
         self._workers: Alone | Children = (
             Alone(reactor, config, chance) if config.workers == 1 else Children(reactor, config)
@@ -117,6 +122,7 @@ class Balancer(MultiService):
             self._check_of,
             chance,
             self._workers,
+            self._discovery.first_round,
         )
 
         def read_again() -> Config:
@@ -124,7 +130,11 @@ class Balancer(MultiService):
             _check_folders(found)
             return found
 
-        self.reloader = Reloader(config, read_again, self.control, self._workers)
+        self.reloader = Reloader(
+            config, read_again, self._discovery.take, self.control, self._workers
+        )
+        self._discovery.changed = self.reloader.refresh
+        self._discovery.unresolved = self._unresolved
         self._admin: AdminService | None = None
         if config.admin is not None:
             from lbproxy.control.admin import AdminService  # They import the reactor.
@@ -134,7 +144,8 @@ class Balancer(MultiService):
             pages = Pages(self.control, self.reloader.reload, restart)
             self._admin = AdminService(reactor, config.admin, pages)
         self._backends = backends
-        for part in (self._admin, backends, self.control):
+        # Names come last: what is known of them at once is told to those who run already.
+        for part in (self._admin, backends, self.control, self._discovery):
             if part is not None:
                 part.setServiceParent(self)
 
@@ -162,6 +173,7 @@ class Balancer(MultiService):
         self.running = False
         drained = self.control.drain()
         self._workers.close()
+        await self._discovery.stopService()
         await drained
         await self.control.stopService()
         if self._admin is not None:
@@ -172,7 +184,13 @@ class Balancer(MultiService):
     def _check_of(self, config: Config, pool: Pool) -> Check:
         sessions = pool.name in config.stream_pools
         words = b"" if pool.send_proxy is None else LOCAL[pool.send_proxy]
-        return check_of(self._reactor, pool, sessions, self._trusts.of(pool), words)
+        check = check_of(self._reactor, pool, sessions, self._trusts.of(pool), words)
+        return self._discovery.checked(check)
+
+    def _unresolved(self, pool: str, backend: str, outcome: ProbeOutcome) -> None:
+        with suppress(UnknownBackend):  # It may be one that is served only soon.
+            judged, found = self.control.find(backend, pool)
+            judged.probed(found, outcome, outcome.at)
 
     def reload(self) -> None:
         """Read the config again, and have it served if all of it can be; the log says which."""

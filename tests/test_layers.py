@@ -23,9 +23,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "forward": {"config", "errors", "http1"},
     "balance": {"config", "errors", "health"},
     "probe": {"balance", "config", "errors", "health", "plugins", "transport"},
+    "discovery": {"config", "errors", "health", "probe", "transport"},
     "control": {
         "balance",
         "config",
+        "discovery",
         "errors",
         "health",
         "observe",
@@ -58,7 +60,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {
         "config",
         "control",
+        "discovery",
         "errors",
+        "health",
         "options",
         "preface",
         "probe",

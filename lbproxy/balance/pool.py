@@ -236,6 +236,7 @@ class Pool:
             Those that have left. They finish what they have, and nothing is learned of them.
         """
         before = {(each.name, each.config.address): each for each in self.backends}
+        probed = self.config.health is not None
         self.config = config
         self.backends, joined = [], []
         for each in config.backends:
@@ -258,7 +259,7 @@ class Pool:
         self._full = sum(each.in_flight >= each.limit for each in self.backends)
         self._tiers.sort(self.backends)
         self._settle_at = -inf
-        if config.health is None:
+        if probed and config.health is None:
             for backend in self.backends:
                 self._forget_probes(backend, now)
         return gone

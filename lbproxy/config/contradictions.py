@@ -12,10 +12,11 @@ from typing import Any
 
 import attrs
 
+from lbproxy.config.dns_kinds import asked_of_dns
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
-from lbproxy.config.model import BALANCERS, Route, Stop, UpstreamTimeouts
+from lbproxy.config.model import BALANCERS, DNS, Route, Stop, UpstreamTimeouts
 from lbproxy.config.pem import listener_mistakes, upstream_mistakes
 from lbproxy.config.probing import probe_mistakes
 from lbproxy.http1.parser import HeadLimits
@@ -53,6 +54,11 @@ def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mista
     if admin.get("endpoint") is False and "socket" not in admin:
         message = "without it and without socket nobody could ask; admin = false turns all off"
         yield Mistake(("admin", "endpoint"), message)
+    dns = _table(document.get("dns"))
+    least, most = (dns.get(key, getattr(DNS(), key)) for key in ("min_ttl", "max_ttl"))
+    if _is_number(least) and _is_number(most) and 0 < most < least:
+        message = f"{shown(least)} s are longer than max_ttl, {shown(most)} s"
+        yield Mistake(("dns", "min_ttl"), message)
 
 
 def _table(value: object) -> dict[str, Any]:
@@ -200,8 +206,14 @@ def _failover(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
         if key in (retry if key == "timeout" else pool) and retry.get("attempts") == 1:
             yield Mistake(where, "needs retry.attempts above 1: it takes a second attempt")
     backends = list(_tables(path, pool.get("backends")))
-    if "hedge" in pool and len(backends) == 1:
+    if "hedge" in pool and len(backends) == 1 and not _may_be_many(backends[0][1]):
         yield Mistake((*path, "hedge"), "needs a second backend")
+
+
+def _may_be_many(backend: dict[str, Any]) -> bool:
+    """Whether DNS may have several addresses of a backend."""
+    address = backend.get("address")
+    return isinstance(address, str) and asked_of_dns(address)
 
 
 def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:

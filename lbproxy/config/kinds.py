@@ -193,6 +193,8 @@ def backend_name(value: object) -> str:
     word = text(value)
     if not word.isascii() or word != word.strip():
         raise expected("a name in ASCII, since X-Served-By carries it", word)
+    if "@" in word:
+        raise expected('a name without "@", which stands in those of members that DNS has', word)
     return word
 
 
@@ -217,9 +219,13 @@ def hedge_after(value: object) -> float | str:
 
 
 def address(value: object) -> str:
-    """Where a backend listens: `host:port`, `[v6]:port` or `unix:/path`."""
+    """Where a backend listens: `host:port`, `[v6]:port`, `unix:/path` or `srv:name`."""
     where = text(value)
-    wrong = expected('"host:port", "[v6]:port" or "unix:/path"', where)
+    wrong = expected('"host:port", "[v6]:port", "unix:/path" or "srv:name"', where)
+    if where.startswith("srv:"):
+        if not _HOST.fullmatch(where[4:]) or re.fullmatch(r"[0-9.]+", where[4:]):
+            raise wrong
+        return where
     if where.startswith("unix:"):
         if not where.startswith("unix:/"):
             raise wrong

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import attrs
 
-from lbproxy.config import kinds, probe_kinds
+from lbproxy.config import dns_kinds, kinds, probe_kinds
 from lbproxy.config.kinds import YEAR, Kind, Named, Switched
 from lbproxy.http1.parser import HeadLimits
 from lbproxy.plugins import balancer_names, probe_names
@@ -282,11 +282,11 @@ class Hash:
 
 @attrs.frozen
 class Backend:
-    """One address of a pool.
+    """One address of a pool, or a name for which DNS has as many as there are.
 
     Attributes:
         name: As in `X-Served-By` and the logs.
-        address: `host:port`, `[v6]:port` or `unix:/path`.
+        address: `host:port`, `[v6]:port`, `unix:/path`, or `srv:` and the name of a service.
         weight: Its share of the requests; 0 is none.
         backup: Whether it is of the second tier, which gets requests only as the first one fails.
         server: A key of `KEEP_ALIVE`, if it is known what runs there.
@@ -306,8 +306,8 @@ class Backend:
 
     @property
     def host(self) -> str:
-        """The name or IP address in its address; empty for a Unix socket."""
-        if self.address.startswith("unix:"):
+        """The name or IP address in its address; empty for a Unix socket and for a service."""
+        if self.address.startswith(("unix:", dns_kinds.SERVICE)):
             return ""
         return self.address.rpartition(":")[0].strip("[]")
 
@@ -328,7 +328,7 @@ class UpstreamTLS:
 
     Attributes:
         verify: As in the config.
-        name: The name or address that its certificate must have; empty for a Unix socket.
+        name: The name or address that its certificate must have; empty if there is none.
     """
 
     verify: bool | str
@@ -400,6 +400,26 @@ SPREAD = 5.0
 
 
 @attrs.frozen
+class DNS:
+    """How the names in the backends' addresses are looked up; the system's hosts file goes first.
+
+    Attributes:
+        servers: Who is asked, one after the other, for names as they are written; if empty, those
+            of the system's `resolv.conf`, by its search list.
+        timeout: Seconds that a server gets before the next one is asked. Each is asked twice.
+        min_ttl: Seconds for which an answer holds at least, whatever it says.
+        max_ttl: Seconds for which it holds at most.
+        family: Which addresses of a name are wanted.
+    """
+
+    servers: tuple[Annotated[str, Kind(dns_kinds.server)], ...] = ()
+    timeout: Seconds = 1.0
+    min_ttl: Seconds = 1.0
+    max_ttl: Seconds = 300.0
+    family: Annotated[str, kinds.one_of(("both", "ipv4", "ipv6"))] = "both"
+
+
+@attrs.frozen
 class Stop:
     """How the balancer ends.
 
@@ -443,6 +463,7 @@ class Config:
             `None` is no log.
         workers: Processes that serve; with one it is the process that does the rest as well.
         admin: `None` turns it off.
+        dns: How names are looked up.
     """
 
     listeners: Annotated[tuple[Listener, ...], Named(Listener)]
@@ -452,6 +473,7 @@ class Config:
     access_log: Annotated[str | None, Switched(Text)] = "-"
     workers: Annotated[int, Kind(kinds.workers)] = 1
     admin: Annotated[Admin | None, Switched(Admin)] = Admin()
+    dns: DNS = DNS()
 
     @property
     def stream_pools(self) -> frozenset[str]:

@@ -69,11 +69,13 @@ def upstream_mistakes(
         tls is True
         and verify is not False
         and isinstance(address, str)
-        and address.startswith("unix:")
+        and address.startswith(("unix:", "srv:"))
         and "sni" not in backend
         and "sni" not in pool
     ):
-        yield Mistake(path, "without sni there is no name to verify for a unix: address")
+        # What DNS answers is no proof of a name: whoever can forge it would choose his own.
+        kind = address.partition(":")[0]
+        yield Mistake(path, f"without sni there is no name to verify for a {kind}: address")
     yield from _authorities((*path, "verify"), backend.get("verify"), folder)
 
 

@@ -24,6 +24,7 @@ from lbproxy.control.judged import Judged
 from lbproxy.control.link import Names, Whole, Workers
 from lbproxy.control.overrides import Overrides
 from lbproxy.control.seat import Occupant, Seat
+from lbproxy.discovery.members import configured_name
 from lbproxy.errors import AmbiguousBackend, UnknownBackend
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from lbproxy.probe.checks import Check
@@ -59,6 +60,7 @@ class Parent(Service):
         check_of: Callable[[Config, model.Pool], Check],
         chance: random.Random,
         workers: Workers,
+        known: Callable[[], Deferred[None]],
     ) -> None:
         """Prepare; nothing is probed yet and no worker is made.
 
@@ -68,6 +70,7 @@ class Parent(Service):
             check_of: What probes a pool's backends.
             chance: All chance is drawn from it.
             workers: Makes them.
+            known: Fires when the names of backends have been looked up, or after a while.
         """
         self._clock = IReactorTime(clock)
         self.config = config
@@ -75,6 +78,7 @@ class Parent(Service):
         self._check_of = check_of
         self._chance = chance
         self._workers = workers
+        self._known = known
         self._judged = {
             pool.name: self._judge(pool, check_of(config, pool)) for pool in config.pools
         }
@@ -102,7 +106,9 @@ class Parent(Service):
         for seat in self.seats:
             seat.life.start()
         first = self._turn.run(self._first_rounds)
-        first.addCallback(self._accept)
+        first.addCallback(lambda _: self._known())
+        # What has become known is served before: whoever had to wait for that has the turn first.
+        first.addCallback(lambda _: self._turn.run(self._accept))
         first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
 
     def serve(self, config: Config) -> Deferred[None]:
@@ -261,7 +267,10 @@ class Parent(Service):
         if self.draining:
             return
         self._unserved = frozenset()
-        self.overrides.keep(_addresses(config))
+        there = _addresses(config)
+        # Where addresses come and go there would be no end of their series.
+        self.counts.keep(lambda names: names in there or configured_name(names[1]) == names[1])
+        self.overrides.keep(there)
         standings: dict[Names, Standing] = {}
         for judged in self._judged.values():
             for backend in judged.pool.backends:
@@ -293,7 +302,7 @@ class Parent(Service):
     def _first_rounds(self) -> Deferred[Any]:
         return gatherResults([judged.first_round() for judged in self._judged.values()])
 
-    def _accept(self, _: object) -> None:
+    def _accept(self) -> None:
         self._accepting = True
         self._share_queues()
 

@@ -19,27 +19,36 @@ class Reloader:
     """Reads the config again when it is asked to, and has it served.
 
     Attributes:
-        config: The one that is served, as it was read.
+        config: The one that is served, as it was read: with names where backends have names.
     """
 
     log = Logger()
 
     def __init__(
-        self, config: Config, read: Callable[[], Config], parent: Parent, workers: Workers
+        self,
+        config: Config,
+        read: Callable[[], Config],
+        expand: Callable[[Config], Config],
+        parent: Parent,
+        workers: Workers,
     ) -> None:
         """Prepare.
 
         Args:
             config: The one that is served.
             read: Reads it again; raises `ConfigError` if it is wrong.
+            expand: Puts what is known of the names in a config in their place, and has them
+                watched from now on.
             parent: Has it served.
             workers: Open what is new in it.
         """
         self.config = config
         self._read = read
+        self._expand = expand
         self._parent = parent
         self._workers = workers
         self._turn = DeferredLock()
+        self._outdated = False
 
     def reload(self) -> Deferred[Plan]:
         """Read the config, and have it served if all of it can be.
@@ -49,6 +58,18 @@ class Reloader:
         may have been rotated.
         """
         return self._turn.run(lambda: Deferred.fromCoroutine(self._reload()))
+
+    def refresh(self) -> None:
+        """Have the config served by what its names stand for now."""
+        if self._outdated:
+            return  # Somebody is about to do so.
+        self._outdated = True
+        served = self._turn.run(self._serve_as_it_is)
+        served.addErrback(lambda failure: self.log.failure("names cannot be followed", failure))
+
+    def _serve_as_it_is(self) -> Deferred[None]:
+        self._outdated = False
+        return self._parent.serve(self._expand(self.config))
 
     async def _reload(self) -> Plan:
         try:
@@ -74,10 +95,11 @@ class Reloader:
             check_writable(config.access_log)
         self._workers.prepare(config)
         try:
-            await self._parent.serve(config)
+            await self._parent.serve(self._expand(config))
             self._refuse_at_the_end()
         except Exception:
             self._workers.give_up()
+            self._expand(self.config)
             raise
         self.config = config
         return plan

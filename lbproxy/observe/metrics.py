@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 
@@ -35,6 +36,9 @@ _SIZES = {
     SESSIONS: TALLIES,
 }
 
+#: Where in a key the pool is, with the backend behind it.
+_POOL = dict.fromkeys(_SIZES, 1) | {REQUESTS: 2, SESSIONS: 2}
+
 _SLOTS = TALLIES + 1
 
 #: Exchanges that wait to be counted at most; why in batches, `accesslog.BATCH` says.
@@ -46,7 +50,7 @@ Key = tuple[int | str | None, ...]
 
 @attrs.define
 class Counts:
-    """Numbers by what they are of; only ever added to.
+    """Numbers by what they are of; only ever added to, while their backend is there.
 
     The families and their labels are
     `REQUESTS`: path of the route, pool, last backend, first digit of the status, reason;
@@ -77,6 +81,20 @@ class Counts:
             mine = self.of(key)
             for place, number in enumerate(numbers):
                 mine[place] += number
+
+    def keep(self, wanted: Callable[[tuple[Any, Any]], bool]) -> None:
+        """Drop what is of backends that are not wanted any more.
+
+        Args:
+            wanted: Whether a backend is, by the names of its pool and its own.
+        """
+        for key in list(self.series):
+            family = key[0]
+            assert isinstance(family, int)
+            place = _POOL[family]
+            pool, backend = key[place : place + 2]
+            if backend is not None and not wanted((pool, backend)):
+                del self.series[key]
 
     def family(self, family: int) -> Iterator[tuple[Key, list[float]]]:
         """The series of a family: their labels and their numbers."""

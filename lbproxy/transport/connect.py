@@ -208,7 +208,7 @@ def connect(
     timeout: float,
     tls: Trust | None = None,
 ) -> Deferred[P]:
-    """Connect to `host:port`, `[v6]:port` or `unix:/path`.
+    """Connect to `host:port`, `[v6]:port` or `unix:/path`; nothing is known of a `srv:` name here.
 
     Args:
         reactor: Provides `IReactorTCP`, and `IReactorUNIX` for a `unix:` address. On one that
@@ -227,6 +227,8 @@ def connect(
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     dial = _Dial(build, timeout)
+    if address.startswith("srv:"):
+        return _failed(f"{address}: its places are not known")
     if path != address:
         if watches:
             return _dial(reactor, socket.AF_UNIX, path, build, timeout, tls)
@@ -253,9 +255,13 @@ def _dial(
     try:
         return _Connecting(reactor, family, build, timeout, tls).connect(where)
     except OSError as error:  # No descriptor, or a path that is no address.
-        failed: Deferred[P] = Deferred()
-        failed.errback(ConnectFailed(error.strerror or str(error)))
-        return failed
+        return _failed(error.strerror or str(error))
+
+
+def _failed(detail: str) -> Deferred[Any]:
+    failed: Deferred[Any] = Deferred()
+    failed.errback(ConnectFailed(detail))
+    return failed
 
 
 async def _by_name(

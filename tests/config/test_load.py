@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.load import load
 from lbproxy.config.model import (
+    DNS,
     Admin,
     Backend,
     Config,
@@ -92,7 +93,7 @@ MISTAKES = (
         "",
         "zzz = 1",
         "zzz",
-        "unknown key; known are access_log, admin, listeners, pools, routes, stop, workers",
+        "unknown key; known are access_log, admin, dns, listeners, pools, routes, stop, workers",
     ),
     ("", 'access_log = ""', "access_log", 'expected a string, found ""'),
     ("", "access_log = true", "access_log", "expected a string, found true"),
@@ -596,11 +597,11 @@ backends = [
         keys = {
             line[2:].split(" = ")[0] for line in lines if line.startswith("# ") and " = " in line
         }
-        for cls, written in ((Pool, keys), (Config, keys), (Admin, keys), (Stop, keys)):
+        for cls in (Pool, Config, Admin, DNS, Stop):
             wanted = {
                 field.name for field in attrs.fields(cls) if field.default is not attrs.NOTHING
             }
-            self.assertEqual(wanted - written - {"admin", "pools", "routes", "stop"}, set())
+            self.assertEqual(wanted - keys - {"admin", "dns", "pools", "routes", "stop"}, set())
 
 
 #: A whole config of TCP mode.
@@ -891,6 +892,7 @@ NAMES = st.sampled_from(
         *("endpoint", "timeouts", "limits", "trusted", "path", "pool", "static", "listener"),
         *("host", "methods", "headers", "retry_on", "max_body", "backends", "address", "weight"),
         *("health", "interval", "timeout", "head", "target", "server", "queue", "x y", "drain"),
+        *("dns", "servers", "min_ttl", "max_ttl", "family"),
         *("tls", "certificates", "client_ca", "client_auth", "ciphers", "verify", "sni"),
     )
 )
@@ -906,6 +908,7 @@ SHAPES = st.fixed_dictionaries(
         "routes": st.lists(st.dictionaries(NAMES, DOCUMENTS, max_size=5), max_size=3),
         "pools": st.dictionaries(NAMES, st.dictionaries(NAMES, DOCUMENTS, max_size=5)),
         "stop": DOCUMENTS,
+        "dns": st.dictionaries(NAMES, DOCUMENTS, max_size=4),
         "access_log": DOCUMENTS,
     },
 )

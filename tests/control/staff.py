@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
-from twisted.internet.defer import Deferred
+import attrs
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from lbproxy.balance.standing import Standing
@@ -100,6 +102,8 @@ class Staff:
         full: Whether the log cannot be opened anew.
         checked: The pools for which probes were made.
         probes: Those under way, by the backend's name.
+        known: Fires when names have been looked up.
+        members: What is known of each name: backends in place of the one that has it.
     """
 
     def __init__(self, workers: int = 2) -> None:
@@ -117,11 +121,15 @@ class Staff:
             (model.Pool("api", backends),),
             workers=workers,
         )
-        self.parent = Parent(self.clock, config, self.check_of, random.Random(1), self)
+        self.known: Deferred[None] = succeed(None)
+        self.members: dict[str, tuple[model.Backend, ...]] = {}
+        self.parent = Parent(
+            self.clock, config, self.check_of, random.Random(1), self, lambda: self.known
+        )
         self.written = config
         self.mistakes = self.held = ""
         self.full = False
-        self.reloader = Reloader(config, self._read, self.parent, self)
+        self.reloader = Reloader(config, self._read, self._expand, self.parent, self)
 
     def start(self) -> None:
         """Start it; all workers are ready, and the probes have been answered."""
@@ -148,6 +156,13 @@ class Staff:
         if self.mistakes:
             raise ConfigError(self.mistakes)
         return self.written
+
+    def _expand(self, config: model.Config) -> model.Config:
+        pools = []
+        for pool in config.pools:
+            members = [self.members.get(each.name, (each,)) for each in pool.backends]
+            pools.append(attrs.evolve(pool, backends=tuple(chain.from_iterable(members))))
+        return attrs.evolve(config, pools=tuple(pools))
 
     def check_of(self, config: model.Config, pool: model.Pool) -> Check:
         """What probes a pool's backends: the test answers."""

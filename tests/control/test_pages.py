@@ -256,7 +256,9 @@ class AmbiguousTests(SynchronousTestCase):
         staff = Staff()
         pools = [attrs.evolve(staff.parent.config.pools[0], name=name) for name in ("x", "y")]
         config = attrs.evolve(staff.parent.config, pools=tuple(pools), workers=0)
-        parent = Parent(staff.clock, config, staff.check_of, random.Random(1), staff)
+        parent = Parent(
+            staff.clock, config, staff.check_of, random.Random(1), staff, lambda: staff.known
+        )
         error = self.assertRaises(AmbiguousBackend, parent.find, "a")
         self.assertEqual(str(error), '"a" is in the pools x, y; say which')
         self.assertEqual(parent.find("a", "y")[0].name, "y")

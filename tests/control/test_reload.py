@@ -60,8 +60,8 @@ class RefusedTests(ReloadCase):
 
     def assert_unchanged(self) -> None:
         """Nothing has changed, but the log was opened anew, since it may have been rotated."""
-        self.assertIs(self.parent.config, self.before)
-        self.assertIs(self.staff.reloader.config, self.before)
+        self.assertEqual(self.parent.config, self.before)
+        self.assertEqual(self.staff.reloader.config, self.before)
         self.assertEqual((self.staff.prepared, self.staff.adopted), ([], []))
         self.assertEqual(self.served, [[], []])
         self.assertEqual(self.staff.probes, {})
@@ -168,7 +168,7 @@ class TakenTests(ReloadCase):
         written = self.staff.written
         self.assertEqual((self.staff.prepared, self.staff.adopted), ([written], [written]))
         self.assertEqual(self.served, [[written], [written]])
-        self.assertIs(self.parent.config, written)
+        self.assertEqual(self.parent.config, written)
         for hand in self.staff.hands:
             self.assertEqual((hand.states, hand.weights), (["up", "up"], [1, 3]))
             self.assertEqual(hand.asked, ["start", "reopen"])
@@ -448,7 +448,7 @@ class TurnTests(ReloadCase):
         self.assertEqual([self.refused(second), self.refused(third)], ["wrong", "wrong"])
 
     def test_at_the_start(self) -> None:
-        """While the first verdicts are awaited it waits too; then the workers accept first."""
+        """While the first verdicts are awaited it waits too; the workers accept when it is done."""
         self.parent.startService()
         for hand in self.staff.hands:
             hand.occupant.ready({})
@@ -458,11 +458,12 @@ class TurnTests(ReloadCase):
         self.assertEqual(list(self.staff.probes), ["b"])
         self.assertEqual([hand.queues for hand in self.staff.hands], [[], []])
         self.staff.answer(b=True)
-        self.assertEqual([hand.queues for hand in self.staff.hands], [[0], [1]])
+        self.assertEqual([hand.queues for hand in self.staff.hands], [[], []])
         self.assertEqual(self.served, [[], []])
         self.staff.answer(c=True)
         self.successResultOf(asked)
         self.assertEqual([len(configs) for configs in self.served], [1, 1])
+        self.assertEqual([hand.queues for hand in self.staff.hands], [[0], [1]])
 
 
 class EndTests(ReloadCase):

@@ -75,13 +75,15 @@ class Origin:
     """Runs a script for each connection, in threads.
 
     Attributes:
-        port: Where it listens.
+        port: Where it listens, by default on 127.0.0.1.
         heads: The heads of the requests that scripts have read with `request`.
     """
 
-    def __init__(self, script: Callable[[Origin, Wire], None], *, port: int = 0) -> None:
+    def __init__(
+        self, script: Callable[[Origin, Wire], None], *, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self._script = script
-        self._listening = socket.create_server(("127.0.0.1", port))
+        self._listening = socket.create_server((host, port))
         self.port: int = self._listening.getsockname()[1]
         self.heads: list[bytes] = []
         threading.Thread(target=self._accept, daemon=True).start()

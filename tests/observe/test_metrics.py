@@ -8,6 +8,7 @@ from lbproxy.observe.accesslog import Attempt, Record, caller
 from lbproxy.observe.metrics import (
     BOUNDS,
     CONNECTS,
+    EJECTIONS,
     FAILURES,
     FIRST_BYTES,
     HEDGES,
@@ -54,6 +55,26 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual((first[0], first[1 + BOUNDS.index(0.01)]), (0.02, 2))
         self.assertEqual(counts.series[CONNECTS, "api", "a"][1 + BOUNDS.index(0.0025)], 2)
         self.assertEqual(list(counts.family(FAILURES)), [])
+
+    def test_backends_that_left(self) -> None:
+        """What is of a backend that is not wanted any more is dropped, and all else is kept."""
+        for backend in ("a", "b"):
+            broken = attempt(backend, outcome="upstream_closed", decision="retry", hedge=True)
+            answered = attempt(backend, outcome="answered", connected=0.002, first_byte=0.01)
+            self.metrics.observe(record(broken, answered), 100.5)
+        self.metrics.observe(record(status=503), 100.5)
+        session = SessionRecord(100.0, "id", caller("192.0.2.1", "raw"))
+        session.pool = "api"
+        session.attempts.append(attempt("a", outcome="answered"))
+        self.metrics.observe_session(session)
+        counts = self.metrics.take()
+        counts.of((EJECTIONS, "api", "a"))
+        counts.of((EJECTIONS, "other", "a"))
+        of_a = {key for key in counts.series if "a" in key and "other" not in key}
+        self.assertEqual({key[0] for key in of_a}, set(range(7)))
+        everything = set(counts.series)
+        counts.keep(lambda names: names in (("api", "b"), ("other", "a")))
+        self.assertEqual(set(counts.series), everything - of_a)
 
     def test_hedge(self) -> None:
         """A hedge is counted by what came of it; the exchange is the winner's, whoever that is."""

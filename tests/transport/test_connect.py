@@ -58,6 +58,11 @@ class ConnectTests(SynchronousTestCase):
         protocol.makeConnection(StringTransport())
         self.assertIs(self.successResultOf(dialled), protocol)
 
+    def test_service(self) -> None:
+        """What has no place yet fails as any attempt does."""
+        failed = self.failureResultOf(self.dial("srv:_http._tcp.shop.test"), ConnectFailed)
+        self.assertIn("not known", str(failed.value))
+
     def test_failed(self) -> None:
         """A failure says what happened; only a refusal triggers a probe."""
         for error, refused, words in (

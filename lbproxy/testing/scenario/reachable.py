@@ -8,6 +8,7 @@ from itertools import count
 
 import attrs
 
+from lbproxy.config.dns_kinds import asked_of_dns
 from lbproxy.config.model import Config, Listener, Pool
 from lbproxy.proxy.listener import ANNOUNCED
 
@@ -46,8 +47,8 @@ def reachable(config: Config) -> Reachable:
         for backend in pool.backends:
             place = len(addresses) + 1
             simulated = f"10.1.{place >> 8}.{place & 255}:80"
-            unix = backend.address.startswith("unix:")
-            addresses.setdefault(backend.address, simulated if unix else backend.address)
+            named = backend.address.startswith("unix:") or asked_of_dns(backend.address)
+            addresses.setdefault(backend.address, simulated if named else backend.address)
     return Reachable(
         attrs.evolve(
             config,
@@ -98,3 +99,5 @@ def _notes(config: Config) -> Iterator[str]:
             yield f"pools.{pool.name}: TLS is not simulated; its backends are asked without it"
         if any(backend.address.startswith("unix:") for backend in pool.backends):
             yield f"pools.{pool.name}: Unix sockets are simulated as TCP ports"
+        if any(asked_of_dns(backend.address) for backend in pool.backends):
+            yield f"pools.{pool.name}: DNS is not simulated; each name is one backend"

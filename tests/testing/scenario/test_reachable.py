@@ -32,6 +32,7 @@ backends = [
     { name = "named", address = "one.internal:443" },
     { name = "six", address = "[::1]:3001", tls = false },
     { name = "local", address = "unix:/run/local.sock", sni = "local.internal" },
+    { name = "service", address = "srv:_https._tcp.shop.internal", sni = "shop.internal" },
 ]
 [pools.raw]
 send_proxy = "v1"
@@ -40,7 +41,13 @@ backends = [{ name = "db", address = "10.0.0.1:5432" }]
 
 SCENARIO = """\
 duration = 5.0
-expect = ["failed == 0", "share.named > 0.3", "share.six > 0.3", "share.local > 0.3"]
+expect = [
+    "failed == 0",
+    "share.named > 0.2",
+    "share.six > 0.2",
+    "share.local > 0.2",
+    "share.service > 0.2",
+]
 events = [{ at = 1.0, restart = "*", every = 0.1, seconds = 0.05 }]
 load = [
     { rate = 20.0, arrivals = "even" },
@@ -67,6 +74,7 @@ class ReachableTests(SynchronousTestCase):
                 "probed",
                 "pools.api: TLS is not simulated; its backends are asked without it",
                 "pools.api: Unix sockets are simulated as TCP ports",
+                "pools.api: DNS is not simulated; each name is one backend",
             ),
         )
         self.assertEqual([each for each in result.judged if not each.holds], [])
