@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from lbproxy.balance.lots import Lots
+from lbproxy.balance.slowness import Slowness
 
 if TYPE_CHECKING:
     from lbproxy.balance.balancer import C
@@ -32,20 +33,28 @@ class LeastLoaded:
             chance: Where shares differ, the lots are drawn from it.
         """
         self._lots = Lots(chance)
+        self._slowness = Slowness()
+        self.observe = self._slowness.observe
         self._behind_last = 0
 
     def choose(self, candidates: Sequence[C], now: float, key: bytes | None) -> C:
         """The next one."""
         count = len(candidates)
         self._lots.see(candidates)
+        if now >= self._slowness.due:
+            self._slowness.settle(now)
+        slow = self._slowness.factors
         begin = self._behind_last % count if self._lots.equal else self._lots.one(candidates)
         best, least = begin, float("inf")
         for place in chain(range(begin, count), range(begin)):
             candidate = candidates[place]
-            if not candidate.in_flight:
+            load = candidate.in_flight
+            if slow and candidate in slow:
+                load = (load + 1) * slow[candidate] - 1.0
+            elif not load:
                 best = place
                 break
-            load = candidate.in_flight / candidate.share
+            load /= candidate.share
             if load < least:
                 best, least = place, load
         self._behind_last = best + 1
