@@ -10,6 +10,7 @@
 # make bench-quick   a part of it, in 2 minutes
 # make bench-micro   single functions
 # make bench-scale   balancers among up to 1,000 simulated backends, shown in the docs; 4 minutes
+# make bench-slow    one of two real backends made slow, under each balancer, shown in the docs; 2 minutes
 # make venv   only the virtual environment
 # make clean  remove what these made
 
@@ -25,7 +26,7 @@ UNITS := $(addprefix tests.,$(filter-out $(REAL),$(FOLDERS)))
 SHOP := $(BIN)/twistd --nodaemon --pidfile= lbproxy --with-backends
 
 .PHONY: run dev test lint trial simulate mutations lower bench bench-quick bench-micro bench-scale \
-	venv clean
+	bench-slow venv clean
 
 run: $(VENV)/ready-to-run
 	@exec $(SHOP)
@@ -66,6 +67,9 @@ bench-micro: $(VENV)/ready-to-run
 
 bench-scale: $(VENV)/ready-to-run
 	@$(BIN)/python -m benchmarks.scale $(BENCH)
+
+bench-slow: $(VENV)/ready-to-run
+	@$(BIN)/python -m benchmarks.slow $(BENCH)
 
 venv: $(VENV)/ready-to-run
 
