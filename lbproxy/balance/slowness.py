@@ -15,7 +15,7 @@ DECAY = 10.0
 
 #: So many answers have a say at most: under load a change is seen in a part of a second, and one
 #: that was slow is tried again soon.
-MOST = 30.0
+MOST = 20.0
 
 #: What is heard of a candidate stands beside so many answers that took what is usual. One answer
 #: alone says little, and one that is not heard of any more is by and by as usual again.
@@ -25,8 +25,8 @@ PRIOR = 2.0
 CLEARLY = 2.0
 
 #: The power of what is beyond that. Where loads are level, one that takes r times as long gets in
-#: proportion to r ** -4 of the requests; with 10 times too few for a 99th percentile to see.
-POWER = 3.0
+#: proportion to r ** -5 of the requests: too few for a 99th percentile to see.
+POWER = 4.0
 
 #: What is under way at a slow one counts at most so many times as much: where all are busy, the
 #: slowest too takes its hundredth, and what it does is seen.

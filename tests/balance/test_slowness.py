@@ -8,7 +8,17 @@ from itertools import count
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.balance.slowness import CLEARLY, DECAY, FLOOR, LIMIT, MOST, PENALTY, PERIOD, Slowness
+from lbproxy.balance.slowness import (
+    CLEARLY,
+    DECAY,
+    FLOOR,
+    LIMIT,
+    MOST,
+    PENALTY,
+    PERIOD,
+    POWER,
+    Slowness,
+)
 from tests.balance.candidates import One, many
 
 #: What answers take, in seconds, each with much chance in it.
@@ -72,7 +82,7 @@ class SlownessTests(SynchronousTestCase):
             self.hear(100, {slow: 0.01 * times, fast: 0.01}, 0.0)
             found.append(self.slowness.factors.get(slow, 1.0))
         self.assertEqual((found[:2], found[-1]), ([1.0, 1.0], LIMIT))
-        self.assertTrue(1.0 < found[2] < 4.0 < 50.0 < found[3] <= LIMIT, found)
+        self.assertTrue(1.0 < found[2] < CLEARLY**POWER < 50.0 < found[3] <= LIMIT, found)
 
     def test_all_slow(self) -> None:
         """Where all are slow nobody is, and so it is again if they become it together."""
@@ -140,7 +150,7 @@ class SlownessTests(SynchronousTestCase):
         for now in range(1000):
             self.hear(1, dict.fromkeys(candidates, 0.0), float(now), failed=True)
         self.assertEqual(self.slowness.factors[a], self.slowness.factors[b])
-        self.assertLess(self.slowness.factors[a], (PENALTY / CLEARLY) ** 3)
+        self.assertLess(self.slowness.factors[a], (PENALTY / CLEARLY) ** POWER)
         self.hear(100, {a: 0.01, b: 0.01}, 1000.0)
         self.assertEqual(self.slowness.factors, {})
 
