@@ -19,7 +19,7 @@ MOST = 20.0
 
 #: What is heard of a candidate stands beside so many answers that took what is usual. One answer
 #: alone says little, and one that is not heard of any more is by and by as usual again.
-PRIOR = 2.0
+PRIOR = 3.0
 
 #: Slow is what takes more than so many times what is usual; below it differences are chance.
 CLEARLY = 2.0
