@@ -61,7 +61,7 @@ class SlownessTests(SynchronousTestCase):
         """Each that is slow is found in some answers, by however much it is, and nobody else."""
         for seed in range(20):
             chance = random.Random(seed)
-            for times in (4.0, 10.0, 50.0):
+            for times in (6.0, 10.0, 50.0):
                 slowness, (slow, *others) = Slowness(), many(4)
                 for number in range(100):
                     now = number / 50
