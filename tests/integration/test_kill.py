@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lbproxy.control.backends import Backends
+from tests.integration.asking import ask
 from tests.integration.supervised import pid_of, supervised
 from tests.integration.wrk import WRK, Wrk
 from tests.processes import LISTENS, PATIENCE, Process
@@ -60,6 +61,13 @@ def test_load(shop: Process, dying: str) -> None:
     assert visitors.trouble == ""
     assert pid_of(dying, shop) != killed
     shop.wait_for_line(rf"\[{dying}\] ended by signal 9; it is started again")
+
+
+def test_first_request(tmp_path: Path) -> None:
+    """With `hold_when_down` who asks before a backend is ready waits for it."""
+    with supervised(tmp_path, pool=f"hold_when_down = {{ seconds = {PATIENCE} }}") as started:
+        port = int(started.wait_for_line(LISTENS)["port"])
+        assert ask(port, "GET", "/api/restaurants").status == 200
 
 
 def test_interrupt_spares_the_backends(shop: Process) -> None:
