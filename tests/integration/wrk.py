@@ -29,7 +29,9 @@ class Wrk:
         self.trouble = ""
         # An hour is longer than any test; it is told when to end.
         self._process = subprocess.Popen(
-            [WRK, "-t1", f"-c{connections}", "-d1h", url], stdout=subprocess.PIPE, text=True
+            [WRK, "-t1", f"-c{connections}", "-d1h", f"--timeout={PATIENCE:.0f}s", url],
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Self:

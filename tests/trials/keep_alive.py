@@ -20,6 +20,9 @@ PAUSE = (1.5, 2.5)
 #: One client in so many writes, with a POST that nothing may send twice.
 WRITERS = 3
 
+#: All clients connect at once, for which Twisted's usual queue of 50 is short.
+ENDPOINT = "tcp:0:backlog=1024:interface=127.0.0.1"
+
 #: gunicorn's threads. Its `worker_connections` (1000) is far above the pool's `max_in_flight`, so
 #: that it keeps all connections that the balancer makes.
 THREADS = 8
@@ -40,7 +43,7 @@ def keep_alive(folder: Path, backend: str, clients: int, waves: int) -> Outcome:
     """
     folder.mkdir()
     with gunicorn() as origin:
-        started = Balancer(folder, [origin.port], "", "false", backend=backend)
+        started = Balancer(folder, [origin.port], "", "false", endpoint=ENDPOINT, backend=backend)
         with started.process as process:
             crowd = Waves(process.port, random.Random(clients))
             asyncio.run(crowd.run(clients, waves))
