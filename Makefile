@@ -6,10 +6,13 @@
 # make simulate SEEDS=1000   so many lives of the balancer among simulated failures; SEED=n repeats one
 # make mutations   mistakes put into the balancer, and the first seed that finds each
 # make lower  the unit tests with the oldest dependencies that setup.cfg admits
+# make trials  20,000 requests to a gunicorn that closes idle connections, and rolling restarts under
+#             load, on real processes; 6 minutes
 # make bench  lbproxy beside its peers, in 12 minutes; RECORD=1 keeps the run and shows it in the docs
 # make bench-quick   a part of it, in 2 minutes
 # make bench-micro   single functions
 # make bench-scale   balancers among up to 1,000 simulated backends, shown in the docs; 4 minutes
+# make bench-slow    one of two real backends made slow, under each balancer, shown in the docs; 2 minutes
 # make venv   only the virtual environment
 # make clean  remove what these made
 
@@ -19,13 +22,13 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 SOURCES := lbproxy ordering backend_klein backend_flask twisted
 # The folders whose tests start real programs, and need pytest; trial runs all others.
-REAL := integration browser backends packaging deploy
+REAL := integration browser backends packaging deploy trials
 FOLDERS := $(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py))
 UNITS := $(addprefix tests.,$(filter-out $(REAL),$(FOLDERS)))
 SHOP := $(BIN)/twistd --nodaemon --pidfile= lbproxy --with-backends
 
-.PHONY: run dev test lint trial simulate mutations lower bench bench-quick bench-micro bench-scale \
-	venv clean
+.PHONY: run dev test lint trial simulate mutations lower trials bench bench-quick bench-micro bench-scale \
+	bench-slow venv clean
 
 run: $(VENV)/ready-to-run
 	@exec $(SHOP)
@@ -55,6 +58,9 @@ lower: $(VENV)-lower/ready
 	@$(VENV)-lower/bin/python -m twisted.trial --temp-directory build/trial-lower \
 		$(filter-out tests.testing,$(UNITS))
 
+trials: $(VENV)/ready-to-test
+	@$(BIN)/python -m tests.trials $(TRIALS)
+
 bench: $(VENV)/ready-to-run
 	@$(BIN)/python -m benchmarks.macro $(if $(RECORD),--record $(RECORD)) $(BENCH)
 
@@ -66,6 +72,9 @@ bench-micro: $(VENV)/ready-to-run
 
 bench-scale: $(VENV)/ready-to-run
 	@$(BIN)/python -m benchmarks.scale $(BENCH)
+
+bench-slow: $(VENV)/ready-to-run
+	@$(BIN)/python -m benchmarks.slow $(BENCH)
 
 venv: $(VENV)/ready-to-run
 

@@ -120,6 +120,7 @@ def cases(chance: random.Random) -> Iterator[Case]:
         for backends in (2, 100, 1000):
             yield choice(balancer, backends, chance)
     yield choice("least_loaded", 1000, chance, busy=True)
+    yield heard(chance)
     yield first_choice(1000, chance)
     yield count(chance)
     yield line(chance)
@@ -203,6 +204,21 @@ def choice(balancer: str, count: int, chance: random.Random, *, busy: bool = Fal
         HEADS,
         lambda: [pool.choose(frozenset(), 1.0, key) for key in hashed],
     )
+
+
+def heard(chance: random.Random) -> Case:
+    """Tell the policies that ask for it how attempts have ended."""
+    pools = [pool_of(name, 2, chance) for name in model.BALANCERS]
+    timed = [pool for pool in pools if pool.timed]
+    taken = [chance.expovariate(100.0) for _ in range(HEADS)]
+
+    def run() -> list[float]:
+        for pool in timed:
+            for place, seconds in enumerate(taken):
+                pool.took(pool.backends[place % 2], seconds, False, 1.0 + place / 1000)
+        return taken * len(timed)
+
+    return Case("hear what an attempt took", HEADS * len(timed), run)
 
 
 def first_choice(count: int, chance: random.Random) -> Case:

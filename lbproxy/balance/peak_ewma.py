@@ -42,12 +42,15 @@ class _Latency:
 
 
 class PeakEwma:
-    """Peak-sensitive moving average of latency, times the attempts in flight.
+    """Peak-sensitive moving average of latency, and the attempts in flight.
 
     Of two candidates, drawn in proportion to their shares, the one with the lower cost is chosen,
-    as in Finagle (com.twitter.finagle.loadbalancer.p2c, Peak EWMA)::
+    nearly as in Finagle (com.twitter.finagle.loadbalancer.p2c, Peak EWMA)::
 
-        cost = latency * (1 + in_flight * mean share / share)
+        cost = latency ** 2 * (1 + in_flight * mean share / share)
+
+    There it is the latency itself. Where costs are level, one that takes r times as long then gets
+    in proportion to r ** -2 of the requests, which with 10 times a 99th percentile just sees.
 
     A latency above the estimate becomes the estimate at once; one below it counts by the time that
     has passed, `1 - exp(-elapsed / decay)`. An estimate that no answer confirms tends to the
@@ -93,7 +96,7 @@ class PeakEwma:
             self._median_until = now  # There may have been no median until now.
             return
         if seconds < known.seconds:
-            kept = exp((known.at - now) / self._decay)
+            kept = exp(min(known.at - now, 0.0) / self._decay)  # A clock may be set back.
             seconds += (known.seconds - seconds) * kept
         known.seconds, known.at, known.failed = seconds, now, failed
 
@@ -106,11 +109,13 @@ class PeakEwma:
         known = self._known.get(candidate)
         if known is None:
             return self._median
-        return self._median + (known.seconds - self._median) * exp((known.at - now) / self._decay)
+        kept = exp(min(known.at - now, 0.0) / self._decay)
+        return self._median + (known.seconds - self._median) * kept
 
     def _cost(self, candidate: Candidate, now: float) -> float:
         queue = candidate.in_flight * self._lots.mean / candidate.share
-        return self.latency(candidate, now) * (1.0 + queue)
+        latency = self.latency(candidate, now)
+        return latency * latency * (1.0 + queue)
 
     def _find_median(self, now: float) -> None:
         self._median_until = now + self._decay / MEDIANS

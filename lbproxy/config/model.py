@@ -494,7 +494,8 @@ def default_config() -> Config:
             Route("/api/", pool="api", expose_backend=True),
             Route("/", static=str(_public())),
         ),
-        pools=(Pool("api", (klein, flask)),),
+        # Who asks while both still start waits for them.
+        pools=(Pool("api", (klein, flask), hold_when_down=Hold()),),
     )
 
 

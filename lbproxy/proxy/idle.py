@@ -59,14 +59,15 @@ class Connections:
         Args:
             now: The present time, in the clock's seconds.
             max_idle: Seconds for which it may have been idle at most; the profile's by default.
+                That must be sure: for its backend it is idle since the answer was sent, and if we
+                read that late it may be about to be closed.
         """
         idle = self._idle
         if not idle:
             return None
-        limit = self._idle_limit
-        if max_idle is not None and max_idle < limit:
-            limit = max_idle
-        oldest = now - limit
+        oldest = now - self._idle_limit
+        if max_idle is not None:
+            oldest = max(oldest, now - max_idle, self._timer.read_late(now))
         while idle and idle[-1].idle_since >= oldest:
             upstream = idle.pop()
             if upstream.is_usable():

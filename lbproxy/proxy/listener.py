@@ -9,7 +9,6 @@ from weakref import WeakSet
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import LoopingCall
@@ -31,7 +30,7 @@ from lbproxy.transport.certificates import BadCertificate, ServerSettings
 from lbproxy.transport.connection import Connection
 from lbproxy.transport.handshake import Doorway
 from lbproxy.transport.identities import Identities
-from lbproxy.transport.listen import Inherited, cannot_listen, inherited
+from lbproxy.transport.listen import Inherited, cannot_listen, inherited, server_endpoint
 
 #: Seconds from one look at the files of the certificates to the next.
 WATCH = 2.0
@@ -127,7 +126,7 @@ class ListenerService(Service):
         description = self._config.endpoint.removeprefix(ANNOUNCED)
         endpoints = [inherited(each) for each in self._descriptors]
         failures: list[Failure] = []
-        for endpoint in endpoints or [serverFromString(self._reactor, description)]:
+        for endpoint in endpoints or [server_endpoint(self._reactor, description)]:
             listening = endpoint.listen(self._factory)
             listening.addCallbacks(self._bound, failures.append)
         for failure in failures:

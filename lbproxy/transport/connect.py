@@ -99,7 +99,7 @@ class _Connecting(Generic[P]):
         self._tls = tls
         self._handshake: Handshake | None = None
         self.connected: Deferred[P] = Deferred(lambda _: self._end())
-        self._patience = reactor.callLater(timeout, self._give_up)
+        self._patience = reactor.callLater(timeout, self._last_look)
         # The simulator's reactor has sockets of its own.
         make_socket = getattr(reactor, "make_socket", socket.socket)
         try:
@@ -182,6 +182,11 @@ class _Connecting(Generic[P]):
         connection.setTcpNoDelay(True)
         connection.setTcpKeepAlive(True)
         connection.start(protocol)
+
+    def _last_look(self) -> None:
+        # Timers are called before the sockets are looked at. If we were held up, the connection
+        # may stand long since; then the next look at the sockets says so before this call.
+        self._patience = self._reactor.callLater(0, self._give_up)
 
     def _give_up(self) -> None:
         late = _too_late(self._timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from typing import Any
 
@@ -21,6 +22,29 @@ from lbproxy.errors import ConfigError
 from lbproxy.transport.holder import holder_of
 
 _server_from_string: Any = serverFromString  # Untyped in Twisted.
+
+
+#: Clients that may wait to be accepted, unless the endpoint says how many. Twisted's 50 are few
+#: when all come back at once; the kernel has a limit of its own (`listen(2)`).
+BACKLOG = 1024
+
+#: Endpoints that have a backlog, as the third of their arguments or by its name.
+_WITH_BACKLOG = ("tcp", "tcp6", "unix")
+
+
+def server_endpoint(reactor: Any, description: str) -> Any:
+    """The endpoint of a description, with our backlog if it has none.
+
+    Args:
+        reactor: It listens with that.
+        description: As Twisted reads it.
+    """
+    kind, *arguments = re.split(r"(?<!\\):", description)
+    positional = [each for each in arguments if "=" not in each]
+    said = len(positional) > 2 or any(each.startswith("backlog=") for each in arguments)
+    if kind in _WITH_BACKLOG and not said:
+        description = f"{description}:backlog={BACKLOG}"
+    return _server_from_string(reactor, description)
 
 
 class Sockets:
@@ -53,7 +77,7 @@ class Sockets:
         factory = Factory()
         factory.noisy = False
         failures: list[Failure] = []
-        listening = _server_from_string(self, description).listen(factory)
+        listening = server_endpoint(self, description).listen(factory)
         listening.addErrback(failures.append)
         for failure in failures:
             self.close()

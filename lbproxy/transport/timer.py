@@ -22,6 +22,9 @@ RESOLUTION = 0.5
 #: is seen after a second at most (RFC 6298 section 2).
 FIRST = 2.0
 
+#: A tick that comes so many seconds after the last one says that this process was held up.
+LATE = RESOLUTION + 0.25
+
 #: A deadline that never comes.
 NEVER = float("inf")
 
@@ -50,6 +53,8 @@ class CoarseTimer(Service):
         self._timed: dict[Timed, None] = {}
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
+        self._ticked = NEVER
+        self._late_until = -NEVER
 
     def add(self, timed: Timed) -> None:
         """Heed its deadline."""
@@ -59,8 +64,20 @@ class CoarseTimer(Service):
         """Heed it no more, if it was heeded."""
         self._timed.pop(timed, None)
 
+    def read_late(self, now: float) -> float:
+        """Until when we may have read what had come long before, for want of a processor.
+
+        Args:
+            now: The present time, in the clock's seconds.
+
+        Returns:
+            In the clock's seconds; `NEVER` while that lasts.
+        """
+        return NEVER if now - self._ticked > LATE else self._late_until
+
     def startService(self) -> None:
         super().startService()
+        self._ticked = self._clock.seconds()
         self._loop.start(RESOLUTION, now=False)
 
     def stopService(self) -> None:
@@ -69,6 +86,10 @@ class CoarseTimer(Service):
 
     def _tick(self) -> None:
         now = self._clock.seconds()
+        if now - self._ticked > LATE:
+            # What came meanwhile is read when this turn's timers have been called.
+            self._late_until = now + RESOLUTION
+        self._ticked = now
         for timed in [timed for timed in self._timed if timed.deadline <= now]:
             try:
                 timed.expired(now)

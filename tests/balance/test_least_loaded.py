@@ -1,4 +1,4 @@
-"""Least loaded, and turns where all are level."""
+"""Least loaded, turns where all are level, and what is under way at slow ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import product
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.balance.least_loaded import LeastLoaded
-from tests.balance.candidates import chosen, filled, many, some
+from tests.balance.candidates import One, chosen, filled, many, some
 
 
 class LeastLoadedTests(SynchronousTestCase):
@@ -61,3 +61,47 @@ class LeastLoadedTests(SynchronousTestCase):
         candidates = some(1, 1, 1)
         chosen(self.policy, candidates, 3)
         self.assertEqual(chosen(self.policy, candidates[:1], 2), {"a": 2})
+
+    def hear(self, taken: dict[One, float]) -> None:
+        """Enough answers of each for the policy to know them."""
+        for candidate, seconds in taken.items():
+            for _ in range(100):
+                self.policy.observe(candidate, seconds, False, 0.0)
+
+    def test_idle_and_slow(self) -> None:
+        """One that is slow is not chosen for being idle, but when the others have much to do."""
+        slow, fast = candidates = some(1, 1)
+        self.hear({slow: 0.1, fast: 0.01})
+        self.assertEqual(chosen(self.policy, candidates, 10), {"b": 10})
+        fast.in_flight = 1
+        self.assertIs(self.policy.choose(candidates, 0.0, None), fast)
+        fast.in_flight = 1000
+        self.assertIs(self.policy.choose(candidates, 0.0, None), slow)
+
+    def test_slow_share(self) -> None:
+        """What is under way at one ten times as slow is a small part, at any weights."""
+        for weights in ((1, 1), (3, 1), (1, 5)):
+            slow, fast = candidates = some(*weights)
+            self.policy = LeastLoaded(random.Random(5))
+            self.hear({slow: 0.1, fast: 0.01})
+            loads = filled(self.policy, candidates, [None] * 1000)
+            self.assertGreater(loads[0], 0)
+            self.assertLess(loads[0] / weights[0], 0.03 * loads[1] / weights[1])
+
+    def test_turns_beside_a_slow_one(self) -> None:
+        """The others take turns as before, idle or not."""
+        for load in (0, 1, 7):
+            slow, *others = candidates = many(4)
+            self.policy = LeastLoaded(random.Random(6))
+            self.hear({slow: 0.3, **dict.fromkeys(others, 0.01)})
+            for candidate in candidates:
+                candidate.in_flight = load
+            found = chosen(self.policy, candidates, 60)
+            self.assertEqual(found, {other.name: 20 for other in others})
+
+    def test_only_slow_ones_left(self) -> None:
+        """Among slow ones alone it is the least loaded of them."""
+        slow, slower, fast = some(1, 1, 1)
+        self.hear({slow: 0.1, slower: 0.1, fast: 0.01})
+        self.policy.choose([slow, slower, fast], 0.0, None)
+        self.assertEqual(filled(self.policy, [slow, slower], [None] * 10), [5, 5])

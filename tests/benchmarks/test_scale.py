@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import factorial
 from xml.etree import ElementTree
 
@@ -41,25 +42,26 @@ class SimulationTests(SynchronousTestCase):
             self.assertNotEqual(simulate(scenario, 7), simulate(scenario, 8))
 
     def test_slow(self) -> None:
-        """With one of two slow peak_ewma keeps p99 within 3 times that of two fast ones."""
-        for seed in range(3):
-            fast = simulate(Scenario("peak_ewma", 2, load=0.3), seed).p99
-            slow = simulate(Scenario("peak_ewma", 2, slow=1, load=0.3), seed).p99
-            self.assertLess(slow, 3.0 * fast)
+        """With one of two slow p99 stays within 3 times that of two fast ones."""
+        for name, load, seed in product(("peak_ewma", "least_loaded"), (0.1, 0.3, 0.4), range(2)):
+            fast = simulate(Scenario(name, 2, load=load), seed).p99
+            slow = simulate(Scenario(name, 2, slow=1, load=load), seed).p99
+            self.assertLess(slow, 3.0 * fast, (name, load, seed))
 
     def test_order(self) -> None:
         """With one of ten slow those that look at the load keep p99, and round robin does not."""
         found = {name: simulate(Scenario(name, 10, slow=1), 1).p99 for name in BALANCERS}
         self.assertGreater(found.pop("round_robin"), 1.0)
         self.assertLess(max(found.values()), 0.25)
-        self.assertEqual(min(found, key=lambda name: found[name]), "peak_ewma")
+        two = sorted(found, key=lambda name: found[name])[:2]
+        self.assertEqual(set(two), {"least_loaded", "peak_ewma"})
 
     def test_broken(self) -> None:
-        """What fails at once draws requests to it, but not with peak_ewma."""
+        """What fails at once draws requests to it, but not where it is seen that it fails."""
         for size in (2, 3, 10):
             found = {name: simulate(Scenario(name, size, broken=1), 1).failed for name in BALANCERS}
-            self.assertLess(found["peak_ewma"], 0.05)
-            self.assertGreater(found["least_loaded"], 1.0 / size)
+            self.assertLess(max(found["peak_ewma"], found["least_loaded"]), 0.05)
+            self.assertGreater(found["two_choices"], 1.0 / size)
 
 
 class ShownTests(SynchronousTestCase):

@@ -64,6 +64,12 @@ class DefaultTests(SynchronousTestCase):
         self.assertEqual([route.path for route in config.routes], ["/api/", "/"])
         self.assertTrue(config.routes[0].expose_backend)
 
+    def test_hold(self) -> None:
+        """Requests wait for backends that still start, longer than these take for it."""
+        hold = default_config().pools[0].hold_when_down
+        assert hold is not None
+        self.assertGreaterEqual(hold.seconds, 10.0)
+
     def test_page_here(self) -> None:
         """The page is taken from the working directory first."""
         folder = temporary_folder(self)

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.integration import commands
 from tests.processes import LISTENS, PATIENCE, ROOT, Process, free_port
 
 DEPLOY = ROOT / "deploy"
@@ -61,6 +62,15 @@ def started(text: str) -> list[str]:
     return line.removeprefix("ExecStart=").split()
 
 
+def runtime_directory() -> str:
+    """What the balancer's unit has systemd make under /run."""
+    unit = (DEPLOY / "lbproxy.service").read_text(encoding="utf-8")
+    (name,) = [
+        line.partition("=")[2] for line in unit.splitlines() if line.startswith("RuntimeDirectory=")
+    ]
+    return name
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_socket_activation(tmp_path: Path, workers: int) -> None:
     """The unit's command and config serve the client for whom systemd opened the socket."""
@@ -70,7 +80,10 @@ def test_socket_activation(tmp_path: Path, workers: int) -> None:
     text = text.replace("/opt/lbproxy/share/lbproxy/public", str(ROOT / "public"))
     for backend in ("127.0.0.1:3001", "127.0.0.1:3002"):
         text = text.replace(backend, f"127.0.0.1:{free_port()}")
-    config.write_text(f"admin = false\nworkers = {workers}\n{text}", encoding="utf-8")
+    text = text.replace("[admin]\n", "[admin]\nendpoint = false\n")
+    admin = tmp_path / "admin.sock"
+    text = text.replace(f"/run/{runtime_directory()}/admin.sock", str(admin))
+    config.write_text(f"workers = {workers}\n{text}", encoding="utf-8")
     unit = (DEPLOY / "lbproxy.service").read_text(encoding="utf-8")
     unit = unit.replace("/opt/lbproxy/bin", str(BIN))
     unit = unit.replace("/etc/lbproxy/lbproxy.toml", str(config))
@@ -95,4 +108,6 @@ def test_socket_activation(tmp_path: Path, workers: int) -> None:
         assert int(balancer.wait_for_line(LISTENS)["port"]) == port
         with urlopen(f"http://127.0.0.1:{port}/health", timeout=PATIENCE) as health:
             assert json.load(health)
+        asked = commands.run("status", "--config", str(config))
+        assert asked.returncode == 0, asked.stderr
         assert balancer.stop() == 0, balancer.output

@@ -166,10 +166,12 @@ class Balancer:
         health: str,
         top: str = "admin = false",
         endpoint: str = "tcp:0:interface=127.0.0.1",
+        backend: str = "",
     ) -> None:
         config = folder / "lbproxy.toml"
         backends = [
-            BACKEND.format(name="abcdef"[place], port=port) for place, port in enumerate(ports)
+            f"{BACKEND.format(name='abcdef'[place], port=port)}{backend}\n"
+            for place, port in enumerate(ports)
         ]
         text = CONFIG.format(pool=pool, health=health, top=top, endpoint=endpoint)
         config.write_text(text + "".join(backends))

@@ -5,10 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
-import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -18,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from lbproxy.control.backends import Backends
+from tests.integration.asking import ask
 from tests.integration.supervised import pid_of, supervised
+from tests.integration.wrk import WRK, Wrk
 from tests.processes import LISTENS, PATIENCE, Process
-
-#: Makes the load, for longer than a backend is put out for failures of live traffic (10 s).
-WRK = shutil.which("wrk")
 
 
 def states(port: int) -> dict[str, str]:
@@ -56,23 +52,22 @@ def shop(tmp_path: Path) -> Iterator[Process]:
 @pytest.mark.parametrize("dying", ["klein", "flask"])
 def test_load(shop: Process, dying: str) -> None:
     """Under wrk no request fails; `/health` shows the backend not up, and then up again."""
-    url = f"http://127.0.0.1:{shop.port}/api/restaurants"
-    load = subprocess.Popen(
-        [str(WRK), "-t1", "-c32", "-d14s", url], stdout=subprocess.PIPE, text=True
-    )
-    with load:
+    with Wrk(f"http://127.0.0.1:{shop.port}/api/restaurants", 32) as visitors:
         killed = pid_of(dying, shop)
         threading.Timer(1.0, os.kill, (killed, signal.SIGKILL)).start()
         wait_for(shop.port, dying, up=False)
         wait_for(shop.port, dying, up=True)
-        assert load.poll() is None, "it came back only when the load was over"
-        said, _ = load.communicate(timeout=PATIENCE)
-    assert load.returncode == 0
-    requests = re.search(r"(\d+) requests in", said)
-    assert requests is not None and int(requests[1]) > 0
-    assert "Non-2xx" not in said and "Socket errors" not in said, said
+    assert visitors.requests > 0
+    assert visitors.trouble == ""
     assert pid_of(dying, shop) != killed
     shop.wait_for_line(rf"\[{dying}\] ended by signal 9; it is started again")
+
+
+def test_first_request(tmp_path: Path) -> None:
+    """With `hold_when_down` who asks before a backend is ready waits for it."""
+    with supervised(tmp_path, pool=f"hold_when_down = {{ seconds = {PATIENCE} }}") as started:
+        port = int(started.wait_for_line(LISTENS)["port"])
+        assert ask(port, "GET", "/api/restaurants").status == 200
 
 
 def test_interrupt_spares_the_backends(shop: Process) -> None:

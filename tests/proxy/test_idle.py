@@ -52,3 +52,33 @@ class AnnouncedTests(BalancerCase):
         announced = b"Keep-Alive: timeout=20\r\n"
         self.assert_kept(16.0, announced, server="gunicorn")
         self.assert_kept(8.0, announced, server="gunicorn", keep_alive=10.0)
+
+
+class HeldUpTests(BalancerCase):
+    """What we read late has come long before, and its connection is older than it seems."""
+
+    def connections_after(self, pause: float, request: bytes) -> int:
+        """How many the backend has had for two requests.
+
+        Args:
+            pause: Seconds without a turn of the reactor before the first answer is read.
+            request: The second one; the first is a GET.
+        """
+        self.start("a", backend={"server": "klein"})
+        client = self.client(GET)
+        first = self.accept()
+        self.pass_time(0.5)
+        self.reactor.advance(pause)
+        first.give(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        client.give(request)
+        return 1 if first.value().count(b" HTTP/1.1\r\n") == 2 else 2
+
+    def test_unsafe(self) -> None:
+        """A POST, which may not be sent twice, goes on a new one."""
+        post = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 0\r\n\r\n"
+        self.assertEqual(self.connections_after(0.1, post), 1)
+        self.assertEqual(self.connections_after(2.0, post), 2)
+
+    def test_safe(self) -> None:
+        """A GET, which may, takes the one that there is."""
+        self.assertEqual(self.connections_after(2.0, GET), 1)

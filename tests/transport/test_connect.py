@@ -237,7 +237,15 @@ class SocketTests(TransportCase):
         self.reactor.advance(1.9)
         self.assertNoResult(dialled)
         self.reactor.advance(0.1)
+        self.reactor.turn()
         self.assert_failed(dialled, "within 2.0 s", False)
+
+    def test_held_up(self) -> None:
+        """A connection that stood in time stands, however late we come to look at it."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            dialled = self.dial(self.address(listening))
+            self.reactor.advance(10.0)
+            self.assert_connected(dialled, listening)
 
     def test_cancelled(self) -> None:
         """Cancelling gives the attempt up; its descriptor is nobody else's in the same turn."""
@@ -303,6 +311,7 @@ class SocketTests(TransportCase):
         self.reactor.advance(0.4)
         self.assertNoResult(dialled)
         self.reactor.advance(0.2)
+        self.reactor.turn()
         self.assert_failed(dialled, "no connection within", False)
 
     def test_silent_address(self) -> None:

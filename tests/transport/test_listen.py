@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.errors import ConfigError
-from lbproxy.transport.listen import Inherited, Sockets, inherited
+from lbproxy.transport.listen import BACKLOG, Inherited, Sockets, inherited, server_endpoint
 
 TCP = "tcp:0:interface=127.0.0.1"
 
@@ -67,6 +67,25 @@ class SocketsTests(SynchronousTestCase):
     def test_proxied(self) -> None:
         """What speaks the PROXY protocol is bound the same way."""
         self.assertEqual(len(self.bind(f"haproxy:{TCP}").sockets), 2)
+
+
+class BacklogTests(SynchronousTestCase):
+    def backlogs(self, *descriptions: str) -> list[int]:
+        """How many may wait at each of these endpoints."""
+        reactor = MemoryReactor()
+        for description in descriptions:
+            server_endpoint(reactor, description).listen(Factory())
+        return [told[2] for told in (*reactor.tcpServers, *reactor.unixServers)]
+
+    def test_ours(self) -> None:
+        """Unless an endpoint says how many clients may wait, they are many."""
+        plain = ("tcp:80", r"tcp6:80:interface=\:\:1", "tcp:80:127.0.0.1", r"unix:/run/a\:b")
+        self.assertEqual(self.backlogs(*plain), [BACKLOG] * 4)
+
+    def test_said(self) -> None:
+        """What it says holds, by name or by place."""
+        said = ("tcp:80:backlog=7", "tcp:80:127.0.0.1:7", "unix:/run/x:666:7")
+        self.assertEqual(self.backlogs(*said), [7] * 3)
 
 
 class InheritedTests(SynchronousTestCase):

@@ -46,6 +46,18 @@ class CoarseTimerTests(SynchronousTestCase):
         self.assertTrue(1.3 <= second[0] <= 1.3 + RESOLUTION + 0.01, second)
         self.assertEqual((len(first), len(second), third), (1, 1, []))
 
+    def test_read_late(self) -> None:
+        """Who is held up knows it while that lasts, and until all that came has been read."""
+        self.clock.pump([0.1] * 20)
+        self.assertLess(self.timer.read_late(self.clock.seconds()), 0.0)
+        held_up = self.clock.seconds() + 3.0
+        self.assertEqual(self.timer.read_late(held_up), NEVER)
+        self.clock.advance(3.0)
+        until = self.timer.read_late(held_up)
+        self.assertTrue(held_up < until <= held_up + RESOLUTION)
+        self.clock.pump([0.1] * 20)
+        self.assertEqual(self.timer.read_late(self.clock.seconds()), until)
+
     def test_discarded(self) -> None:
         """What is not watched any more hears nothing."""
         one = Watched(1.0)

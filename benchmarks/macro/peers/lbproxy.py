@@ -53,14 +53,16 @@ class LbProxy:
 
     Attributes:
         root: The checkout.
+        pool: More keys of the pool's table.
     """
 
     kinds = frozenset(Kind)
     install = "there is no lbproxy in that folder"
 
-    def __init__(self, name: str, root: Path) -> None:
+    def __init__(self, name: str, root: Path, pool: str = "") -> None:
         self.name = name
         self.root = root
+        self.pool = pool
         self._metrics = True  # Until its config refuses them.
 
     def version(self) -> str | None:
@@ -97,7 +99,7 @@ class LbProxy:
         elif place.kind is not Kind.TCP:
             parts.append('[[routes]]\npath = "/"\npool = "origin"\n')
         if place.kind is not Kind.STATIC:
-            parts.append(_POOL.format())
+            parts.append(f"{_POOL.format()}{self.pool}\n")
             kept = "" if place.kind is Kind.TCP else "keep_alive = 75.0\n"
             parts += [
                 _BACKEND.format(name=f"origin-{number}", port=port) + kept

@@ -1,0 +1,1 @@
+"""One of two real backends made slow, under each balancer: `python -m benchmarks.slow`."""

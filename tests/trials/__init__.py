@@ -1,0 +1,1 @@
+"""Long trials on real processes: `python -m tests.trials`; their short forms are tests."""
