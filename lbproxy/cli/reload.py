@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from lbproxy.cli import arguments
@@ -26,4 +27,6 @@ async def story(client: Client, asked: argparse.Namespace) -> int:
     """Have it read, and print the plan that was carried out."""
     told = await client.tell("/reload", {"author": asked.author, "reason": asked.reason})
     print("\n".join(told["plan"]))
+    if not told["complete"]:
+        print("lbproxy: a worker has not said yet that it serves this", file=sys.stderr)
     return 0

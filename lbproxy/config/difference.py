@@ -130,6 +130,8 @@ def _tables(where: str, before: Any, after: Any) -> Iterator[Difference]:
             yield from _by_name(what, old, new)
         elif field.name == "routes":
             yield from _routes(old, new)
+        elif field.name == "headers":  # A probe may have to show a password, which is no log's.
+            yield Changed(what, *(_shown(tuple(name for name, _ in each)) for each in (old, new)))
         elif attrs.has(type(old)) and type(old) is type(new):
             yield from _tables(f"{what}.", old, new)
         else:

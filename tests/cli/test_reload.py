@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from lbproxy.config import model
+from lbproxy.control.parent import PATIENCE
 from tests.cli.story import StoryCase
 
 
@@ -45,3 +47,12 @@ class ReloadTests(StoryCase):
         self.assertEqual(self.run_to_end("reload"), 1)
         self.assertEqual(self.output.getvalue(), "")
         self.assertEqual(self.errors.getvalue(), f"lbproxy: {self.staff.mistakes}\n")
+
+    def test_hung_worker(self) -> None:
+        """The plan holds for the others; that one has not confirmed it is said beside it."""
+        self.staff.hands[1].counting = Deferred()
+        ended = self.begin("reload")
+        self.pass_time(PATIENCE)
+        self.assertEqual(self.successResultOf(ended), 0)
+        self.assertIn("unchanged", self.output.getvalue())
+        self.assertIn("a worker has not said yet", self.errors.getvalue())

@@ -88,7 +88,7 @@ class TableTests(DifferenceCase):
         health = model.Health(body='"ok"\n', headers=(("Host", "shop"),))
         self.assert_told(
             with_pool(health=health),
-            '~ pools.api.health.headers: [] -> [["Host", "shop"]]',
+            '~ pools.api.health.headers: [] -> ["Host"]',
             r'~ pools.api.health.body: none -> "\"ok\"\n"',
         )
 
