@@ -46,7 +46,7 @@ def _live_many(seeds: range, jobs: int) -> int:
     ends: Counter[str] = Counter()
     failed: list[Verdict] = []
     progress = Progress(len(seeds))
-    for done, verdict in enumerate(batch.judge_all(seeds, jobs), start=1):
+    for done, verdict in enumerate(batch.judge_all(seeds, jobs, batch.judge_mostly_once), start=1):
         counts += verdict.counts
         ends += verdict.ends
         progress.tell(done, verdict.seconds, len(failed))

@@ -15,7 +15,10 @@ from lbproxy.testing.serving import AILMENTS
 from lbproxy.testing.sessions import NARROW
 
 #: Seconds within which clients come and faults begin.
-SPAN = 30.0
+SPAN = 20.0
+
+#: Seconds that a stream may be silent for: less than the longest stall, or more.
+_STREAM = (5.0, 5.0, 12.0)
 
 #: The port on which the balancer is asked.
 PORT = 3000
@@ -39,7 +42,7 @@ def plan_of(seed: int) -> Plan:
         config,
         # Some close their idle connections long before they are known to.
         keep_alive * (1.25 if peaceful else chance.choice((1.25, 1.25, 0.3))),
-        tuple(_shape(chance, upstream=True) for _ in range(4)),
+        tuple(_shape(chance) for _ in range(4)),
         visits,
         drawn,
     )
@@ -58,7 +61,7 @@ def _config(chance: random.Random) -> model.Config:
         for number, name in enumerate("abcd"[:count])
     )
     health = model.Health(
-        interval=chance.choice((1.0, 2.0, 5.0)),
+        interval=chance.choice((1.0, 3.0, 5.0, 5.0)),
         timeout=chance.choice((0.3, 1.0)),
         rise=chance.choice((1, 2, 2, 3)),
         fall=chance.choice((1, 2, 3, 3)),
@@ -72,7 +75,7 @@ def _config(chance: random.Random) -> model.Config:
             connect=chance.choice((0.5, 2.0)),
             first_byte=chance.choice((1.0, 4.0)),
             read=chance.choice((1.0, 4.0)),
-            stream=20.0,
+            stream=chance.choice(_STREAM),
         ),
         retry=_retry(chance),
         slow_start=chance.choice((0.0, 3.0, 10.0)),
@@ -126,8 +129,8 @@ def _raw_pool(chance: random.Random) -> model.Pool:
     return model.Pool(
         "raw",
         (model.Backend("x", "10.0.3.1:90"), model.Backend("y", "10.0.3.2:90")),
-        health=model.Health(interval=2.0, timeout=0.5),
-        timeouts=model.UpstreamTimeouts(connect=0.5, stream=20.0),
+        health=model.Health(interval=chance.choice((2.0, 5.0, 5.0)), timeout=0.5),
+        timeouts=model.UpstreamTimeouts(connect=0.5, stream=chance.choice(_STREAM)),
         slow_start=0.0,
         send_proxy=chance.choice((None, "v1")),
     )
@@ -146,7 +149,7 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
                 tuple(
                     _ask(chance, next(numbers), manner, ailing) for _ in range(chance.randint(1, 8))
                 ),
-                _shape(chance, upstream=False),
+                _shape(chance),
                 chance.choice((0.05, 0.3, 1.5) if manner == "slow" else (0.001, 0.01, 0.3, 1.5)),
                 announced=chance.random() < 0.2,
             )
@@ -156,7 +159,7 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
     sessions = chance.choice((0, 0, 1, 3))
     for number in range(500, 500 + sessions):
         asks = tuple(_session(chance, next(numbers), ailing) for _ in range(chance.randint(1, 4)))
-        shape = attrs.evolve(_shape(chance, upstream=False), capacity=NARROW)
+        shape = attrs.evolve(_shape(chance), capacity=NARROW)
         start, patience = chance.uniform(0.0, SPAN), chance.choice((0.0, 0.01, 0.5))
         visits.append(Visit(number, start, "session", asks, shape, patience))
     return tuple(visits)
@@ -166,7 +169,7 @@ def _insistent(chance: random.Random, number: int) -> Visit:
     """One whose request breaks every backend that it gets to, and who does not give up soon."""
     ailment = Ailment(chance.choice(("close_unanswered", "reset_unanswered")), times=99)
     ask = Ask(number, closes=True, ailment=ailment, insists=14)
-    return Visit(400, chance.uniform(0.0, SPAN), "keeps", (ask,), _shape(chance, upstream=False))
+    return Visit(400, chance.uniform(0.0, SPAN), "keeps", (ask,), _shape(chance))
 
 
 def _session(chance: random.Random, number: int, ailing: float) -> Ask:
@@ -265,10 +268,10 @@ def _size(chance: random.Random) -> int:
     return chance.choice((0, 1, 80, 80, 300, 3000, chance.randint(0, 5000), 17000, 70000, 150000))
 
 
-def _shape(chance: random.Random, upstream: bool) -> Shape:
+def _shape(chance: random.Random) -> Shape:
     return Shape(
         latency=chance.choice((0.0001, 0.0002, 0.001, 0.02)),
-        capacity=chance.choice((2000, 16000, 65536, 262144)),
+        capacity=chance.choice((4000, 16000, 65536, 262144)),
         fine=chance.choice((0, 0, 0, 0, 40, 40, 300)),
     )
 

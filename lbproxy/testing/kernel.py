@@ -52,17 +52,16 @@ class FakeEpoll:
 
     def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
         """What is ready now, in any order; a call for one of them may change the others."""
-        stirred, sockets = self._kernel.stirred, self._kernel.sockets
+        stirred, sockets, masks = self._kernel.stirred, self._kernel.sockets, self._masks
         ready = []
         for fd in list(stirred):
-            mask = self._masks.get(fd)
+            mask = masks.get(fd)
             if mask is not None and (event := sockets[fd].events() & (mask | _ERR | _HUP)):
                 ready.append((fd, event))
             else:
                 del stirred[fd]
         if len(ready) > 1:
             self._chance.shuffle(ready)
-        self._kernel.events += len(ready)
         return ready[:most]
 
     def _known(self, fd: int) -> None:
@@ -95,7 +94,6 @@ class Kernel:
     Attributes:
         sockets: Those that are open, by descriptor.
         stirred: Descriptors for which something may have changed, in the order in which it did.
-        events: How many were told so far.
         routes: The network.
         reactor: Who is told.
     """
@@ -106,7 +104,6 @@ class Kernel:
     def __init__(self) -> None:
         self.sockets: dict[int, FakeSocket] = {}
         self.stirred: dict[int, None] = {}
-        self.events = 0
         self._free: list[int] = []
         self._epolls: list[FakeEpoll] = []
 

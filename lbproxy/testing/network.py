@@ -125,7 +125,8 @@ class FakeNetwork:
             link.stand()
             host.welcome(link.wire)
 
-        clock.callLater(shape.latency + (host.delay if host is not None else 0.0), arrive)
+        delay = 0.0 if host is None else host.delay
+        clock.call_at(clock.now + shape.latency + delay, arrive)
         return errno.EINPROGRESS
 
     # What clients ask for.
@@ -160,7 +161,7 @@ class FakeNetwork:
             connected: Any = receiver
             connected.on_connected(link.wire)
 
-        clock.callLater(shape.latency, arrive)
+        clock.call_at(clock.now + shape.latency, arrive)
 
     def _next_port(self) -> int:
         self._ephemeral += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
@@ -95,7 +96,7 @@ class SimReactor(LeanReactor):
         self._reads: set[int] = set()
         self._writes: set[int] = set()
         self._selectables: dict[int, Any] = {}
-        self._calls: list[tuple[float, int, DelayedCall]] = []
+        self._calls: list[tuple[float, int, Any]] = []
         self._count = 0
         self._continuousPolling: Any = _ContinuousPolling(self)
         PosixReactorBase.__init__(self)
@@ -147,22 +148,23 @@ class SimReactor(LeanReactor):
             Spinning: If things go on without any time passing.
         """
         at_once = 0
+        stirred = self._kernel.stirred
         while True:
-            busy = self._turn()
+            self._turn()
             if done is not None and done():
                 return True
-            if busy:
+            following = self._next()
+            if stirred or following <= self.now:
                 at_once += 1
                 if at_once > ENOUGH:
                     watched = [type(each).__name__ for each in self._selectables.values()]
                     raise Spinning(f"{ENOUGH} turns at one instant; watched: {watched}")
                 continue
             at_once = 0
-            following = self._next()
-            if following is None or following > moment:
+            if following > moment:
                 self.now = max(self.now, moment)
                 return False
-            self.now = max(self.now, following)
+            self.now = following
 
     def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> DelayedCall:
         assert delay >= 0.0, delay
@@ -172,56 +174,77 @@ class SimReactor(LeanReactor):
         self._reschedule(call)
         return call
 
+    def call_at(self, moment: float, act: Callable[[], object]) -> None:
+        """Call something that nobody will call off; a call of the past is due at once.
+
+        That is most of what happens: bytes arrive. A `DelayedCall` costs more than they do.
+        """
+        self._count += 1
+        heappush(self._calls, (moment, self._count, act))
+
     def getDelayedCalls(self) -> list[DelayedCall]:
-        return [call for time, _, call in self._calls if call.active() and call.time == time]
+        return [
+            call
+            for time, _, call in self._calls
+            if type(call) is DelayedCall and call.active() and call.time == time
+        ]
 
     def pending(self) -> list[str]:
         """What waits to be called, in words."""
-        return [f"{call.func} at {call.getTime() - EPOCH:.3f}" for call in self.getDelayedCalls()]
+        carried = [act for _, _, act in self._calls if type(act) is not DelayedCall]
+        return [
+            *(f"{call.func} at {call.getTime() - EPOCH:.3f}" for call in self.getDelayedCalls()),
+            *(f"{act}" for act in carried),
+        ]
 
     def _reschedule(self, call: DelayedCall) -> None:
         """Note when a call is due; a note of an earlier time than the call's own is void."""
         self._count += 1
         heappush(self._calls, (call.time, self._count, call))
 
-    def _turn(self) -> bool:
-        """Call what is due, then what the kernel says is ready; whether anything was."""
+    def _turn(self) -> None:
+        """Call what is due, then those for whom the kernel has something."""
         self.turns += 1
-        called = self._call_what_is_due()
-        before = self._kernel.events
+        calls = self._calls
+        if calls and calls[0][0] <= self.now:
+            self._call_what_is_due()
         if self._kernel.stirred:
             self.doPoll(0.0)
-        return called or self._kernel.events != before
 
-    def _call_what_is_due(self) -> bool:
+    def _call_what_is_due(self) -> None:
         calls, now = self._calls, self.now
         due = []
         while calls and calls[0][0] <= now:
             time, _, call = heappop(calls)
-            if call.cancelled or call.called or call.time != time:
-                continue
-            if call.delayed_time > 0.0:
-                call.activate_delay()
-                self._reschedule(call)
-            else:
-                due.append(call)
+            if type(call) is DelayedCall:
+                if call.cancelled or call.called or call.time != time:
+                    continue
+                if call.delayed_time > 0.0:
+                    call.activate_delay()
+                    self._reschedule(call)
+                    continue
+            due.append(call)
         if len(due) > 1:
             self._chance.shuffle(due)
         for call in due:
-            if call.cancelled:
-                continue
-            call.called = 1
             try:
-                call.func(*call.args, **call.kw)
+                if type(call) is not DelayedCall:
+                    call()
+                elif not call.cancelled:
+                    call.called = 1
+                    call.func(*call.args, **call.kw)
             except Exception:
                 self.log.failure("a delayed call failed")
-        return bool(due)
 
-    def _next(self) -> float | None:
+    def _next(self) -> float:
+        """When something is due next; that it was called off is met, and passed over, then."""
         calls = self._calls
-        while calls and (calls[0][2].cancelled or calls[0][2].called):
+        while calls:
+            moment, _, call = calls[0]
+            if type(call) is not DelayedCall or not (call.cancelled or call.called):
+                return moment
             heappop(calls)
-        return calls[0][0] if calls else None
+        return inf
 
 
 def _nothing(call: DelayedCall) -> None:

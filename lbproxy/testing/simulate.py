@@ -91,15 +91,19 @@ def live(plan: Plan) -> Outcome:
 
 @contextmanager
 def collected() -> Iterator[None]:
-    """Without a collection in the middle, so that what the last one finds is this life's."""
+    """Without a collection in the middle, so that what the last one finds is this life's.
+
+    What was there before is not looked at: that would take most of the time. In a process that
+    only lives lives nobody collects in between either (`batch.quiet`).
+    """
     enabled = gc.isenabled()
     gc.disable()
-    gc.freeze()  # What was there before is not looked at: that would take most of the time.
+    gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
         if enabled:
+            gc.unfreeze()
             gc.enable()
 
 
