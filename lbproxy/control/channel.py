@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 
 from lbproxy.balance.standing import Standing
 from lbproxy.control import commands
-from lbproxy.control.commands import PART, Place
-from lbproxy.control.link import ParentEnd, Whole
+from lbproxy.control.commands import PART
+from lbproxy.control.link import Names, ParentEnd, Whole
 
 log = Logger()
 
@@ -48,16 +48,16 @@ class WorkerLink(Channel):
     def __init__(self, parent: ParentEnd) -> None:
         super().__init__()
         self.parent = parent
-        self._standings: dict[Place, Standing] = {}
+        self._standings: dict[Names, Standing] = {}
         self._queues: frozenset[int] | None = None
         self._whole: Whole | None = None
         self._telling = False
 
     # What the parent asks for.
 
-    def learn(self, pool: int, backend: int, standing: Standing) -> None:
+    def learn(self, names: Names, standing: Standing) -> None:
         """A backend's standing has changed."""
-        self._standings[pool, backend] = standing
+        self._standings[names] = standing
         self._tell()
 
     def accept(self, queues: frozenset[int]) -> None:
@@ -89,13 +89,13 @@ class WorkerLink(Channel):
         return {}
 
     @commands.Suspect.responder
-    def suspect(self, place: Place) -> dict[str, Any]:
-        self.parent.suspect(*place)
+    def suspect(self, names: list[str]) -> dict[str, Any]:
+        self.parent.suspect((names[0], names[1]))
         return {}
 
     @commands.Outlier.responder
-    def outlier(self, place: Place) -> dict[str, Any]:
-        self.parent.outlier(*place)
+    def outlier(self, names: list[str]) -> dict[str, Any]:
+        self.parent.outlier((names[0], names[1]))
         return {}
 
     @commands.Counted.responder
@@ -124,8 +124,8 @@ class WorkerLink(Channel):
 
     def _send_standings(self) -> None:
         told = dict(list(self._standings.items())[:PART])
-        for place in told:
-            del self._standings[place]
+        for names in told:
+            del self._standings[names]
         self._send(commands.Learn, standings=commands.standings_out(told))
 
     def _send(self, command: type[Command], **arguments: Any) -> None:

@@ -25,7 +25,18 @@ from twisted.python.failure import Failure
 from lbproxy.config.model import Config
 from lbproxy.control import commands
 from lbproxy.control.channel import WorkerLink, quiet
-from lbproxy.control.link import DUTY, FREE, LINK, STDERR, STDIN, STDOUT, Duty, Load, share
+from lbproxy.control.link import (
+    DUTY,
+    FREE,
+    LINK,
+    STDERR,
+    STDIN,
+    STDOUT,
+    Duty,
+    Load,
+    Names,
+    share,
+)
 from lbproxy.control.seat import Occupant
 from lbproxy.observe.metrics import Counts
 from lbproxy.transport.listen import Sockets
@@ -160,10 +171,10 @@ class _Nobody:
         """It could accept clients."""
         self.addresses = addresses
 
-    def suspect(self, pool: int, backend: int) -> None:
+    def suspect(self, names: Names) -> None:
         """It has no clients."""
 
-    def outlier(self, pool: int, backend: int) -> None:
+    def outlier(self, names: Names) -> None:
         """It has no clients."""
 
     def counted(self, counts: Counts, load: Load) -> Deferred[Any]:

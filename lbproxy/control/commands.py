@@ -14,7 +14,7 @@ import attrs
 from twisted.protocols.amp import Argument, Command
 
 from lbproxy.balance.standing import Standing, State
-from lbproxy.control.link import Load, Whole, WorkerReport
+from lbproxy.control.link import Load, Names, Whole, WorkerReport
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.health.said import Said
 from lbproxy.observe.metrics import Counts
@@ -24,9 +24,6 @@ PART = 32
 
 #: What is told of a cause: errors of other programs can be long.
 DETAIL = 200
-
-#: A backend by its place: of its pool, and in it.
-Place = tuple[int, int]
 
 
 class Json(Argument):
@@ -78,13 +75,13 @@ class Ready(Command):
 class Suspect(Command):
     """To the parent: a backend has refused a connection."""
 
-    arguments: ClassVar = [(b"place", Json())]
+    arguments: ClassVar = [(b"names", Json())]
 
 
 class Outlier(Command):
     """To the parent: live traffic speaks against a backend."""
 
-    arguments: ClassVar = [(b"place", Json())]
+    arguments: ClassVar = [(b"names", Json())]
 
 
 class Counted(Command):
@@ -97,15 +94,15 @@ class Leaving(Command):
     """To the parent: somebody else has asked me to end."""
 
 
-def standings_out(standings: Mapping[Place, Standing]) -> list[Any]:
+def standings_out(standings: Mapping[Names, Standing]) -> list[Any]:
     """Standings as JSON knows them."""
     told = []
-    for place, each in standings.items():
+    for names, each in standings.items():
         probe = each.last_probe
         outcome = None if probe is None else [*_outcome_out(probe)]
         told.append(
             [
-                *place,
+                *names,
                 each.state.value,
                 each.detail[:DETAIL],
                 each.since,
@@ -120,18 +117,15 @@ def standings_out(standings: Mapping[Place, Standing]) -> list[Any]:
     return told
 
 
-def standings_in(told: Iterable[Any]) -> Iterator[tuple[int, int, Standing]]:
+def standings_in(told: Iterable[Any]) -> Iterator[tuple[Names, Standing]]:
     """Standings from what `standings_out` gave."""
-    for pool, backend, *standing in told:
-        state, detail, since, until, starting, reached, outcome, given, said = standing
+    for pool, backend, *rest in told:
+        state, detail, since, until, starting, reached, outcome, given, said = rest
         probe = None if outcome is None else ProbeOutcome(*outcome)
-        yield (
-            pool,
-            backend,
-            Standing(
-                State(state), detail, since, until, starting, reached, probe, given, Said(*said)
-            ),
+        standing = Standing(
+            State(state), detail, since, until, starting, reached, probe, given, Said(*said)
         )
+        yield (pool, backend), standing
 
 
 def _outcome_out(outcome: ProbeOutcome) -> Iterator[Any]:
@@ -150,15 +144,13 @@ def whole_out(whole: Whole) -> Any:
     workers = [
         [each.worker, each.pid, each.state, each.since, each.restarts] for each in whole.workers
     ]
-    return [workers, whole.elsewhere]
+    return [workers, _by_names_out(whole.elsewhere)]
 
 
 def whole_in(told: Any) -> Whole:
     """A `Whole` from what `whole_out` gave."""
     workers, elsewhere = told
-    return Whole(
-        tuple(WorkerReport(*each) for each in workers), tuple(tuple(each) for each in elsewhere)
-    )
+    return Whole(tuple(WorkerReport(*each) for each in workers), _by_names_in(elsewhere))
 
 
 def counts_out(counts: Counts) -> Iterator[list[Any]]:
@@ -175,11 +167,18 @@ def counts_in(told: Iterable[Any]) -> Counts:
 
 def load_out(load: Load) -> Any:
     """A `Load` as JSON knows it."""
-    return [load.in_flight, load.waiting, load.clients, load.alike]
+    return [_by_names_out(load.in_flight), load.waiting, load.clients, load.alike]
 
 
 def load_in(told: Any) -> Load:
     """A `Load` from what `load_out` gave."""
     in_flight, waiting, clients, alike = told
-    flight = tuple(tuple(each) for each in in_flight)
-    return Load(flight, tuple(waiting), clients, tuple(alike))
+    return Load(_by_names_in(in_flight), waiting, clients, alike)
+
+
+def _by_names_out(counts: Mapping[Names, int]) -> list[Any]:
+    return [[*names, count] for names, count in counts.items()]
+
+
+def _by_names_in(told: Iterable[Any]) -> dict[Names, int]:
+    return {(pool, backend): count for pool, backend, count in told}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -10,6 +11,9 @@ from twisted.internet.defer import Deferred
 from lbproxy.balance.standing import Standing
 from lbproxy.config.model import Config, Pool
 from lbproxy.observe.metrics import Counts
+
+#: A pool and one of its backends, by name: so what is said of them outlives the objects.
+Names = tuple[str, str]
 
 #: The descriptors of a worker's process that are always there; the log and the sockets follow.
 STDIN, STDOUT, STDERR, LINK, DUTY, FREE = range(6)
@@ -40,16 +44,16 @@ class Load:
     """What a worker has to do at present.
 
     Attributes:
-        in_flight: Attempts under way, of each pool's backends, in the order of the config.
-        waiting: Requests that wait in each pool's queue.
+        in_flight: Attempts under way at each backend that has any.
+        waiting: Requests that wait in each pool's queue, by its name.
         clients: Open connections.
-        alike: In which way all backends of each pool fail, as `Pool.alike` has it.
+        alike: In which way all backends of each pool fail, as `Pool.alike` has it; by its name.
     """
 
-    in_flight: tuple[tuple[int, ...], ...] = ()
-    waiting: tuple[int, ...] = ()
+    in_flight: Mapping[Names, int] = attrs.field(factory=dict)
+    waiting: Mapping[str, int] = attrs.field(factory=dict)
     clients: int = 0
-    alike: tuple[str, ...] = ()
+    alike: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -81,7 +85,7 @@ class Whole:
     """
 
     workers: tuple[WorkerReport, ...] = ()
-    elsewhere: tuple[tuple[int, ...], ...] = ()
+    elsewhere: Mapping[Names, int] = attrs.field(factory=dict)
 
 
 class WorkerEnd(Protocol):
@@ -96,8 +100,8 @@ class WorkerEnd(Protocol):
     def start(self) -> None:
         """Begin; the parent hears when it could serve."""
 
-    def learn(self, pool: int, backend: int, standing: Standing) -> None:
-        """A backend's standing has changed; both are told by their places in the config."""
+    def learn(self, names: Names, standing: Standing) -> None:
+        """A backend's standing has changed."""
 
     def accept(self, queues: frozenset[int]) -> None:
         """Accept clients from the queues of these workers, and from no others."""
@@ -124,10 +128,10 @@ class ParentEnd(Protocol):
     def ready(self, addresses: list[str]) -> None:
         """The worker could accept clients; and where, for people."""
 
-    def suspect(self, pool: int, backend: int) -> None:
+    def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
 
-    def outlier(self, pool: int, backend: int) -> None:
+    def outlier(self, names: Names) -> None:
         """Live traffic speaks against a backend."""
 
     def counted(self, counts: Counts, load: Load) -> Deferred[Any]:

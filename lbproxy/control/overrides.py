@@ -9,6 +9,8 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from lbproxy.control.link import Names
+
 
 class Kind(Enum):
     """What is changed; a drain lies over a weight, which holds again when the drain is over."""
@@ -55,10 +57,6 @@ class Override:
     def until(self) -> float | None:
         """When it is over, in the clock's seconds."""
         return None if self.note.seconds is None else self.since + self.note.seconds
-
-
-#: A pool and one of its backends, by name: so a change can outlive the objects that it is about.
-Names = tuple[str, str]
 
 
 class Overrides:

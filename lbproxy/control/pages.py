@@ -15,7 +15,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from lbproxy.config import model
 from lbproxy.control import question, report, status
 from lbproxy.control.answers import document, problem, whole
-from lbproxy.control.overrides import Names, Note
+from lbproxy.control.link import Names
+from lbproxy.control.overrides import Note
 from lbproxy.control.parent import Parent
 from lbproxy.control.present import present
 from lbproxy.control.question import Question

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import Service
@@ -14,19 +16,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lbproxy.balance.pool import Backend, Pool
-from lbproxy.balance.registry import balancer_for
-from lbproxy.balance.standing import State
+from lbproxy.balance.standing import Standing
 from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import report
-from lbproxy.control.link import Whole
-from lbproxy.control.overrides import Names, Overrides
+from lbproxy.control.judged import Judged
+from lbproxy.control.link import Names, Whole
+from lbproxy.control.overrides import Overrides
 from lbproxy.control.seat import Occupant, Seat, Spawn
 from lbproxy.errors import AmbiguousBackend, UnknownBackend
 from lbproxy.observe.metrics import EJECTIONS, Counts
-from lbproxy.plugins import balancer_maker
 from lbproxy.probe.checks import Check
-from lbproxy.probe.prober import Prober
 
 #: Seconds from one word to the workers about the others to the next.
 TICK = 1.0
@@ -44,7 +44,6 @@ class Parent(Service):
     Attributes:
         config: What is served.
         started: When the balancer started, in the clock's seconds.
-        pools: As judged here: no request is served from them.
         overrides: What people have changed since.
         counts: What all workers have counted.
         draining: Whether all ends.
@@ -73,23 +72,14 @@ class Parent(Service):
         self._clock = IReactorTime(clock)
         self.config = config
         self.started = self._clock.seconds()
-        self.pools = [
-            Pool(pool, balancer_for(pool, chance, balancer_maker), self.started)
+        self._judged = {
+            pool.name: Judged(clock, pool, check_of(pool), chance, self._tell, self._ejected)
             for pool in config.pools
-        ]
-        self._probers = [Prober(clock, pool, check_of(pool.config), chance) for pool in self.pools]
+        }
         self.counts = Counts()
         self.draining = False
         self.seats = [Seat(number, clock, self, spawn) for number in range(config.workers)]
-        self._places: dict[Backend, tuple[int, int]] = {}
-        for place, pool in enumerate(self.pools):
-            pool.on_turn = self._turned_in(pool)
-            pool.on_probe = self._tell
-            pool.on_said = self._heard_in(pool)
-            self._places |= {backend: (place, each) for each, backend in enumerate(pool.backends)}
         self.overrides = Overrides(self._clock, self._weigh)
-        self._returns: dict[Backend, IDelayedCall] = {}
-        self._alike: dict[Pool, str] = {}
         self._accepting = self._announced = False
         self._tick = LoopingCall(self._tell_whole)
         self._tick.clock = clock
@@ -101,12 +91,12 @@ class Parent(Service):
     def startService(self) -> None:
         """Probe, and make the workers; they accept when each backend has its first verdict."""
         super().startService()
-        for prober in self._probers:
-            prober.startService()
+        for judged in self._judged.values():
+            judged.start()
         self._tick.start(TICK, now=False).addErrback(self._broke)
         for seat in self.seats:
             seat.life.start()
-        first = gatherResults([prober.first_round() for prober in self._probers])
+        first = gatherResults([judged.first_round() for judged in self._judged.values()])
         first.addCallback(self._accept)
         first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
 
@@ -132,34 +122,35 @@ class Parent(Service):
         if self._tick.running:
             self._tick.stop()
         self.overrides.close()
-        for due in self._returns.values():
-            due.cancel()
-        self._returns.clear()
-        return gatherResults([prober.stopService() for prober in self._probers]).addCallback(
-            lambda _: None
-        )
+        stopped = gatherResults([judged.stop() for judged in self._judged.values()])
+        return stopped.addCallback(lambda _: None)
 
     # What the workers tell, each through its `Occupant`.
 
     def welcome(self, occupant: Occupant) -> None:
         """A worker could serve: tell it all."""
-        for backend, (pool, place) in self._places.items():
-            occupant.worker.learn(pool, place, self.pools[pool].standing(backend))
+        for judged in self._judged.values():
+            for names, standing in judged.standings().items():
+                occupant.worker.learn(names, standing)
 
-    def suspect(self, pool: int, backend: int) -> None:
+    def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
-        self.pools[pool].suspect(self.pools[pool].backends[backend])
+        with suppress(UnknownBackend):
+            pool, backend = self.find(names[1], names[0])
+            pool.suspect(backend)
 
-    def outlier(self, pool: int, backend: int) -> None:
+    def outlier(self, names: Names) -> None:
         """Live traffic speaks against a backend."""
-        judged = self.pools[pool]
-        judged.eject(judged.backends[backend], self._clock.seconds())
+        with suppress(UnknownBackend):
+            pool, backend = self.find(names[1], names[0])
+            pool.eject(backend, self._clock.seconds())
 
     def counted(self, counts: Counts) -> None:
         """A worker has counted something, and told its load."""
         self.counts.add(counts)
-        for pool, place in self._places.values():
-            self.pools[pool].backends[place].in_flight = self._in_flight(pool, place, None)
+        for judged in self._judged.values():
+            for backend in judged.pool.backends:
+                backend.in_flight = self._in_flight(judged.names(backend))
         self._hear_alike()
 
     def moved(self) -> None:
@@ -224,9 +215,14 @@ class Parent(Service):
         """The present time, in the clock's seconds."""
         return self._clock.seconds()
 
+    @property
+    def pools(self) -> list[Pool]:
+        """As judged here, in the order of the config: no request is served from them."""
+        return [judged.pool for judged in self._judged.values()]
+
     def alike(self, pool: Pool) -> str:
         """In which way all backends of a pool fail; empty if they do not."""
-        return self._alike.get(pool, "")
+        return self._judged[pool.name].alike
 
     # The rest is ours.
 
@@ -255,86 +251,33 @@ class Parent(Service):
                 self.log.info("{listener}", listener=address)
 
     def _hear_alike(self) -> None:
-        """Say so when all backends of a pool begin to fail alike, and when they cease to."""
-        now = self._clock.seconds()
-        told = [occupant.load.alike for occupant in self._occupants() if occupant.load.alike]
-        for place, pool in enumerate(self.pools):
-            pool.hear_alike(next((alike[place] for alike in told if alike[place]), ""))
-            how, before = pool.alike(now), self._alike.get(pool, "")
-            if how == before:
-                continue
-            self._alike[pool] = how
-            if how:
-                self.log.warn(
-                    "all backends of {pool} fail alike ({how}): what they share is at fault",
-                    pool=pool.name,
-                    how=how,
-                )
-            else:
-                self.log.info("not all backends of {pool} fail alike any more", pool=pool.name)
+        told = [occupant.load.alike for occupant in self._occupants()]
+        for name, judged in self._judged.items():
+            judged.hear_alike(alike.get(name, "") for alike in told)
 
-    def _tell(self, backend: Backend, detail: str = "") -> None:
-        pool, place = self._places[backend]
-        standing = self.pools[pool].standing(backend, detail)
+    def _tell(self, names: Names, standing: Standing) -> None:
         for occupant in self._occupants():
-            occupant.worker.learn(pool, place, standing)
+            occupant.worker.learn(names, standing)
 
-    def _turned_in(self, pool: Pool) -> Callable[[Backend, str], None]:
-        def turned(backend: Backend, detail: str) -> None:
-            state = backend.state.value
-            self.log.info(
-                "{pool}/{backend} is {state}: {detail}",
-                pool=pool.name,
-                backend=backend.name,
-                state=state,
-                detail=detail,
-            )
-            due = self._returns.pop(backend, None)
-            if due is not None and due.active():
-                due.cancel()
-            if backend.state is State.EJECTED:
-                self.counts.of((EJECTIONS, pool.name, backend.name))[0] += 1
-                seconds = backend.ejection.until - self._clock.seconds()
-                self._returns[backend] = self._clock.callLater(seconds, self._return, pool, backend)
-            self._tell(backend, detail)
-
-        return turned
+    def _ejected(self, names: Names) -> None:
+        self.counts.of((EJECTIONS, *names))[0] += 1
 
     def _weigh(self, names: Names) -> None:
-        pool, backend = self.find(names[1], names[0])
+        _, backend = self.find(names[1], names[0])
         weight = self.overrides.weight(names, backend.config.weight)
-        pool.weigh(backend, weight, self._clock.seconds())
-        self._tell(backend)
-
-    def _heard_in(self, pool: Pool) -> Callable[[Backend], None]:
-        def heard(backend: Backend) -> None:
-            """Say so; the workers are told with the probe that has brought it."""
-            self.log.info(
-                "{pool}/{backend} says {said}",
-                pool=pool.name,
-                backend=backend.name,
-                said=backend.said,
-            )
-
-        return heard
-
-    def _return(self, pool: Pool, backend: Backend) -> None:
-        # The clock that wakes us may be ahead of the one that tells the time.
-        del self._returns[backend]
-        pool.reinstate(backend, max(self._clock.seconds(), backend.ejection.until))
+        self._judged[names[0]].weigh(backend, weight)
 
     def _tell_whole(self) -> None:
         workers = tuple(seat.report() for seat in self.seats)
         for occupant in self._occupants():
-            elsewhere = tuple(
-                tuple(self._in_flight(place, each, occupant) for each in range(len(pool.backends)))
-                for place, pool in enumerate(self.pools)
-            )
+            others = [each.load for each in self._occupants() if each is not occupant]
+            elsewhere: Counter[Names] = Counter()
+            for load in others:
+                elsewhere.update(load.in_flight)
             occupant.worker.hear(Whole(workers, elsewhere))
 
-    def _in_flight(self, pool: int, place: int, but: Occupant | None) -> int:
-        loads = [occupant.load for occupant in self._occupants() if occupant is not but]
-        return sum(load.in_flight[pool][place] for load in loads if load.in_flight)
+    def _in_flight(self, names: Names) -> int:
+        return sum(occupant.load.in_flight.get(names, 0) for occupant in self._occupants())
 
     def _occupants(self) -> Iterable[Occupant]:
         return [occupant for seat in self.seats for occupant in seat.occupants]

@@ -55,10 +55,8 @@ def present(parent: Parent) -> list[Family]:
             "Requests that wait for a backend with room.",
             ("pool",),
             {
-                (pool.name,): sum(
-                    load.waiting[place] for each in loads for load in each if load.waiting
-                )
-                for place, pool in enumerate(pools)
+                (pool.name,): sum(load.waiting.get(pool.name, 0) for each in loads for load in each)
+                for pool in pools
             },
         ),
         Family(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lbproxy import __version__
 from lbproxy.balance.pool import Pool, moment
-from lbproxy.control.link import WorkerReport
+from lbproxy.control.link import Names, WorkerReport
 
 
 def document(
@@ -17,7 +17,7 @@ def document(
     now: float,
     draining: bool,
     workers: Iterable[WorkerReport] = (),
-    elsewhere: Sequence[Sequence[int]] = (),
+    elsewhere: Mapping[Names, int] | None = None,
 ) -> dict[str, Any]:
     """The report, fit for JSON.
 
@@ -27,12 +27,12 @@ def document(
         now: The present time.
         draining: Whether the balancer ends.
         workers: All of them.
-        elsewhere: Attempts that are under way in other processes, for each pool's backends.
+        elsewhere: Attempts that are under way at backends in other processes.
     """
     reports = [pool.report(now) for pool in pools]
-    for told, counts in zip(reports, elsewhere, strict=False):
-        for backend, count in zip(told["backends"], counts, strict=True):
-            backend["in_flight"] += count
+    for told in reports:
+        for backend in told["backends"]:
+            backend["in_flight"] += (elsewhere or {}).get((told["name"], backend["name"]), 0)
     impaired = any(
         told["fails_alike"] or backend["state"] != "up"
         for told in reports

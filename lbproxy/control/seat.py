@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.control.life import WorkerCore, WorkerLife, life_of
-from lbproxy.control.link import Load, WorkerEnd, WorkerReport
+from lbproxy.control.link import Load, Names, WorkerEnd, WorkerReport
 from lbproxy.observe.metrics import Counts
 
 #: Makes a worker, given its number and who it is told to; the worker's end of their link.
@@ -22,10 +22,10 @@ class Judge(Protocol):
     def welcome(self, occupant: Occupant) -> None:
         """A worker could serve: tell it all."""
 
-    def suspect(self, pool: int, backend: int) -> None:
+    def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
 
-    def outlier(self, pool: int, backend: int) -> None:
+    def outlier(self, names: Names) -> None:
         """Live traffic speaks against a backend."""
 
     def counted(self, counts: Counts) -> None:
@@ -65,13 +65,13 @@ class Occupant:
         if self._seat.occupant is self:
             self._seat.life.ready()
 
-    def suspect(self, pool: int, backend: int) -> None:
+    def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
-        self._judge.suspect(pool, backend)
+        self._judge.suspect(names)
 
-    def outlier(self, pool: int, backend: int) -> None:
+    def outlier(self, names: Names) -> None:
         """Live traffic speaks against a backend."""
-        self._judge.outlier(pool, backend)
+        self._judge.outlier(names)
 
     def counted(self, counts: Counts, load: Load) -> Deferred[Any]:
         """What it has counted since the last time, and what it has to do."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lbproxy.balance.pool import Backend, Pool, moment
-from lbproxy.control.overrides import Kind, Names, Override
+from lbproxy.control.link import Names
+from lbproxy.control.overrides import Kind, Override
 from lbproxy.control.parent import Parent
 from lbproxy.health.slow_start import share
 

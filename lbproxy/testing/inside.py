@@ -29,8 +29,7 @@ class Inside:
     @property
     def served(self) -> list[Pool]:
         """The pools of the worker."""
-        pools: list[Pool] = self._worker._pools
-        return pools
+        return list(self._worker._pools.values())
 
     @property
     def accepting(self) -> bool:

@@ -12,8 +12,7 @@ from twisted.python.failure import Failure
 
 from lbproxy.control import commands
 from lbproxy.control.channel import Channel, quiet
-from lbproxy.control.commands import Place
-from lbproxy.control.link import Load, WorkerEnd
+from lbproxy.control.link import Load, Names, WorkerEnd
 from lbproxy.observe.metrics import Counts
 
 
@@ -30,7 +29,7 @@ class ParentLink(Channel):
         super().__init__()
         self._worker = worker
         self._lost = lost
-        self._unanswered: set[tuple[type[Command], Place]] = set()
+        self._unanswered: set[tuple[type[Command], Names]] = set()
 
     def connectionMade(self) -> None:
         """Begin: what the parent needs to know comes first."""
@@ -48,13 +47,13 @@ class ParentLink(Channel):
         """It could accept clients."""
         self._ask(commands.Ready, addresses=addresses)
 
-    def suspect(self, pool: int, backend: int) -> None:
+    def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
-        self._tell_once(commands.Suspect, (pool, backend))
+        self._tell_once(commands.Suspect, names)
 
-    def outlier(self, pool: int, backend: int) -> None:
+    def outlier(self, names: Names) -> None:
         """Live traffic speaks against a backend."""
-        self._tell_once(commands.Outlier, (pool, backend))
+        self._tell_once(commands.Outlier, names)
 
     def counted(self, counts: Counts, load: Load) -> Deferred[Any]:
         """What has been counted since the last time. Fires when the parent has it."""
@@ -75,8 +74,8 @@ class ParentLink(Channel):
 
     @commands.Learn.responder
     def learn(self, standings: Any) -> dict[str, Any]:
-        for pool, backend, standing in commands.standings_in(standings):
-            self._worker.learn(pool, backend, standing)
+        for names, standing in commands.standings_in(standings):
+            self._worker.learn(names, standing)
         return {}
 
     @commands.Accept.responder
@@ -109,11 +108,11 @@ class ParentLink(Channel):
         asked: Deferred[Any] = self.callRemote(command, **arguments)
         asked.addErrback(quiet)
 
-    def _tell_once(self, command: type[Command], place: Place) -> None:
+    def _tell_once(self, command: type[Command], names: Names) -> None:
         """Under load each of many requests sees the same: the parent needs to hear it once."""
-        told = (command, place)
+        told = (command, names)
         if told in self._unanswered:
             return
         self._unanswered.add(told)
-        asked: Deferred[Any] = self.callRemote(command, place=place)
+        asked: Deferred[Any] = self.callRemote(command, names=names)
         asked.addErrback(quiet).addCallback(lambda _: self._unanswered.discard(told))

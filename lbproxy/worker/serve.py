@@ -17,7 +17,7 @@ from lbproxy.balance.pool import Backend, Pool
 from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.standing import Standing
 from lbproxy.control import report
-from lbproxy.control.link import Duty, Load, ParentEnd, Whole
+from lbproxy.control.link import Duty, Load, Names, ParentEnd, Whole
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.observe.metrics import Metrics
 from lbproxy.plugins import balancer_maker
@@ -63,15 +63,17 @@ class Worker(MultiService):
         self._timer = CoarseTimer(reactor)
         self._access_log = AccessLog(self._timer, config.access_log, duty.access_log)
         self._metrics = Metrics()
-        self._pools = [
-            Pool(pool, balancer_for(pool, chance, balancer_maker), duty.started, duty.workers)
+        self._pools = {
+            pool.name: Pool(
+                pool, balancer_for(pool, chance, balancer_maker), duty.started, duty.workers
+            )
             for pool in config.pools
-        ]
-        for place, pool in enumerate(self._pools):
-            self._connect(place, pool)
+        }
+        for pool in self._pools.values():
+            self._connect(pool)
         self._upstreams = {
-            pool.name: Upstreams(reactor, self._timer, pool, trusts_of(pool.config), duty.workers)
-            for pool in self._pools
+            name: Upstreams(reactor, self._timer, pool, trusts_of(pool.config), duty.workers)
+            for name, pool in self._pools.items()
         }
         self._site = Site(
             reactor,
@@ -106,10 +108,11 @@ class Worker(MultiService):
         self._tick.start(TICK, now=False).addErrback(self._broke)
         self.link.ready([listener.greeting for listener in self._listeners])
 
-    def learn(self, pool: int, backend: int, standing: Standing) -> None:
+    def learn(self, names: Names, standing: Standing) -> None:
         """A backend's standing has changed."""
-        judged = self._pools[pool]
-        judged.learn(judged.backends[backend], standing, self._clock.seconds())
+        pool = self._pools[names[0]]
+        backend = next(each for each in pool.backends if each.name == names[1])
+        pool.learn(backend, standing, self._clock.seconds())
 
     def accept(self, queues: frozenset[int]) -> None:
         """Accept clients from these workers' queues, and from no others."""
@@ -124,10 +127,15 @@ class Worker(MultiService):
         """Tell what has been counted now."""
         now = self._clock.seconds()
         load = Load(
-            tuple(tuple(each.in_flight for each in pool.backends) for pool in self._pools),
-            tuple(len(upstreams.waiting) for upstreams in self._upstreams.values()),
+            {
+                (name, backend.name): backend.in_flight
+                for name, pool in self._pools.items()
+                for backend in pool.backends
+                if backend.in_flight
+            },
+            {name: len(upstreams.waiting) for name, upstreams in self._upstreams.items()},
             self._site.clients,
-            tuple(pool.alike(now) for pool in self._pools),
+            {name: pool.alike(now) for name, pool in self._pools.items()},
         )
         return self.link.counted(self._metrics.take(), load)
 
@@ -158,7 +166,7 @@ class Worker(MultiService):
         whole = self._whole
         return report.health(
             report.document(
-                self._pools,
+                self._pools.values(),
                 self._duty.started,
                 now,
                 self._ending,
@@ -169,15 +177,14 @@ class Worker(MultiService):
 
     # The rest is ours.
 
-    def _connect(self, place: int, pool: Pool) -> None:
+    def _connect(self, pool: Pool) -> None:
         """What live traffic shows is for the parent to judge."""
-        places = {backend: each for each, backend in enumerate(pool.backends)}
 
         def suspect(backend: Backend) -> None:
-            self.link.suspect(place, places[backend])
+            self.link.suspect((pool.name, backend.name))
 
         def outlier(backend: Backend, now: float) -> None:
-            self.link.outlier(place, places[backend])
+            self.link.outlier((pool.name, backend.name))
 
         pool.on_suspect = suspect
         pool.on_outlier = outlier

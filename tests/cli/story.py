@@ -34,7 +34,7 @@ class StoryCase(SynchronousTestCase):
         self.staff = Staff()
         self.staff.start()
         for hand in self.staff.hands:
-            hand.load = Load(((0, 0),), (0,), 0)
+            hand.load = Load({}, {"api": 0}, 0)
         self.ill: set[str] = set()
         self.restarted: list[str] = []
         self.output, self.errors = io.StringIO(), io.StringIO()

@@ -43,7 +43,7 @@ class ChangeTests(StoryCase):
     def test_drain(self) -> None:
         """It is drained at once, and what it still has is told."""
         for hand in self.staff.hands:
-            hand.load = Load(((2, 0),), (0,), 2)
+            hand.load = Load({("api", "a"): 2}, {"api": 0}, 2)
         self.assertEqual(self.run_to_end("drain", "a"), 0)
         self.assertEqual(self.output.getvalue(), "api/a gets nothing new; 4 in flight\n")
         self.assertEqual(self.weights, [0, 1])
@@ -51,12 +51,12 @@ class ChangeTests(StoryCase):
     def test_wait(self) -> None:
         """It waits until nothing is in flight in any worker."""
         first, second = self.staff.hands
-        first.load = second.load = Load(((1, 0),), (0,), 1)
+        first.load = second.load = Load({("api", "a"): 1}, {"api": 0}, 1)
         ended = self.begin("drain", "a", "--wait")
-        first.load = Load(((0, 0),), (0,), 1)
+        first.load = Load({}, {"api": 0}, 1)
         self.pass_time(5.0)
         self.assertNoResult(ended)
-        second.load = Load(((0, 3),), (0,), 1)
+        second.load = Load({("api", "b"): 3}, {"api": 0}, 1)
         self.pass_time(0.25)
         self.assertEqual(self.successResultOf(ended), 0)
         self.assertTrue(self.output.getvalue().endswith("api/a has finished\n"))
@@ -71,7 +71,7 @@ class ChangeTests(StoryCase):
 
     def test_timeout(self) -> None:
         """What has not finished in time is told, and stays drained."""
-        self.staff.hands[0].load = Load(((3, 0),), (0,), 3)
+        self.staff.hands[0].load = Load({("api", "a"): 3}, {"api": 0}, 3)
         words = ("drain", "a", "--wait", "--timeout", "2")
         self.assertEqual(self.run_to_end(*words, seconds=3.0), 1)
         told = "lbproxy: after 2 s there is still 3 in flight at api/a; it stays drained\n"
@@ -80,10 +80,10 @@ class ChangeTests(StoryCase):
 
     def test_undrained_meanwhile(self) -> None:
         """Whoever waits hears that somebody else has ended the drain."""
-        self.staff.hands[0].load = Load(((3, 0),), (0,), 3)
+        self.staff.hands[0].load = Load({("api", "a"): 3}, {"api": 0}, 3)
         ended = self.begin("drain", "a", "--wait", "--for", "2s")
         self.pass_time(2.0)
-        self.staff.hands[0].load = Load(((0, 0),), (0,), 3)
+        self.staff.hands[0].load = Load({}, {"api": 0}, 3)
         self.pass_time(0.5)
         self.assertEqual(self.successResultOf(ended), 1)
         self.assertIn("its drain was ended meanwhile", self.errors.getvalue())
@@ -214,7 +214,7 @@ class ReachTests(StoryCase):
 
     def test_interrupted(self) -> None:
         """Ctrl-C is one line, and status 1."""
-        self.staff.hands[0].load = Load(((3, 0),), (0,), 3)
+        self.staff.hands[0].load = Load({("api", "a"): 3}, {"api": 0}, 3)
         ended = self.begin("drain", "a", "--wait")
         with self.heard():
             ended.cancel()

@@ -53,17 +53,17 @@ class RollTests(StoryCase):
 
     def test_waits(self) -> None:
         """Nothing is restarted that has still something to do."""
-        self.staff.hands[1].load = Load(((1, 0),), (0,), 1)
+        self.staff.hands[1].load = Load({("api", "a"): 1}, {"api": 0}, 1)
         self.begin("roll")
         self.pass_time(10.0)
         self.assertEqual((self.restarted, self.weights), ([], [0, 1]))
-        self.staff.hands[1].load = Load(((0, 0),), (0,), 1)
+        self.staff.hands[1].load = Load({}, {"api": 0}, 1)
         self.pass_time(0.25)
         self.assertEqual(self.restarted, ["a"])
 
     def test_never_finishes(self) -> None:
         """One that does not finish in time is left as it was, and it stops there."""
-        self.staff.hands[1].load = Load(((1, 0),), (0,), 1)
+        self.staff.hands[1].load = Load({("api", "a"): 1}, {"api": 0}, 1)
         self.assertEqual(self.run_to_end("roll", "--timeout", "5", seconds=6.0), 1)
         self.assertEqual((self.restarted, self.weights), ([], [1, 1]))
         self.assertEqual(
@@ -103,7 +103,7 @@ class RollTests(StoryCase):
 
     def test_needed_meanwhile(self) -> None:
         """One that became the last one while it was drained is not restarted."""
-        self.staff.hands[1].load = Load(((0, 1),), (0,), 1)
+        self.staff.hands[1].load = Load({("api", "b"): 1}, {"api": 0}, 1)
         status = self.begin("roll")
         self.pass_time(15.0)
         self.assertEqual((self.restarted, self.weights), (["a"], [1, 0]))

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from lbproxy.balance.standing import Standing
 from lbproxy.config import model
-from lbproxy.control.link import Load, Whole
+from lbproxy.control.link import Load, Names, Whole
 from lbproxy.control.parent import Parent
 from lbproxy.control.seat import Occupant
 from lbproxy.health.outcome import ProbeOutcome
@@ -25,18 +25,18 @@ class Hand:
         self.pid = 1000 + number
         self.number = number
         self.occupant = occupant
-        self.standings: dict[tuple[int, int], Standing] = {}
+        self.standings: dict[Names, Standing] = {}
         self.queues: list[int] = []
         self.whole = Whole()
         self.asked: list[str] = []
         self.counting: Deferred[Any] | None = None
-        self.load = Load(((1, 0),), (2,), 3)
+        self.load = Load({("api", "a"): 1}, {"api": 2}, 3)
 
     def start(self) -> None:
         self.asked.append("start")
 
-    def learn(self, pool: int, backend: int, standing: Standing) -> None:
-        self.standings[pool, backend] = standing
+    def learn(self, names: Names, standing: Standing) -> None:
+        self.standings[names] = standing
 
     def accept(self, queues: frozenset[int]) -> None:
         self.queues = sorted(queues)
@@ -65,12 +65,12 @@ class Hand:
     @property
     def states(self) -> list[str]:
         """The backends' states, as it was told."""
-        return [self.standings[0, place].state.value for place in (0, 1)]
+        return [self.standings["api", name].state.value for name in "ab"]
 
     @property
     def weights(self) -> list[int]:
         """The backends' weights, as it was told."""
-        told = [self.standings[0, place] for place in (0, 1)]
+        told = [self.standings["api", name] for name in "ab"]
         return [each.said.weight_of(each.given) for each in told]
 
 

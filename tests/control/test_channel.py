@@ -22,10 +22,13 @@ from lbproxy.worker.channel import ParentLink
 PROBE = ProbeOutcome(False, 0.25, "answered 503", True, 99.5)
 DOWN = Standing(State.DOWN, "answered 503", 99.0, 0.0, False, True, PROBE, 3, Said(3, True, 7))
 UNKNOWN = Standing(State.UNKNOWN, "", 1.5, 0.0, True, False, None, 0)
-LOAD = Load(((1, 2), ()), (3, 0), 4)
+LOAD = Load({("api", "b0"): 1, ("api", "b1"): 2}, {"api": 3, "db": 0}, 4, {"api": "", "db": "ill"})
 WHOLE = Whole(
     (WorkerReport(1, 17, "serving", 1.5, 2), WorkerReport(2, None, "idle", 2.5, 0)), LOAD.in_flight
 )
+
+
+A, B = ("api", "a"), ("db", "b")
 
 
 class Worker:
@@ -94,26 +97,26 @@ class LinkCase(SynchronousTestCase):
 class LinkTests(LinkCase):
     def test_learn(self) -> None:
         """Standings arrive whole."""
-        self.down.learn(0, 1, DOWN)
-        self.down.learn(2, 0, UNKNOWN)
+        self.down.learn(A, DOWN)
+        self.down.learn(B, UNKNOWN)
         self.flush()
-        self.assertEqual(self.worker.asked, [("learn", 0, 1, DOWN), ("learn", 2, 0, UNKNOWN)])
+        self.assertEqual(self.worker.asked, [("learn", A, DOWN), ("learn", B, UNKNOWN)])
 
     def test_latest(self) -> None:
         """While the worker is behind only the latest is kept, and it accepts last of all."""
-        self.down.learn(0, 0, UNKNOWN)
+        self.down.learn(A, UNKNOWN)
         self.down.accept(frozenset({5}))
         self.down.hear(WHOLE)
         for backend in range(commands.PART + 1):
             for standing in (UNKNOWN, DOWN):
-                self.down.learn(0, backend, standing)
+                self.down.learn(("api", f"b{backend}"), standing)
         self.down.accept(frozenset({1, 0}))
         self.flush()
-        learned = [("learn", 0, backend, DOWN) for backend in range(commands.PART + 1)]
+        learned = [("learn", ("api", f"b{backend}"), DOWN) for backend in range(commands.PART + 1)]
         self.assertEqual(
             self.worker.asked,
             [
-                ("learn", 0, 0, UNKNOWN),
+                ("learn", A, UNKNOWN),
                 *learned,
                 ("accept", frozenset({0, 1})),
                 ("hear", WHOLE),
@@ -124,10 +127,10 @@ class LinkTests(LinkCase):
         """What other programs say is shortened, whatever it is written in."""
         long = Standing(State.DOWN, "Ω" * 70000, 0.0, 0.0, False, True, PROBE, 1)
         for backend in range(commands.PART * 2):
-            self.down.learn(0, backend, long)
+            self.down.learn(("api", f"b{backend}"), long)
         self.flush()
         self.assertEqual(len(self.worker.asked), commands.PART * 2)
-        self.assertEqual(len(self.worker.asked[0][3].detail), commands.DETAIL)
+        self.assertEqual(len(self.worker.asked[0][2].detail), commands.DETAIL)
 
     def test_count(self) -> None:
         """When the answer is there, so is all that was counted."""
@@ -142,27 +145,27 @@ class LinkTests(LinkCase):
     def test_count_behind_standings(self) -> None:
         """Who tells what it has under way has heard before of all that was decided."""
         for backend in range(commands.PART * 2 + 1):
-            self.down.learn(0, backend, UNKNOWN)
-            self.down.learn(0, backend, DOWN)
+            self.down.learn(("api", f"b{backend}"), UNKNOWN)
+            self.down.learn(("api", f"b{backend}"), DOWN)
         heard: list[int] = []
         asked = self.down.count()
         asked.addCallback(lambda _: heard.append(len(self.worker.asked)))
-        self.down.learn(0, 0, UNKNOWN)
+        self.down.learn(A, UNKNOWN)
         self.flush()
         self.successResultOf(asked)
         self.assertGreaterEqual(heard[0], commands.PART * 2 + 1)
-        self.assertEqual(self.worker.asked[-1], ("learn", 0, 0, UNKNOWN))
+        self.assertEqual(self.worker.asked[-1], ("learn", A, UNKNOWN))
 
     def test_told_once(self) -> None:
         """What many requests see at once is told once, until it was heard."""
         for _ in range(100):
-            self.up.suspect(0, 1)
-            self.up.outlier(0, 1)
+            self.up.suspect(A)
+            self.up.outlier(A)
         self.flush()
-        self.assertEqual(self.parent.told, [("suspect", 0, 1), ("outlier", 0, 1)])
-        self.up.suspect(0, 1)
+        self.assertEqual(self.parent.told, [("suspect", A), ("outlier", A)])
+        self.up.suspect(A)
         self.flush()
-        self.assertEqual(self.parent.told[2:], [("suspect", 0, 1)])
+        self.assertEqual(self.parent.told[2:], [("suspect", A)])
 
     def test_others(self) -> None:
         """The rest of what they say."""
@@ -176,13 +179,13 @@ class LinkTests(LinkCase):
 
     def test_closed(self) -> None:
         """At the end the worker hears of it, and nothing that is said later fails."""
-        self.down.learn(0, 0, DOWN)
-        self.up.suspect(0, 0)
+        self.down.learn(A, DOWN)
+        self.up.suspect(A)
         self.close()
         self.assertEqual(self.lost, [True])
-        self.down.learn(0, 0, UNKNOWN)
+        self.down.learn(A, UNKNOWN)
         self.down.hear(WHOLE)
-        self.up.suspect(0, 0)
+        self.up.suspect(A)
         self.up.leaving()
         self.failureResultOf(self.worker.count())
         self.failureResultOf(self.down.ask(commands.Count))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.control.overrides import Kind, Names, Note, Overrides
+from lbproxy.control.link import Names
+from lbproxy.control.overrides import Kind, Note, Overrides
 
 KLEIN = "api", "klein"
 NOTE = Note("ann", "deploy 4.2")

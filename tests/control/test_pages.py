@@ -57,7 +57,7 @@ class PagesTests(SynchronousTestCase):
 
     def test_metrics(self) -> None:
         """What all workers have counted until now, and what is so at present, is there."""
-        self.staff.hands[0].occupant.outlier(0, 1)
+        self.staff.hands[0].occupant.outlier(("api", "b"))
         status, body = self.ask("/metrics")
         self.assertEqual(status, 200)
         read = {

@@ -39,8 +39,8 @@ class JudgementTests(ParentCase):
             self.staff.answer(**{name: name == "b" for name in self.staff.probes})
         for hand in self.staff.hands:
             self.assertEqual(hand.states, ["down", "up"])
-            self.assertEqual(hand.standings[0, 0].detail, "")
-            probe = hand.standings[0, 0].last_probe
+            self.assertEqual(hand.standings["api", "a"].detail, "")
+            probe = hand.standings["api", "a"].last_probe
             assert probe is not None
             self.assertFalse(probe.passed)
 
@@ -48,8 +48,8 @@ class JudgementTests(ParentCase):
         """A refused connection that a worker tells of has the backend probed at once."""
         self.staff.start()
         self.assertEqual(self.staff.probes, {})
-        self.staff.hands[1].occupant.suspect(0, 0)
-        self.staff.hands[0].occupant.suspect(0, 0)
+        self.staff.hands[1].occupant.suspect(("api", "a"))
+        self.staff.hands[0].occupant.suspect(("api", "a"))
         self.assertEqual(list(self.staff.probes), ["a"])
 
     def test_alike(self) -> None:
@@ -57,7 +57,7 @@ class JudgementTests(ParentCase):
         self.staff.start()
         said = "answer 5xx"
         for how, status in ((said, "degraded"), ("", "ok")):
-            self.staff.hands[1].occupant.counted(Counts(), Load(alike=(how,)))
+            self.staff.hands[1].occupant.counted(Counts(), Load(alike={"api": how}))
             document = json.loads(self.parent.health()[1])
             self.assertEqual(document["pools"][0]["fails_alike"], how or None)
             self.assertEqual(document["status"], status)
@@ -66,9 +66,9 @@ class JudgementTests(ParentCase):
         """A backend that one worker speaks against is out at all, for its time."""
         self.staff.start()
         first, second = self.staff.hands
-        first.occupant.outlier(0, 0)
+        first.occupant.outlier(("api", "a"))
         self.assertEqual((first.states, second.states), (["ejected", "up"], ["ejected", "up"]))
-        self.assertEqual(second.standings[0, 0].until, 10.0)
+        self.assertEqual(second.standings["api", "a"].until, 10.0)
         self.assertEqual(self.parent.counts.series, {(EJECTIONS, "api", "a"): [1]})
         self.staff.clock.advance(10.0)
         self.assertEqual((first.states, second.states), (["up", "up"], ["up", "up"]))
@@ -77,8 +77,8 @@ class JudgementTests(ParentCase):
         """Two workers that speak against two backends at once do not get both out."""
         self.staff.start()
         first, second = self.staff.hands
-        first.occupant.outlier(0, 0)
-        second.occupant.outlier(0, 1)
+        first.occupant.outlier(("api", "a"))
+        second.occupant.outlier(("api", "b"))
         self.assertEqual((first.states, second.states), (["ejected", "up"], ["ejected", "up"]))
 
     def test_said(self) -> None:
@@ -89,7 +89,7 @@ class JudgementTests(ParentCase):
                 while "a" not in self.staff.probes:
                     self.staff.pass_time(0.05)
                 self.staff.answers("a", said)
-                told = {hand.standings[0, 0].said for hand in self.staff.hands}
+                told = {hand.standings["api", "a"].said for hand in self.staff.hands}
                 self.assertEqual(told, {said})
         lines = [formatEvent(event) for event in logged if event.get("backend") == "a"]
         self.assertEqual(lines, ["api/a says drain", "api/a says nothing"])
@@ -97,7 +97,7 @@ class JudgementTests(ParentCase):
     def test_newcomer(self) -> None:
         """A worker that comes later is told all before it accepts."""
         self.staff.start()
-        self.staff.hands[0].occupant.outlier(0, 0)
+        self.staff.hands[0].occupant.outlier(("api", "a"))
         self.staff.hands[1].occupant.exited("by signal 9")
         self.staff.clock.advance(0.0)
         newcomer = self.staff.hands[2]
@@ -159,15 +159,15 @@ class ReportTests(ParentCase):
         """Each worker is told what is under way in the others, once a second."""
         self.staff.start()
         first, second = self.staff.hands
-        first.occupant.counted(Counts(), Load(((3, 1),), (0,), 5))
-        second.occupant.counted(Counts(), Load(((10, 0),), (0,), 5))
+        first.occupant.counted(Counts(), Load({("api", "a"): 3, ("api", "b"): 1}, {"api": 0}, 5))
+        second.occupant.counted(Counts(), Load({("api", "a"): 10}, {"api": 0}, 5))
         self.staff.clock.advance(1.0)
-        self.assertEqual(first.whole.elsewhere, ((10, 0),))
-        self.assertEqual(second.whole.elsewhere, ((3, 1),))
+        self.assertEqual(first.whole.elsewhere, {("api", "a"): 10})
+        self.assertEqual(second.whole.elsewhere, {("api", "a"): 3, ("api", "b"): 1})
         backends = json.loads(self.parent.health()[1])["pools"][0]["backends"]
         self.assertEqual([backend["in_flight"] for backend in backends], [13, 1])
         first.occupant.exited("by signal 9")
-        self.assertEqual(second.whole.elsewhere, ((0, 0),))
+        self.assertEqual(second.whole.elsewhere, {})
 
     def test_workers(self) -> None:
         """All hear of each change in a worker's life, and the report has it."""

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model
-from lbproxy.control.link import Duty, Load, Whole, WorkerReport, share
+from lbproxy.control.link import Duty, Load, Names, Whole, WorkerReport, share
 from lbproxy.health.said import Said
 from lbproxy.observe.metrics import REQUESTS, Counts
 from lbproxy.worker.serve import TICK, Worker
@@ -34,11 +34,11 @@ class Parent:
     def ready(self, addresses: list[str]) -> None:
         self.told.append("ready")
 
-    def suspect(self, pool: int, backend: int) -> None:
-        self.told.append(("suspect", pool, backend))
+    def suspect(self, names: Names) -> None:
+        self.told.append(("suspect", names))
 
-    def outlier(self, pool: int, backend: int) -> None:
-        self.told.append(("outlier", pool, backend))
+    def outlier(self, names: Names) -> None:
+        self.told.append(("outlier", names))
 
     def counted(self, counts: Counts, load: Load) -> Deferred[Any]:
         self.counts.add(counts)
@@ -67,8 +67,8 @@ class WorkerTests(SynchronousTestCase):
         self.worker.privilegedStartService()
         self.worker.startService()
         self.worker.start()
-        for place in (0, 1):
-            self.worker.learn(0, place, UP)
+        for name in "ab":
+            self.worker.learn(("api", name), UP)
         self.worker.accept(frozenset({0}))
 
     def tearDown(self) -> None:
@@ -109,7 +109,7 @@ class WorkerTests(SynchronousTestCase):
         self.reactor.advance(TICK)
         numbers = self.parent.counts.series[REQUESTS, "/", "api", "a", 2, "answered"]
         self.assertEqual(numbers[0], 1)
-        self.assertEqual(self.parent.load, Load(((0, 1),), (0,), 1, ("",)))
+        self.assertEqual(self.parent.load, Load({("api", "b"): 1}, {"api": 0}, 1, {"api": ""}))
 
     def test_parent_behind(self) -> None:
         """While the parent has not heard the last, nothing is told; it all goes with the next."""
@@ -128,16 +128,16 @@ class WorkerTests(SynchronousTestCase):
 
     def test_outlier(self) -> None:
         """Whoever fails too often is told, and is out when the parent has said so."""
-        self.worker.learn(0, 1, UP)
+        self.worker.learn(("api", "b"), UP)
         client = self.client()
         last = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         post = GET.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n")
-        while ("outlier", 0, 0) not in self.parent.told:
+        while ("outlier", ("api", "a")) not in self.parent.told:
             client.give(post)
             name = self.reactor.tcpClients[0][0]
             self.backend(None if name == "a" else last)
         out = Standing(State.EJECTED, "", 1000.0, 1010.0, False, True, None, 1)
-        self.worker.learn(0, 0, out)
+        self.worker.learn(("api", "a"), out)
         for _ in range(4):
             client.take()
             client.give(GET)
@@ -147,14 +147,14 @@ class WorkerTests(SynchronousTestCase):
     def test_said(self) -> None:
         """A worker has its part of what a backend says that it can bear."""
         worker = Worker(self.reactor, Duty(self.config, workers=2), random.Random(1))
-        worker.learn(0, 0, attrs.evolve(UP, said=Said(capacity=3)))
-        backend = worker._pools[0].backends[0]
+        worker.learn(("api", "a"), attrs.evolve(UP, said=Said(capacity=3)))
+        backend = worker._pools["api"].backends[0]
         self.assertEqual((backend.said, backend.limit), (Said(capacity=3), 2))
 
     def test_report(self) -> None:
         """The report is of the whole, as far as the worker was told."""
         reports = (WorkerReport(1, 17, "serving", 950.0, 0), WorkerReport(2, 18, "idle", 0.0, 3))
-        self.worker.hear(Whole(reports, ((4, 0),)))
+        self.worker.hear(Whole(reports, {("api", "a"): 4}))
         _, told = self.health(self.client())
         self.assertEqual([worker["pid"] for worker in told["workers"]], [17, 18])
         self.assertEqual(told["uptime"], 100.0)
