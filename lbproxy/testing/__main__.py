@@ -90,6 +90,8 @@ def _print_plan(plan: Plan) -> None:
     print(f"really kept alive: {plan.keep_alive:g} s; connections: {plan.shapes}")
     for fault in plan.faults:
         print(fault)
+    for change in plan.changes:
+        print(change)
     for visit in plan.visits:
         print(f"client {visit.number} {visit.manner} from {visit.start:.6f} on, {visit.shape}")
         for ask in visit.asks:

@@ -15,6 +15,9 @@ from lbproxy.testing.plan import Visit
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.world import World
 
+#: Seconds in which what was done at an instant has been heard: in any order with what else is due.
+MOMENT = 1e-6
+
 #: Reasons of refusals of what could not be read.
 _UNREAD = frozenset({"head_timeout", "malformed"})
 
@@ -113,8 +116,7 @@ def held_within_bounds(world: World) -> Iterator[str]:
 
 def the_held_go_on(world: World) -> Iterator[str]:
     """Nobody is held to the end of his time while a backend is back to which nothing is sent."""
-    weighty = {each.name for each in world.plan.config.pools[0].backends if each.weight}
-    begun: dict[str, list[float]] = {name: [] for name in weighty}
+    begun: dict[str, list[float]] = {name: [] for name in world.weights.configured}
     for record, _ in world.records:
         if number_of(record) is not None:
             for attempt in record.attempts:
@@ -123,9 +125,11 @@ def the_held_go_on(world: World) -> Iterator[str]:
         if record.reason != "hold_expired":
             continue
         last = {turn.backend: turn for turn in world.turns if turn.at <= ended}
-        for name in weighty & last.keys():
+        for name in begun.keys() & last.keys():
             turn = last[name]
             since = max(turn.at, ended - record.held)
+            if 0 in world.weights.within(name, since, ended):
+                continue
             if turn.state is not State.UP or turn.at != since or ended - since < 1.0 + world.paused:
                 continue
             if not any(since <= at <= ended for at in begun[name]):
@@ -199,10 +203,10 @@ def _in_a_crowd(world: World, broken: Any) -> bool:
 
 def the_last_stays(world: World) -> Iterator[str]:
     """Nobody is put out while no other one is left."""
-    for backends in world.plan.config.pools:
-        weights = {backend.name: backend.weight for backend in backends.backends}
+    for pool in world.plan.config.pools:
         out: set[str] = set()
         for turn in world.turns:
+            weights = {each.name: world.weight(each, turn.at) for each in pool.backends}
             if turn.backend not in weights:
                 continue
             if turn.state in (State.DOWN, State.EJECTED):
@@ -281,10 +285,9 @@ def probes_go_on(world: World, until: float) -> Iterator[str]:
 def only_the_well_are_chosen(world: World) -> Iterator[str]:
     """No request goes to a backend that is down, ejected, or has no weight."""
     pool = world.plan.config.pools[0]
-    weights = {backend.name: backend.weight for backend in pool.backends}
     start = State.UNKNOWN if pool.health is not None else State.UP
     history: dict[str, tuple[list[float], list[State]]] = {
-        name: ([0.0], [start]) for name in weights
+        name: ([0.0], [start]) for name in world.weights.configured
     }
     for turn in world.turns:
         if turn.backend not in history:
@@ -305,8 +308,9 @@ def only_the_well_are_chosen(world: World) -> Iterator[str]:
             continue
         for attempt in record.attempts:
             name, now = attempt.backend, attempt.started
-            if not weights[name]:
-                yield f"{name} has no weight, and was chosen"
+            since = now - world.paused - MOMENT
+            if not any(world.weights.within(name, since, now)):
+                yield f"{name} has no weight, and was chosen at {now - EPOCH:.3f}"
             elif bad(name, now) and not attempt.degraded:
                 yield f"{name} was chosen at {now - EPOCH:.3f} although it was out"
 

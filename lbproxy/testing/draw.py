@@ -8,6 +8,7 @@ import attrs
 
 from lbproxy.config import model
 from lbproxy.testing import faults
+from lbproxy.testing.changes import Change
 from lbproxy.testing.clients import MANNERS
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
@@ -45,6 +46,7 @@ def plan_of(seed: int) -> Plan:
         tuple(_shape(chance) for _ in range(4)),
         visits,
         drawn,
+        _changes(chance, len(config.pools[0].backends)) if chance.random() < 0.35 else (),
     )
 
 
@@ -295,3 +297,29 @@ def _faults(chance: random.Random, backends: int) -> tuple[Fault, ...]:
         if chance.random() < 0.5:
             drawn.append(attrs.evolve(drain, kind="end_now", at=drain.at + chance.uniform(0, 3)))
     return tuple(sorted(drawn, key=lambda fault: fault.at))
+
+
+#: What people do to a backend, one after the other.
+_COURSES = (
+    ("drained",),
+    ("drained", "undrained"),
+    ("drained", "undrained"),
+    ("weighed",),
+    ("weighed", "unweighed"),
+    ("weighed", "drained", "undrained", "unweighed"),
+    ("drained", "weighed"),
+    ("undrained", "unweighed"),
+)
+
+
+def _changes(chance: random.Random, backends: int) -> tuple[Change, ...]:
+    """What people do: mostly to one backend, which is drained for some reason, and taken back."""
+    drawn = []
+    for place in chance.sample(range(backends), chance.choice((1, 1, 2))):
+        at = chance.uniform(1.0, SPAN)
+        for kind in chance.choice(_COURSES):
+            weight, seconds = chance.choice((1, 2, 5)), chance.choice((None, None, 1.0, 5.0))
+            seconds = None if kind in ("undrained", "unweighed") else seconds
+            drawn.append(Change(kind, at, place, weight, seconds))
+            at += chance.choice((0.01, 0.5, 3.0, 6.0))
+    return tuple(drawn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lbproxy.testing.checkers import MOMENT
 from lbproxy.testing.clients import Client, Result
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.plan import Ask
@@ -48,12 +49,22 @@ def nothing_fails(world: World) -> Iterator[str]:
             if ask.ailment is not None or ask.local or ask.method in ("BAD", "WS"):
                 continue
             repeatable = not ask.unsafe and pool.retry.attempts > 1
+            if _was_drained(world, result):
+                continue
             if result.how == "cut" or (
                 (perfect or (repeatable and ask.method != "PUT")) and not _well(result)
             ):
                 yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"
             elif perfect:
                 yield from _promptly(world, client, result)
+
+
+def _was_drained(world: World, result: Result) -> bool:
+    """Whether it was refused while people had every backend drained, as it has to be."""
+    if result.status != 503 or result.reason not in ("drained", "") or result.ended is None:
+        return False
+    began, ended = result.sent - MOMENT, result.ended
+    return all(0 in world.weights.within(name, began, ended) for name in world.weights.configured)
 
 
 def _spoiled(client: Client) -> bool:
@@ -103,7 +114,8 @@ def _old(client: Client) -> bool:
 
 def fair(world: World, results: list[Result]) -> Iterator[str]:
     """In peace requests are spread by weight."""
-    weights = {each.name: each.weight for each in world.plan.config.pools[0].backends}
+    now = world.reactor.now
+    weights = {name: world.weights.at(name, now) for name in world.weights.configured}
     total = sum(weights.values())
     once = world.plan.config.pools[0].retry.attempts == 1
     for result in results:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from lbproxy.config.model import Config
+from lbproxy.testing.changes import Change
 from lbproxy.testing.flow import Shape
 
 #: Methods that a proxy must not send twice unless the client gave a key.
@@ -124,6 +125,7 @@ class Plan:
         shapes: Those of connections to backends.
         visits: The clients.
         faults: What befalls the backends.
+        changes: What people change meanwhile.
     """
 
     seed: int
@@ -132,6 +134,7 @@ class Plan:
     shapes: tuple[Shape, ...]
     visits: tuple[Visit, ...]
     faults: tuple[Fault, ...]
+    changes: tuple[Change, ...] = ()
 
     @property
     def asks(self) -> int:

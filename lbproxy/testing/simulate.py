@@ -16,6 +16,7 @@ from lbproxy.config.model import Pool
 from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, TICK
 from lbproxy.testing import checkers, peace
+from lbproxy.testing.changes import Change
 from lbproxy.testing.draw import SPAN, plan_of
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
@@ -119,6 +120,7 @@ def _story(world: World) -> Iterator[str]:
         yield from _calm(world)
     yield from _end(world)
     until = world.stopping_since or reactor.now
+    world.counts["change_over"] += world.weights.over(until)
     yield from checkers.one_end_each(world)
     yield from checkers.ends_in_time(world, healed, _per_request(plan.config.pools[0]))
     yield from checkers.nothing_unsafe_twice(world)
@@ -161,6 +163,10 @@ def _calm(world: World) -> Iterator[str]:
         states = [each.state.value for each in world.inside.judged[0].backends]
         yield f"not all backends were back after {bound:.1f} s: {states}"
         return
+    if not any(world.weights.at(name, reactor.now) for name in world.weights.configured):
+        for place in range(len(world.weights.configured)):
+            world.change(Change("weighed", 0.0, place))
+        reactor.run_until(reactor.now + bound, lambda: _all_well(world))
     asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))
     client = world.visit(Visit(CALM_NUMBERS, 0.0, "keeps", asks, Shape(0.0005)))
     reactor.run_until(reactor.now + 60.0, lambda: world.deserted)

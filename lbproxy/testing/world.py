@@ -14,8 +14,10 @@ from zope.interface import implementer
 
 from lbproxy.balance import pool as balance
 from lbproxy.balance.standing import State
-from lbproxy.testing import faults
+from lbproxy.config import model
+from lbproxy.testing import changes, faults
 from lbproxy.testing.backends import Backend, Delivery
+from lbproxy.testing.changes import Change, Weights
 from lbproxy.testing.clients import Client, Result
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
@@ -90,6 +92,7 @@ class World:
         ended_at: When it had ended.
         paused: Seconds for which its process stood still, together.
         probed: Probes that have ended.
+        weights: Those that the backends of the first pool have to have.
         most_held: Requests that were held at a time while no backend could take anything.
         counts: How often each kind of fault happened.
         violations: What must not have happened, and did.
@@ -111,6 +114,7 @@ class World:
         self.records: list[tuple[Any, float]] = []
         self.turns: list[Turn] = []
         self.probed: list[Probed] = []
+        self.weights = Weights({each.name: each.weight for each in plan.config.pools[0].backends})
         self.most_held = 0
         self.stopped: Deferred[None] | None = None
         self.stopping_since: float | None = None
@@ -203,6 +207,18 @@ class World:
         """Have the balancer end what runs."""
         self.balancer.end_now()
 
+    def change(self, change: Change) -> None:
+        """Have somebody change what a backend gets."""
+        backends = self.plan.config.pools[0].backends
+        name = backends[change.backend % len(backends)].name
+        self.tell(change.kind, name, change.weight, change.seconds)
+        now, overrides = self.reactor.now, self.balancer.control.overrides
+        made = changes.make(overrides, ("api", name), change)
+        if made is not self.weights.note(name, change, now):
+            self.violation(f"{name} is {change.kind}, which changes {'something' if made else ''}")
+        if made:
+            self.happened(change.kind)
+
     # Letting it live.
 
     @property
@@ -223,12 +239,19 @@ class World:
             self.clock.callLater(visit.start, self._visit, visit)
         for fault in self.plan.faults:
             self.clock.callLater(fault.at, faults.begin, self, fault)
+        for change in self.plan.changes:
+            self.clock.callLater(change.at, self.change, change)
 
     def visit(self, visit: Visit) -> Client | SessionClient:
         """Let one more client come, now."""
         self.asks |= {ask.number: ask for ask in visit.asks}
         self._absent += 1
         return self._visit(visit)
+
+    def weight(self, backend: model.Backend, moment: float) -> int:
+        """Which weight a backend of any pool has to have at a moment."""
+        known = backend.name in self.weights.configured
+        return self.weights.at(backend.name, moment) if known else backend.weight
 
     def open_sockets(self) -> int:
         """How many the balancer has."""

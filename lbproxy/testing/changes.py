@@ -1,0 +1,121 @@
+"""What people change while the balancer runs, and the weights that have to follow from it."""
+
+from __future__ import annotations
+
+from math import inf
+
+import attrs
+
+from lbproxy.control.link import Names
+from lbproxy.control.overrides import Note, Overrides
+
+#: What can be changed, in the words of the trace.
+KINDS = ("drained", "undrained", "weighed", "unweighed")
+
+
+@attrs.frozen
+class Change:
+    """One change, by hand.
+
+    Attributes:
+        kind: One of `KINDS`.
+        at: Seconds from the beginning.
+        backend: Which one, by its place in the first pool.
+        weight: The new one, of those that are weighed.
+        seconds: After how many it is over by itself; `None` is never.
+    """
+
+    kind: str
+    at: float
+    backend: int = 0
+    weight: int = 1
+    seconds: float | None = None
+
+
+def make(overrides: Overrides, names: Names, change: Change) -> bool:
+    """Make a change as the admin listener's pages do; whether it changes anything."""
+    note = Note("operator", f"the {change.kind} of a plan", change.seconds)
+    if change.kind == "drained":
+        overrides.drain(names, note)
+    elif change.kind == "weighed":
+        overrides.weigh(names, change.weight, note)
+    elif change.kind == "undrained":
+        return overrides.undrain(names, note)
+    else:
+        return overrides.unweigh(names, note)
+    return True
+
+
+@attrs.frozen
+class _Reign:
+    """A time for which something was asked to hold, and the weight meanwhile."""
+
+    begin: float
+    end: float
+    weight: int = 0
+
+
+class Weights:
+    """Which weight each backend has to have, and when: what people asked for, worked out anew.
+
+    A drain lies over a weight; giving a weight ends the drain. Either ends in its time.
+    """
+
+    def __init__(self, configured: dict[str, int]) -> None:
+        """Begin.
+
+        Args:
+            configured: The weights of the config, by the names of the backends.
+        """
+        self.configured = configured
+        self._drains: dict[str, list[_Reign]] = {name: [] for name in configured}
+        self._given: dict[str, list[_Reign]] = {name: [] for name in configured}
+
+    def note(self, name: str, change: Change, now: float) -> bool:
+        """Take a change in; whether it changes anything."""
+        drains, given = self._drains[name], self._given[name]
+        ended = change.kind in ("undrained", "weighed", "drained") and self._end(drains, now)
+        until = inf if change.seconds is None else now + change.seconds
+        if change.kind == "drained":
+            drains.append(_Reign(now, until))
+        elif change.kind == "undrained":
+            return ended
+        elif change.kind == "weighed":
+            self._end(given, now)
+            given.append(_Reign(now, until, change.weight))
+        else:
+            return self._end(given, now)
+        return True
+
+    def at(self, name: str, moment: float) -> int:
+        """The weight of a backend at a moment."""
+        for reigns in (self._drains[name], self._given[name]):
+            for reign in reversed(reigns):
+                if reign.begin <= moment < reign.end:
+                    return reign.weight
+        return self.configured[name]
+
+    def within(self, name: str, begin: float, end: float) -> set[int]:
+        """All the weights that a backend has within a time."""
+        moments = [
+            moment
+            for reign in (*self._drains[name], *self._given[name])
+            for moment in (reign.begin, reign.end)
+            if begin < moment <= end
+        ]
+        return {self.at(name, moment) for moment in (begin, *moments)}
+
+    def over(self, until: float) -> int:
+        """How many changes have ended in their time."""
+        return sum(
+            reign.end <= until
+            for reigns in (*self._drains.values(), *self._given.values())
+            for reign in reigns
+        )
+
+    def _end(self, reigns: list[_Reign], now: float) -> bool:
+        """End what holds, if anything does."""
+        if not reigns or reigns[-1].end <= now:
+            return False
+        reigns[-1] = attrs.evolve(reigns[-1], end=now)
+        return True
