@@ -44,7 +44,8 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
     ├── ForeignQuestion             403, it may be a browser's that was sent here by another site
     ├── UnknownBackend              404
     ├── AmbiguousBackend            409, several pools have one of that name
-    └── NotPossible                 409
+    ├── NotPossible                 409
+    └── ReloadRefused               409, nothing was changed
 """
 
 from __future__ import annotations
@@ -394,3 +395,10 @@ class NotPossible(AdminError):
 
     status = 409
     reason = "not_possible"
+
+
+class ReloadRefused(AdminError):
+    """The config that was read cannot be served; the one before still is."""
+
+    status = 409
+    reason = "reload_refused"

@@ -61,7 +61,33 @@ place it came. `lbproxy check FILE` checks a config without starting anything.""
             SystemExit: With the mistakes in the config file and nothing else, status 1.
             usage.UsageError: If an option is wrong.
         """
-        settings = self._from_file()
+        self._anchor("static", "access-log")
+        try:
+            self.settings = self._settings()
+        except ConfigError as error:
+            # After a UsageError twistd prints all options, and the mistakes would drown in them.
+            raise SystemExit(str(error)) from None
+        self._anchor("config")
+
+    def read(self) -> Config:
+        """The config as it is now, with what the command line says.
+
+        Raises:
+            ConfigError: If it is wrong, or does not go with the command line any more.
+        """
+        try:
+            return self._settings()
+        except usage.UsageError as error:
+            raise ConfigError(str(error)) from None
+
+    def _anchor(self, *names: str) -> None:
+        """Have paths stay what they are when twistd changes the working directory."""
+        for name in names:
+            if self[name] not in (None, "-"):
+                self[name] = os.path.abspath(self[name])
+
+    def _settings(self) -> Config:
+        settings = default_config() if self["config"] is None else load(self["config"])
         if self["port"] is not None:
             settings = _with_port(settings, self["port"])
         if self._backends:
@@ -69,23 +95,9 @@ place it came. `lbproxy check FILE` checks a config without starting anything.""
         if self["static"] is not None:
             settings = _with_static(settings, self["static"])
         if self["access-log"] is not None:
-            settings = attrs.evolve(settings, access_log=_absolute(self["access-log"]))
+            settings = attrs.evolve(settings, access_log=self["access-log"])
         _look_for_folders(settings)
-        self.settings = settings
-
-    def _from_file(self) -> Config:
-        if self["config"] is None:
-            return default_config()
-        try:
-            return load(self["config"])
-        except ConfigError as error:
-            # After a UsageError twistd prints all options, and the mistakes would drown in them.
-            raise SystemExit(str(error)) from None
-
-
-def _absolute(path: str) -> str:
-    """A path that a later change of the working directory, as twistd makes, leaves alone."""
-    return path if path == "-" else os.path.abspath(path)
+        return settings
 
 
 def _with_port(settings: Config, port: str) -> Config:
@@ -110,7 +122,7 @@ def _with_static(settings: Config, folder: str) -> Config:
     routes = list(settings.routes)
     for index, route in enumerate(routes):
         if route.static is not None:
-            routes[index] = attrs.evolve(route, static=os.path.abspath(folder))
+            routes[index] = attrs.evolve(route, static=folder)
             return attrs.evolve(settings, routes=tuple(routes))
     raise usage.UsageError("--static: the config has no route that serves files")
 

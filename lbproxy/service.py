@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,14 @@ from lbproxy.config.model import Config, Pool
 from lbproxy.control.children import Children
 from lbproxy.control.link import Duty, WorkerEnd
 from lbproxy.control.parent import Parent
+from lbproxy.control.reload import Reloader
 from lbproxy.control.seat import Occupant
-from lbproxy.errors import ConfigError
+from lbproxy.errors import ConfigError, ReloadRefused
 from lbproxy.options import Options
 from lbproxy.preface.proxy_protocol import LOCAL
 from lbproxy.probe.checks import Check
 from lbproxy.probe.choice import check_of
-from lbproxy.proxy.upstreams import trusts_of
+from lbproxy.proxy.trusts import Trusts
 from lbproxy.static.files import Folder
 from lbproxy.transport.heap import keep_freed
 from lbproxy.worker.serve import Worker
@@ -52,6 +54,20 @@ class Alone:
         """Bind the ports and open the log."""
         self._worker.privilegedStartService()
 
+    def prepare(self, config: Config) -> None:
+        """Open the listeners that are new in a config."""
+        self._worker.prepare(config, {})
+
+    def give_up(self) -> None:
+        """Close what `prepare` has opened."""
+        self._worker.give_up()
+
+    def adopt(self, config: Config) -> None:
+        """There will be no other worker."""
+
+    def reopen(self) -> None:
+        """The worker opens its log by itself, when its parent says so."""
+
     def spawn(self, number: int, occupant: Occupant) -> WorkerEnd:
         """Give the worker its parent."""
         self._worker.link = occupant
@@ -69,7 +85,12 @@ class Balancer(MultiService):
     log = Logger()
 
     def __init__(
-        self, reactor: Any, config: Config, chance: random.Random, backends: Backends | None = None
+        self,
+        reactor: Any,
+        config: Config,
+        chance: random.Random,
+        backends: Backends | None = None,
+        read: Callable[[], Config] | None = None,
     ) -> None:
         """Build all from a config; nothing starts yet.
 
@@ -78,16 +99,15 @@ class Balancer(MultiService):
             config: What to run.
             chance: All chance is drawn from it.
             backends: The shop's two backends, if they are to be run too.
+            read: Reads the config again, for a reload; by default it stays as it is.
 
         Raises:
             ConfigError: If a folder cannot be served, or a certificate not be used.
         """
         super().__init__()
         self._reactor = reactor
-        self._config = config
-        for route in config.routes:
-            if route.static is not None:
-                Folder(route.static)
+        self._trusts = Trusts()
+        _check_folders(config)
         self._workers: Alone | Children = (
             Alone(reactor, config, chance) if config.workers == 1 else Children(reactor, config)
         )
@@ -96,14 +116,22 @@ class Balancer(MultiService):
             config,
             self._check_of,
             chance,
-            self._workers.spawn,
+            self._workers,
         )
+
+        def read_again() -> Config:
+            found = config if read is None else read()
+            _check_folders(found)
+            return found
+
+        self.reloader = Reloader(config, read_again, self.control, self._workers)
         self._admin: AdminService | None = None
         if config.admin is not None:
             from lbproxy.control.admin import AdminService  # They import the reactor.
             from lbproxy.control.pages import Pages
 
-            pages = Pages(self.control, None if backends is None else backends.start_anew)
+            restart = None if backends is None else backends.start_anew
+            pages = Pages(self.control, self.reloader.reload, restart)
             self._admin = AdminService(reactor, config.admin, pages)
         self._backends = backends
         for part in (self._admin, backends, self.control):
@@ -141,20 +169,36 @@ class Balancer(MultiService):
         if self._backends is not None:
             await self._backends.stopService()
 
-    def _check_of(self, pool: Pool) -> Check:
-        sessions = pool.name in self._config.stream_pools
+    def _check_of(self, config: Config, pool: Pool) -> Check:
+        sessions = pool.name in config.stream_pools
         words = b"" if pool.send_proxy is None else LOCAL[pool.send_proxy]
-        return check_of(self._reactor, pool, sessions, trusts_of(pool), words)
+        return check_of(self._reactor, pool, sessions, self._trusts.of(pool), words)
+
+    def reload(self) -> None:
+        """Read the config again, and have it served if all of it can be; the log says which."""
+        self.reloader.reload().addErrback(lambda failure: failure.trap(ReloadRefused))
 
     def end_now(self) -> None:
         """End what runs, whole or not."""
         self.control.end_now()
 
 
+def _check_folders(config: Config) -> None:
+    """See that all folders can be served.
+
+    Raises:
+        ConfigError: If one cannot.
+    """
+    for route in config.routes:
+        if route.static is not None:
+            Folder(route.static)
+
+
 def _heed_signals(reactor: Any, balancer: Balancer) -> None:
     """Stop in order at the first signal, with exit status 0, and at once at the second.
 
-    Twisted's own handler would have twistd end as if the signal had killed it.
+    Twisted's own handler would have twistd end as if the signal had killed it. SIGHUP has the
+    config read again.
     """
     seen = False
 
@@ -167,8 +211,12 @@ def _heed_signals(reactor: Any, balancer: Balancer) -> None:
             seen = True
             reactor.callFromThread(reactor.stop)
 
+    def reload(number: int, frame: object) -> None:
+        reactor.callFromThread(balancer.reload)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, heed)
+    signal.signal(signal.SIGHUP, reload)
 
 
 def makeService(options: Options) -> Balancer:
@@ -195,7 +243,7 @@ def makeService(options: Options) -> Balancer:
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)
     try:
-        balancer = Balancer(reactor, options.settings, random.Random(), backends)
+        balancer = Balancer(reactor, options.settings, random.Random(), backends, options.read)
     except ConfigError as error:
         raise SystemExit(f"lbproxy: {error}") from None
     running: Any = reactor

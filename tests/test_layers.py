@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "worker": {
         "balance",
+        "config",
         "control",
         "errors",
         "observe",

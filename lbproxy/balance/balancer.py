@@ -49,6 +49,13 @@ class Balancer(Protocol):
         """
 
 
+class Forgetful(Protocol):
+    """What a policy has besides if it keeps something of each candidate."""
+
+    def forget(self, candidate: Candidate) -> None:
+        """A candidate has left the pool, and will not be one again."""
+
+
 class Observer(Protocol):
     """What a policy has besides if it wants to know how attempts end."""
 

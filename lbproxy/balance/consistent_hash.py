@@ -104,6 +104,12 @@ class ConsistentHash:
                 return candidate
         return whole[0]  # The sum is behind: by its rule there is always one with room.
 
+    def forget(self, candidate: Candidate) -> None:
+        """A candidate has left the pool: its name is in no order any more."""
+        self._weights.pop(candidate.name, None)
+        self._seeds.pop(candidate.name, None)
+        self._orders.clear()
+
     def _see(self, candidates: Sequence[Candidate]) -> None:
         """Take note of who is there, and forget all orders if a name or a weight is new."""
         self._seen = candidates

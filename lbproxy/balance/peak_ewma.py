@@ -97,6 +97,10 @@ class PeakEwma:
             seconds += (known.seconds - seconds) * kept
         known.seconds, known.at, known.failed = seconds, now, failed
 
+    def forget(self, candidate: Candidate) -> None:
+        """A candidate has left the pool."""
+        self._known.pop(candidate, None)
+
     def latency(self, candidate: Candidate, now: float) -> float:
         """What its next answer is expected to take, in seconds."""
         known = self._known.get(candidate)

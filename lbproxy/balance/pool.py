@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Set
 from datetime import UTC, datetime
 from math import inf
@@ -66,6 +67,7 @@ class Backend:
         back: When it did so again, in the clock's seconds.
         troubled: Whether a good answer would change anything of what is thought of it.
         last_probe: How the last probe ended.
+        gone: Whether it has left the pool, and only finishes what it has.
         name: As in `X-Served-By` and the logs.
     """
 
@@ -86,6 +88,7 @@ class Backend:
     troubled: bool = False
     ejection: Ejection = attrs.Factory(Ejection)
     last_probe: ProbeOutcome | None = None
+    gone: bool = False
     name: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -130,25 +133,9 @@ class Pool:
             parts: Among how many processes the capacities that backends tell are divided; the
                 config is divided already.
         """
-        health = config.health
-        rise, fall = (health.rise, health.fall) if health is not None else (1, 1)
         self.config = config
-        self.backends = [
-            Backend(
-                backend,
-                Verdict(rise, fall),
-                now,
-                backend.weight,
-                backend.weight,
-                config.max_in_flight,
-                share=float(backend.weight),
-            )
-            for backend in config.backends
-        ]
+        self.backends = [_backend(config, each, now) for each in config.backends]
         self._parts = parts
-        if health is None:  # Nobody will ever ask: only live traffic judges.
-            for backend in self.backends:
-                backend.state = State.UP
         self.degraded = False
         self._settle_at = inf
         self._full = 0
@@ -226,6 +213,56 @@ class Pool:
         """Whether a backend could answer that is drained."""
         return any(each.draining and each.state in _AVAILABLE for each in self.backends)
 
+    def find(self, name: str) -> Backend | None:
+        """The backend of a name, if there is one."""
+        return next((each for each in self.backends if each.name == name), None)
+
+    # What is changed.
+
+    def reconfigure(
+        self, config: model.Pool, balancer: Balancer | None, now: float
+    ) -> list[Backend]:
+        """Take another config. Who stays keeps all that is known of it, and what it has to do.
+
+        A backend stays if there is one of its name and address. Its weight is for those to tell who
+        judge (`weigh`): what the config says may be overridden.
+
+        Args:
+            config: As in `[pools.NAME]`; of the same name.
+            balancer: The policy, if it is to be another one.
+            now: The present time, in the clock's seconds.
+
+        Returns:
+            Those that have left. They finish what they have, and nothing is learned of them.
+        """
+        before = {(each.name, each.config.address): each for each in self.backends}
+        self.config = config
+        self.backends, joined = [], []
+        for each in config.backends:
+            backend = before.pop((each.name, each.address), None)
+            if backend is None:
+                backend = _backend(config, each, now)
+                joined.append(backend)
+            self._keep(backend, each)
+            self.backends.append(backend)
+        for backend in joined:
+            backend.starting = self._is_late(backend, now)
+            self._grow(backend, now)
+        if balancer is not None:
+            self._balancer = balancer
+            self.timed = hasattr(balancer, "observe")
+        gone = list(before.values())
+        for backend in gone:
+            self._leave(backend)
+        self._full = sum(each.in_flight >= each.limit for each in self.backends)
+        self._tiers.sort(self.backends)
+        self._settle_at = -inf
+        if config.health is None:  # Nobody asks any more.
+            for backend in self.backends:
+                if backend.state in (State.UNKNOWN, State.DOWN):
+                    self._turn(backend, State.UP, "it is not probed", now)
+        return gone
+
     # What is learned.
 
     def weigh(self, backend: Backend, weight: int, now: float) -> None:
@@ -250,6 +287,8 @@ class Pool:
 
     def took(self, backend: Backend, seconds: float, failed: bool, now: float) -> None:
         """How long an attempt took, for a policy that asks (`timed`); see `Observer.observe`."""
+        if backend.gone:
+            return
         cast(Observer, self._balancer).observe(backend, seconds, failed, now)
 
     def answered(self, backend: Backend, status: int, now: float) -> None:
@@ -448,6 +487,8 @@ class Pool:
             now: The present time.
             passed: Whether that speaks for the backend, as far as it could be put out.
         """
+        if backend.gone:
+            return
         if symptom is None:
             self._alike.passed(backend)
         else:
@@ -460,6 +501,22 @@ class Pool:
             # Never the last one, and nobody while each of the others fails like it.
             if others and not self._alike.shares(backend, others, now):
                 self.on_outlier(backend, now)
+
+    def _keep(self, backend: Backend, config: model.Backend) -> None:
+        """Have the pool's config hold for a backend, and its own."""
+        backend.config = config
+        backend.limit = backend.said.limit_of(self.config.max_in_flight, self._parts)
+        if self.config.health is not None:
+            backend.verdict.rise = self.config.health.rise
+            backend.verdict.fall = self.config.health.fall
+
+    def _leave(self, backend: Backend) -> None:
+        backend.gone, backend.weight = True, 0
+        backend.limit = sys.maxsize  # It is never full: its release counts for nobody.
+        self._alike.passed(backend)
+        forget = getattr(self._balancer, "forget", None)
+        if forget is not None:
+            forget(backend)
 
     def _reweigh(self, backend: Backend, now: float) -> None:
         """Have the weight hold that is to: `Said.weight_of` decides between the two there are."""
@@ -531,6 +588,18 @@ class Pool:
                 "at": moment(probe.at),
             },
         }
+
+
+def _backend(pool: model.Pool, config: model.Backend, now: float) -> Backend:
+    """A backend of which nothing is known yet."""
+    health = pool.health
+    rise, fall = (1, 1) if health is None else (health.rise, health.fall)
+    # Without probes nobody will ever ask: only live traffic judges.
+    state = State.UP if health is None else State.UNKNOWN
+    weight = config.weight
+    verdict = Verdict(rise, fall)
+    limit, part = pool.max_in_flight, float(weight)
+    return Backend(config, verdict, now, weight, weight, limit, state=state, share=part)
 
 
 def moment(seconds: float) -> str:

@@ -32,6 +32,17 @@ _POLICIES: dict[str, Maker] = {
 }
 
 
+def same_policy(before: model.Pool, after: model.Pool) -> bool:
+    """Whether a policy that was made for one config does for another one of the same pool.
+
+    A user's own may look at all of a config when it is made.
+    """
+    if before.balancer not in _POLICIES:
+        return before == after
+    said = [(each.balancer, each.hash_key, each.decay) for each in (before, after)]
+    return said[0] == said[1]
+
+
 def balancer_for(
     config: model.Pool, chance: random.Random, find: Callable[[str], Any] = lambda name: None
 ) -> Balancer:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from lbproxy import __version__
-from lbproxy.cli import check, drain, roll, status, test, weight
+from lbproxy.cli import check, drain, reload, roll, status, test, weight
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +31,6 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action="version", version=f"lbproxy {__version__}")
     commands = made.add_subparsers(metavar="COMMAND", required=True)
-    for command in (check, test, status, drain, weight, roll):
+    for command in (check, test, status, drain, weight, roll, reload):
         command.add_to(commands)
     return made

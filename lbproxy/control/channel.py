@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,9 +15,10 @@ from twisted.protocols.amp import AMP, BinaryBoxProtocol, Command
 from twisted.python.failure import Failure
 
 from lbproxy.balance.standing import Standing
+from lbproxy.config.model import Config
 from lbproxy.control import commands
 from lbproxy.control.commands import PART
-from lbproxy.control.link import Names, ParentEnd, Whole
+from lbproxy.control.link import STDOUT, Names, ParentEnd, Whole
 
 log = Logger()
 
@@ -60,6 +64,33 @@ class WorkerLink(Channel):
         self._standings[names] = standing
         self._tell()
 
+    def serve(
+        self,
+        config: Config,
+        standings: Mapping[Names, Standing],
+        doors: Mapping[str, Iterable[int]],
+    ) -> None:
+        """Serve by another config; sockets of endpoints that are new to the worker go before.
+
+        That can be long, and is pickled: it goes in a file that no name leads to.
+        """
+        self._standings.clear()  # These are newer.
+        for endpoint, descriptors in doors.items():
+            for descriptor in descriptors:
+                self._pass(commands.Inherit, descriptor, endpoint=endpoint)
+        file = os.memfd_create("config", os.MFD_CLOEXEC)
+        with open(file, "wb", closefd=False) as written:
+            pickle.dump((config, dict(standings)), written)
+        passed = self._pass(commands.Serve, file)
+        passed.addBoth(lambda _: os.close(file))
+
+    def reopen(self, access_log: int | None) -> None:
+        """Write the access log to a new file, if it goes to one that we have opened."""
+        if access_log is None or access_log == STDOUT:
+            self.ask(commands.Reopen).addErrback(quiet)
+        else:
+            self._pass(commands.ReopenFile, access_log)
+
     def accept(self, queues: frozenset[int]) -> None:
         """Accept clients from these workers' queues, and from no others."""
         self._queues = queues
@@ -84,8 +115,13 @@ class WorkerLink(Channel):
     # What the worker tells.
 
     @commands.Ready.responder
-    def ready(self, addresses: list[str]) -> dict[str, Any]:
+    def ready(self, addresses: dict[str, str]) -> dict[str, Any]:
         self.parent.ready(addresses)
+        return {}
+
+    @commands.Listening.responder
+    def listening(self, addresses: dict[str, str]) -> dict[str, Any]:
+        self.parent.listening(addresses)
         return {}
 
     @commands.Suspect.responder
@@ -109,6 +145,11 @@ class WorkerLink(Channel):
         return {}
 
     # The rest is ours.
+
+    def _pass(self, command: type[Command], descriptor: int, **arguments: Any) -> Deferred[Any]:
+        """Have the worker get a descriptor of ours, which is to stay open until this fires."""
+        passed: Deferred[Any] = self.callRemote(command, descriptor=descriptor, **arguments)
+        return passed.addErrback(quiet)
 
     def _tell(self) -> None:
         if self._telling:

@@ -12,7 +12,7 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -22,6 +22,7 @@ from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lbproxy.balance.standing import Standing
 from lbproxy.config.model import Config
 from lbproxy.control import commands
 from lbproxy.control.channel import WorkerLink, quiet
@@ -38,6 +39,7 @@ from lbproxy.control.link import (
     share,
 )
 from lbproxy.control.seat import Occupant
+from lbproxy.errors import ConfigError
 from lbproxy.observe.metrics import Counts
 from lbproxy.transport.listen import Sockets
 
@@ -70,7 +72,8 @@ class Children:
         self._reactor = reactor
         self._config = config
         self._started = reactor.seconds()
-        self._sockets: list[Sockets] = []
+        self._sockets: dict[str, Sockets] = {}
+        self._opened: dict[str, Sockets] = {}
         self._log: int | None = None
         self._reserve: Child | None = None
         self._refill: IDelayedCall | None = None
@@ -83,15 +86,40 @@ class Children:
             ConfigError: If a port cannot be listened on.
             OSError: If the log cannot be written.
         """
-        config = self._config
-        for listener in config.listeners:
-            knob = f"listeners.{listener.name}.endpoint"
-            self._sockets.append(Sockets(self._reactor, knob, listener.endpoint, config.workers))
-        if config.access_log == "-":
-            self._log = STDOUT
-        elif config.access_log is not None:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            self._log = os.open(config.access_log, flags, 0o666)
+        self._log = _open_log(self._config)
+        self._sockets = self._open(self._config)
+
+    def prepare(self, config: Config) -> None:
+        """Bind what is new in a config (`Workers`)."""
+        self._opened = self._open(config)
+
+    def adopt(self, config: Config) -> None:
+        """Make workers for a config from now on (`Workers`)."""
+        opened, self._opened = self._opened, {}
+        before = self._sockets | opened
+        self._config = config
+        self._sockets = {each.endpoint: before.pop(each.endpoint) for each in config.listeners}
+        if self._reserve is not None:
+            self._reserve.serve(config, {})
+        for each in before.values():
+            each.close()
+
+    def give_up(self) -> None:
+        """Close what `prepare` has bound."""
+        while self._opened:
+            self._opened.popitem()[1].close()
+
+    def reopen(self) -> None:
+        """Open the log anew: workers that are made from now on have this one.
+
+        Raises:
+            OSError: If it cannot be written; then they have the one before.
+        """
+        before, self._log = self._log, _open_log(self._config)
+        if self._reserve is not None:
+            self._reserve.reopen()
+        if before not in (None, STDOUT):
+            os.close(before)
 
     def spawn(self, number: int, occupant: Occupant) -> Child:
         """The worker in reserve, or one that is still to be made."""
@@ -107,11 +135,45 @@ class Children:
             self._refill.cancel()
         if self._reserve is not None:
             self._reserve.kill()
-        for each in self._sockets:
+        for each in self._sockets.values():
             each.close()
         self._sockets.clear()
 
+    # What its children ask for.
+
+    @property
+    def access_log(self) -> int | None:
+        """The descriptor of the access log."""
+        return self._log
+
+    def share(self, config: Config) -> Config:
+        """A worker's part of a config."""
+        return share(config, config.workers)
+
+    def doors(self, config: Config) -> dict[str, list[int]]:
+        """The descriptors of all listening sockets, by endpoint."""
+        return {
+            each.endpoint: [skt.fileno() for skt in self._sockets[each.endpoint].sockets]
+            for each in config.listeners
+        }
+
     # The rest is ours.
+
+    def _open(self, config: Config) -> dict[str, Sockets]:
+        """Bind what of a config is not bound yet, all or nothing."""
+        opened: dict[str, Sockets] = {}
+        try:
+            for each in config.listeners:
+                if each.endpoint not in self._sockets:
+                    knob = f"listeners.{each.name}.endpoint"
+                    opened[each.endpoint] = Sockets(
+                        self._reactor, knob, each.endpoint, config.workers
+                    )
+        except ConfigError:
+            for bound in opened.values():
+                bound.close()
+            raise
+        return opened
 
     def _prepare(self) -> Child:
         inherited = {STDOUT: STDOUT}
@@ -120,13 +182,13 @@ class Children:
             inherited[FREE] = log
             log = FREE
         queues = []
-        for each in self._sockets:
+        for descriptors in self.doors(self._config).values():
             first = max(*inherited, FREE) + 1
-            queues.append(tuple(range(first, first + len(each.sockets))))
-            inherited |= {first + place: skt.fileno() for place, skt in enumerate(each.sockets)}
-        workers = self._config.workers
-        duty = Duty(share(self._config, workers), workers, self._started, tuple(queues), log)
-        return Child(self._reactor, duty, inherited, self._reserve_exited)
+            queues.append(tuple(range(first, first + len(descriptors))))
+            inherited |= {first + place: number for place, number in enumerate(descriptors)}
+        config = self.share(self._config)
+        duty = Duty(config, self._config.workers, self._started, tuple(queues), log)
+        return Child(self._reactor, duty, inherited, self, self._reserve_exited)
 
     def _refill_in(self, seconds: float) -> None:
         if self._refill is None or not self._refill.active():
@@ -142,6 +204,16 @@ class Children:
         if not self._closed:
             self.log.warn("the worker in reserve ended {how}", how=how)
             self._refill_in(REFILL_AFTER_EXIT)
+
+
+def _open_log(config: Config) -> int | None:
+    """The descriptor of the access log, for processes that did not open it themselves."""
+    if config.access_log is None:
+        return None
+    if config.access_log == "-":
+        return STDOUT
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    return os.open(config.access_log, flags, 0o666)
 
 
 class _One(Factory):
@@ -164,12 +236,17 @@ class _Nobody:
     """
 
     def __init__(self, exited: Callable[[str], None]) -> None:
-        self.addresses: list[str] | None = None
+        self.addresses: Mapping[str, str] | None = None
         self.exited = exited
 
-    def ready(self, addresses: list[str]) -> None:
+    def ready(self, addresses: Mapping[str, str]) -> None:
         """It could accept clients."""
         self.addresses = addresses
+
+    def listening(self, addresses: Mapping[str, str]) -> None:
+        """It could do so elsewhere."""
+        if self.addresses is not None:
+            self.addresses = addresses
 
     def suspect(self, names: Names) -> None:
         """It has no clients."""
@@ -199,6 +276,7 @@ class Child(ProcessProtocol):
         reactor: Any,
         duty: Duty,
         inherited: dict[int, int],
+        maker: Children,
         exited: Callable[[str], None],
     ) -> None:
         """Prepare; nothing starts yet.
@@ -207,11 +285,14 @@ class Child(ProcessProtocol):
             reactor: Makes the process.
             duty: What the worker is to do.
             inherited: Its descriptors, each by its number there, with its number here.
+            maker: Has what it will inherit later.
             exited: Hears that it has ended while it was in reserve.
         """
         self._reactor = reactor
         self._duty = duty
         self._inherited = inherited
+        self._maker = maker
+        self._has = {each.endpoint for each in duty.config.listeners}
         self._nobody = _Nobody(exited)
         self._parent: Occupant | _Nobody = self._nobody
         self._link = WorkerLink(self._nobody)
@@ -239,6 +320,17 @@ class Child(ProcessProtocol):
         except OSError as error:
             reason = error.strerror or str(error)
             self._reactor.callLater(0, self._parent.exited, f"before its start: {reason}")
+
+    def serve(self, config: Config, standings: Mapping[Names, Standing]) -> None:
+        """Serve by another config."""
+        doors = self._maker.doors(config)
+        new = {endpoint: doors[endpoint] for endpoint in doors if endpoint not in self._has}
+        self._has = set(doors)
+        self._link.serve(self._maker.share(config), standings, new)
+
+    def reopen(self) -> None:
+        """Write the access log to a new file."""
+        self._link.reopen(self._maker.access_log)
 
     def count(self) -> Deferred[Any]:
         """Tell what has been counted now."""

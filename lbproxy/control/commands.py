@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import attrs
-from twisted.protocols.amp import Argument, Command
+from twisted.protocols.amp import Argument, Command, Descriptor
 
 from lbproxy.balance.standing import Standing, State
 from lbproxy.control.link import Load, Names, Whole, WorkerReport
@@ -42,6 +42,28 @@ class Learn(Command):
     arguments: ClassVar = [(b"standings", Json())]
 
 
+class Inherit(Command):
+    """To a worker: a listening socket of an endpoint that it will be told to serve."""
+
+    arguments: ClassVar = [(b"endpoint", Json()), (b"descriptor", Descriptor())]
+
+
+class Serve(Command):
+    """To a worker: a file with the config to serve from now on, and how all backends stand."""
+
+    arguments: ClassVar = [(b"descriptor", Descriptor())]
+
+
+class Reopen(Command):
+    """To a worker: write the access log to the config's place, for which there is no descriptor."""
+
+
+class ReopenFile(Command):
+    """To a worker: write the access log to this file."""
+
+    arguments: ClassVar = [(b"descriptor", Descriptor())]
+
+
 class Accept(Command):
     """To a worker: whose queues to accept clients from."""
 
@@ -68,6 +90,12 @@ class End(Command):
 
 class Ready(Command):
     """To the parent: I could accept clients."""
+
+    arguments: ClassVar = [(b"addresses", Json())]
+
+
+class Listening(Command):
+    """To the parent: I could accept clients elsewhere than before."""
 
     arguments: ClassVar = [(b"addresses", Json())]
 

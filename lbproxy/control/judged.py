@@ -75,6 +75,19 @@ class Judged:
         self._returns.clear()
         return self._prober.stopService()
 
+    def reconfigure(self, config: model.Pool, check: Check) -> None:
+        """Judge by another config, whose backends may be others. Who stays is judged as before.
+
+        Args:
+            config: Of the pool; of the same name.
+            check: Probes one of its backends.
+        """
+        for gone in self.pool.reconfigure(config, None, self._clock.seconds()):
+            due = self._returns.pop(gone, None)
+            if due is not None:
+                due.cancel()
+        self._prober.reconfigure(check)
+
     def first_round(self) -> Deferred[None]:
         """Fires when each backend has its first verdict, or after a while."""
         return self._prober.first_round()

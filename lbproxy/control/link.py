@@ -100,6 +100,12 @@ class WorkerEnd(Protocol):
     def start(self) -> None:
         """Begin; the parent hears when it could serve."""
 
+    def serve(self, config: Config, standings: Mapping[Names, Standing]) -> None:
+        """Serve by another config from now on; and how all of its backends stand."""
+
+    def reopen(self) -> None:
+        """Write the access log to a new file, if there is one."""
+
     def learn(self, names: Names, standing: Standing) -> None:
         """A backend's standing has changed."""
 
@@ -122,11 +128,44 @@ class WorkerEnd(Protocol):
         """End, even if it does not listen any more."""
 
 
+class Workers(Protocol):
+    """Who makes workers."""
+
+    def prepare(self, config: Config) -> None:
+        """Open the listeners that are new in a config.
+
+        Raises:
+            ConfigError: If that is not possible; then none is opened.
+        """
+
+    def give_up(self) -> None:
+        """Close what `prepare` has opened."""
+
+    def reopen(self) -> None:
+        """Open the access log anew.
+
+        Raises:
+            OSError: If it cannot be written; then the one before is gone on with.
+        """
+
+    def adopt(self, config: Config) -> None:
+        """Make workers for this config from now on; close what is not in it.
+
+        All workers that there are hear of it now, before anything else.
+        """
+
+    def spawn(self, number: int, occupant: Any) -> WorkerEnd:
+        """Make a worker, given its number, from 0, and its parent's end; it is to be started."""
+
+
 class ParentEnd(Protocol):
     """The parent, as one of its workers sees it: itself, or the other end of a channel."""
 
-    def ready(self, addresses: list[str]) -> None:
-        """The worker could accept clients; and where, for people."""
+    def ready(self, addresses: Mapping[str, str]) -> None:
+        """The worker could accept clients; and where each listener does, for people."""
+
+    def listening(self, addresses: Mapping[str, str]) -> None:
+        """The same, of other listeners than before."""
 
     def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""

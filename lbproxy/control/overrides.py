@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 
 import attrs
@@ -118,6 +118,15 @@ class Overrides:
             return False
         self._say("{pool}/{backend} has the weight of the config again {note}", names, note)
         return True
+
+    def keep(self, known: Collection[Names]) -> None:
+        """Drop those of backends that there are no more."""
+        for names, kind in list(self._held):
+            if names not in known:
+                note = self._held.pop((names, kind)).note
+                self._forget((names, kind))
+                text = f"{{pool}}/{{backend}} is gone, and with it the {kind.value} {{note}}"
+                self._say(text, names, note)
 
     def close(self) -> None:
         """Leave all as it is: no change ends any more."""

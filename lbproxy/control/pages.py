@@ -13,6 +13,7 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from lbproxy.config import model
+from lbproxy.config.difference import Plan
 from lbproxy.control import question, report, status
 from lbproxy.control.answers import document, problem, whole
 from lbproxy.control.link import Names
@@ -26,6 +27,9 @@ from lbproxy.observe import exposition
 #: Starts a supervised backend anew. Fires when its next process was started.
 Restart = Callable[[model.Backend], Deferred[None]]
 
+#: Reads the config again, and has it served. Fires with what has changed.
+Reload = Callable[[], Deferred[Plan]]
+
 
 class Pages:
     """Each by its path. What is posted is JSON, and so is each answer but `/metrics`."""
@@ -33,14 +37,16 @@ class Pages:
     app = Klein()
     log = Logger()
 
-    def __init__(self, parent: Parent, restart: Restart | None = None) -> None:
+    def __init__(self, parent: Parent, reload: Reload, restart: Restart | None = None) -> None:
         """Prepare.
 
         Args:
             parent: Knows the whole, and changes it.
+            reload: Reads the config again, and has it served; see `Reloader.reload`.
             restart: Starts a supervised backend anew, if any are.
         """
         self._parent = parent
+        self._reload = reload
         self._restart = restart
 
     # How it is.
@@ -94,6 +100,15 @@ class Pages:
         else:
             overrides.weigh(names, asked.weight, asked.note)
         return await self._changed(request, names, changed)
+
+    @app.route("/reload", methods=["POST"])
+    async def reload(self, request: IRequest) -> bytes:
+        """Have the config read again, and served if all of it can be."""
+        asked = question.read(request, question.RELOAD)
+        self.log.info("reload: asked for {note}", note=asked.note)
+        plan = await self._reload()
+        complete = await self._parent.fresh()
+        return document(request, {"plan": plan.lines(), "complete": complete})
 
     @app.route("/restart", methods=["POST"])
     async def restart(self, request: IRequest) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -21,9 +21,9 @@ from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import report
 from lbproxy.control.judged import Judged
-from lbproxy.control.link import Names, Whole
+from lbproxy.control.link import Names, Whole, Workers
 from lbproxy.control.overrides import Overrides
-from lbproxy.control.seat import Occupant, Seat, Spawn
+from lbproxy.control.seat import Occupant, Seat
 from lbproxy.errors import AmbiguousBackend, UnknownBackend
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from lbproxy.probe.checks import Check
@@ -56,9 +56,9 @@ class Parent(Service):
         self,
         clock: Any,
         config: Config,
-        check_of: Callable[[model.Pool], Check],
+        check_of: Callable[[Config, model.Pool], Check],
         chance: random.Random,
-        spawn: Spawn,
+        workers: Workers,
     ) -> None:
         """Prepare; nothing is probed yet and no worker is made.
 
@@ -67,20 +67,22 @@ class Parent(Service):
             config: What is served.
             check_of: What probes a pool's backends.
             chance: All chance is drawn from it.
-            spawn: Makes a worker.
+            workers: Makes them.
         """
         self._clock = IReactorTime(clock)
         self.config = config
         self.started = self._clock.seconds()
-        self._judged = {
-            pool.name: Judged(clock, pool, check_of(pool), chance, self._tell, self._ejected)
-            for pool in config.pools
-        }
+        self._check_of = check_of
+        self._chance = chance
+        self._workers = workers
+        self._judged = {pool.name: self._judge(config, pool) for pool in config.pools}
+        self._turn = DeferredLock()
         self.counts = Counts()
         self.draining = False
-        self.seats = [Seat(number, clock, self, spawn) for number in range(config.workers)]
+        self.seats = [Seat(number, clock, self, workers) for number in range(config.workers)]
         self.overrides = Overrides(self._clock, self._weigh)
-        self._accepting = self._announced = False
+        self._accepting = False
+        self._announced: dict[str, str] = {}
         self._tick = LoopingCall(self._tell_whole)
         self._tick.clock = clock
         self._emptied: Deferred[None] | None = None
@@ -96,9 +98,24 @@ class Parent(Service):
         self._tick.start(TICK, now=False).addErrback(self._broke)
         for seat in self.seats:
             seat.life.start()
-        first = gatherResults([judged.first_round() for judged in self._judged.values()])
+        first = self._turn.run(self._first_rounds)
         first.addCallback(self._accept)
         first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
+
+    def serve(self, config: Config) -> Deferred[None]:
+        """Have another config served from now on, one after the other.
+
+        It is probed who is new before any worker hears of him. What people have changed holds on.
+
+        Args:
+            config: All of it can be had: see `Workers.prepare`.
+        """
+        return self._turn.run(Deferred.fromCoroutine, self._serve(config))
+
+    def reopen(self) -> None:
+        """Have the access log opened anew."""
+        for occupant in self._occupants():
+            occupant.worker.reopen()
 
     def drain(self) -> Deferred[None]:
         """Have the workers finish what runs. Fires when the last one has ended."""
@@ -196,10 +213,10 @@ class Parent(Service):
         return found[0]
 
     @property
-    def addresses(self) -> list[str]:
-        """Where the workers accept clients, in the order of the config, as they have told."""
+    def addresses(self) -> Mapping[str, str]:
+        """Where the workers accept clients, by the listener's name, as they have told."""
         told = (occupant.addresses for occupant in self._occupants())
-        return next(filter(None, told), [])
+        return next(filter(None, told), {})
 
     def document(self) -> dict[str, Any]:
         """What the health report says."""
@@ -226,6 +243,47 @@ class Parent(Service):
 
     # The rest is ours.
 
+    def _judge(self, config: Config, pool: model.Pool) -> Judged:
+        check = self._check_of(config, pool)
+        return Judged(self._clock, pool, check, self._chance, self._tell, self._ejected)
+
+    async def _serve(self, config: Config) -> None:
+        other_use = self.config.stream_pools ^ config.stream_pools
+        before, self._judged = self._judged, {}
+        self.config = config
+        for pool in config.pools:
+            judged = before.pop(pool.name, None)
+            if judged is None:
+                judged = self._judge(config, pool)
+                judged.start()
+            elif judged.pool.config != pool or pool.name in other_use:
+                judged.reconfigure(pool, self._check_of(config, pool))
+            self._judged[pool.name] = judged
+        for gone in before.values():
+            gone.stop()
+        self.overrides.keep(self._names())
+        for names in self._names():
+            self._weigh(names)
+        await self._first_rounds()
+        if self.draining:
+            return
+        standings: dict[Names, Standing] = {}
+        for judged in self._judged.values():
+            standings |= judged.standings()
+        self._workers.adopt(config)
+        for occupant in self._occupants():
+            occupant.worker.serve(config, standings)
+
+    def _first_rounds(self) -> Deferred[Any]:
+        return gatherResults([judged.first_round() for judged in self._judged.values()])
+
+    def _names(self) -> list[Names]:
+        return [
+            judged.names(backend)
+            for judged in self._judged.values()
+            for backend in judged.pool.backends
+        ]
+
     def _accept(self, _: object) -> None:
         self._accepting = True
         self._share_queues()
@@ -245,10 +303,10 @@ class Parent(Service):
             if occupant.queues != queues:
                 occupant.queues = frozenset(queues)
                 occupant.worker.accept(occupant.queues)
-        if not self._announced:
-            self._announced = True
-            for address in serving[0].addresses:
-                self.log.info("{listener}", listener=address)
+        for name, address in serving[0].addresses.items():
+            if self._announced.get(name) != address:
+                self.log.info("{name} listens on {address}", name=name, address=address)
+        self._announced = dict(serving[0].addresses)
 
     def _hear_alike(self) -> None:
         told = [occupant.load.alike for occupant in self._occupants()]

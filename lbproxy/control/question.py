@@ -47,6 +47,7 @@ BASE: Keys = {
     "author": _short,
     "reason": _reason,
 }
+RELOAD: Keys = {"author": _short, "reason": _reason}
 FOR_A_WHILE: Keys = {**BASE, "for": number("seconds", 0.0, YEAR, above=True).read}
 WEIGHT: Keys = {**FOR_A_WHILE, "weight": _weight}
 
@@ -56,10 +57,10 @@ _NEEDED = ("backend", "author", "weight")
 
 @attrs.frozen
 class Question:
-    """A change that somebody wants of a backend.
+    """A change that somebody wants.
 
     Attributes:
-        backend: Its name.
+        backend: The name of the one that it is about; empty if it is about all.
         pool: Its pool's, if that was told.
         note: Who wants it, why, and for how long.
         weight: The one that it is to have; `None` is that of the config.
@@ -99,7 +100,7 @@ def read(request: Any, keys: Keys) -> Question:
         if key in keys and key not in said:
             raise BadQuestion(f"{key}: is missing")
     note = Note(said["author"], said.get("reason", ""), said.get("for"))
-    return Question(said["backend"], said.get("pool"), note, said.get("weight"))
+    return Question(said.get("backend", ""), said.get("pool"), note, said.get("weight"))
 
 
 def _value(key: str, value: object, keys: Keys) -> Any:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from lbproxy.control.life import WorkerCore, WorkerLife, life_of
-from lbproxy.control.link import Load, Names, WorkerEnd, WorkerReport
+from lbproxy.control.link import Load, Names, WorkerEnd, WorkerReport, Workers
 from lbproxy.observe.metrics import Counts
-
-#: Makes a worker, given its number and who it is told to; the worker's end of their link.
-Spawn = Callable[[int, "Occupant"], WorkerEnd]
 
 
 class Judge(Protocol):
@@ -51,19 +48,24 @@ class Occupant:
         self._judge = judge
         self.load = Load()
         self.queues: frozenset[int] = frozenset()
-        self.addresses: list[str] = []
+        self.addresses: Mapping[str, str] = {}
 
     @property
     def serving(self) -> bool:
         """Whether it holds its seat and is well."""
         return self._seat.occupant is self and self._seat.state == "serving"
 
-    def ready(self, addresses: list[str]) -> None:
+    def ready(self, addresses: Mapping[str, str]) -> None:
         """It could accept clients."""
         self.addresses = addresses
         self._judge.welcome(self)
         if self._seat.occupant is self:
             self._seat.life.ready()
+
+    def listening(self, addresses: Mapping[str, str]) -> None:
+        """It accepts clients elsewhere than before."""
+        self.addresses = addresses
+        self._judge.moved()
 
     def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
@@ -100,12 +102,12 @@ class Seat:
         leavers: Those that had it, and still finish what they have begun.
     """
 
-    def __init__(self, number: int, clock: IReactorTime, judge: Judge, spawn: Spawn) -> None:
+    def __init__(self, number: int, clock: IReactorTime, judge: Judge, workers: Workers) -> None:
         self.number = number
         self.occupant: Occupant | None = None
         self.leavers: list[Occupant] = []
         self._judge = judge
-        self._spawn = spawn
+        self._workers = workers
         self._core = WorkerCore(
             number + 1,
             clock,
@@ -151,7 +153,7 @@ class Seat:
         if self.occupant is not None:  # It leaves, and is waited for.
             self.leavers.append(self.occupant)
         self.occupant = occupant = Occupant(self, self._judge)
-        occupant.worker = self._spawn(self.number, occupant)
+        occupant.worker = self._workers.spawn(self.number, occupant)
         occupant.worker.start()
 
     def _stop(self) -> None:

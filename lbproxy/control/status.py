@@ -64,13 +64,12 @@ def _override(override: Override | None) -> dict[str, Any] | None:
 
 def _listeners(parent: Parent) -> list[dict[str, Any]]:
     listeners = parent.config.listeners
-    addresses = parent.addresses or [""] * len(listeners)
     return [
         {
             "name": listener.name,
             "mode": listener.mode,
             "endpoint": listener.endpoint,
-            "address": address.removeprefix(f"{listener.name} listens on ") or None,
+            "address": parent.addresses.get(listener.name),
         }
-        for listener, address in zip(listeners, addresses, strict=True)
+        for listener in listeners
     ]

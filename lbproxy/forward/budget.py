@@ -15,6 +15,9 @@ class RetryBudget:
     A limit on the retries that run at once, which is the other usual form, would fail just when a
     backend dies and all that it was serving moves over in one instant: see
     `docs/decisions/0003-retry-budget-over-a-window.md`.
+
+    Attributes:
+        share: Retries for each request.
     """
 
     def __init__(self, share: float, workers: int = 1, floor: int = FLOOR) -> None:
@@ -25,7 +28,7 @@ class RetryBudget:
             workers: The processes among which `floor` is divided.
             floor: Retries that are always allowed within the window.
         """
-        self._share = share
+        self.share = share
         self._floor = -(-floor // workers)
         self._requests = [0] * WINDOW
         self._retries = [0] * WINDOW
@@ -43,7 +46,7 @@ class RetryBudget:
         if int(now) != self._second:
             self._turn(int(now))
         requests = sum(self._requests) + self._present
-        if sum(self._retries) + 1 > self._floor + self._share * requests:
+        if sum(self._retries) + 1 > self._floor + self.share * requests:
             return False
         self._retries[self._second % WINDOW] += 1
         return True

@@ -36,6 +36,12 @@ class HeadCache(Generic[H]):
         self._seen: set[int] = set()
         self._last: tuple[bytes, H] | None = None
 
+    def clear(self) -> None:
+        """Forget all."""
+        self.heads.clear()
+        self._seen.clear()
+        self._last = None
+
     def find(self, data: bytes) -> H | None:
         """A head that is remembered, or that has just been put."""
         head = self.heads.get(data)

@@ -237,22 +237,37 @@ class AccessLog(Service):
         super().stopService()
         self._timer.discard(self)
         self.expired(0.0)
-        if self._file is not None:
-            self._file.close()
+        self._close()
 
     def open(self) -> None:
         """Open the file, anew if it was open: what log rotation asks for."""
         if self._path is None:
+            self._close()
             return
         # twistd replaces `sys.stdout` with its own log, so standard output is the descriptor.
         stdout = self._path == "-"
         file = 1 if stdout else self._path if self._descriptor is None else self._descriptor
-        before, self._file = self._file, FileIO(file, "a", not isinstance(file, int))
-        if before is not None:
-            before.close()
+        opened = FileIO(file, "a", not isinstance(file, int))
+        self._close()
+        self._file = opened
         if self._descriptor is not None and S_ISFIFO(os.fstat(self._file.fileno()).st_mode):
             # More could end up within the lines of another process (`pipe(7)`).
             self._at_once = select.PIPE_BUF
+
+    def renew(self, path: str | None, descriptor: int | None = None) -> None:
+        """Open the file anew, which may be another one; the arguments are as at first.
+
+        Raises:
+            OSError: If it cannot be opened; then the one before is gone on with.
+        """
+        self.expired(0.0)
+        before = self._path, self._descriptor
+        self._path, self._descriptor = path, descriptor
+        try:
+            self.open()
+        except OSError:
+            self._path, self._descriptor = before
+            raise
 
     def write(self, record: Line, ended: float) -> None:
         """Take a record of what has ended, which changes no more."""
@@ -291,6 +306,11 @@ class AccessLog(Service):
         if self._lost:
             self.log.warn("access_log: works again; {lost} lines were lost", lost=self._lost)
             self._lost = 0
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _piece(self, data: bytes, start: int) -> bytes:
         """What is written next: whole lines, if it cannot be all."""

@@ -67,6 +67,31 @@ class Prober(Service):
         self._due = dict.fromkeys(self._pool.backends, self._clock.seconds())
         self._loop.start(TICK).addErrback(self._broke)
 
+    def reconfigure(self, check: Check) -> None:
+        """Probe in another way, and by the pool's present config; at once who is new in it.
+
+        Args:
+            check: Probes one backend.
+        """
+        self._check = check
+        now = self._clock.seconds()
+        probed = self._pool.config.health is not None
+        backends = self._pool.backends if probed else []
+        self._due = {each: self._due.get(each, now) for each in backends}
+        for backend, asking in list(self._asking.items()):
+            if backend not in self._due:
+                asking.cancel()
+        if probed and not self._loop.running:
+            self._pool.on_suspect = self.probe_now
+            self._loop.start(TICK).addErrback(self._broke)
+        elif probed:
+            self._look()
+        elif self._loop.running:
+            self._loop.stop()
+            self._pool.on_suspect = None
+        if self._first_is_over():
+            self._end_first_round()
+
     def stopService(self) -> Deferred[None]:
         """Give up the probes under way. Fires when they have ended."""
         super().stopService()
@@ -91,7 +116,7 @@ class Prober(Service):
     def probe_now(self, backend: Backend) -> None:
         """Probe a backend that live traffic speaks against, unless that is under way."""
         health = self._pool.config.health
-        if health is None or backend in self._asking:
+        if health is None or backend in self._asking or backend not in self._due:
             return
         if self._due[backend] > self._clock.seconds() + CHANGING:
             self._ask(backend, health)
@@ -134,7 +159,7 @@ class Prober(Service):
         return None
 
     def _tell(self, outcome: ProbeOutcome | None, backend: Backend, health: Health) -> None:
-        if outcome is None:
+        if outcome is None or backend not in self._due:
             return
         now = self._clock.seconds()
         # Then it was: a report must not have a state begin after the probe that has shown it.

@@ -78,6 +78,11 @@ class Announced(Protocol):
         late = f"No PROXY header in {self._listener.timeouts.head} s."
         self._refuse(HeadTimeout(late))
 
+    @property
+    def listener_name(self) -> str:
+        """The listener that accepted the connection."""
+        return self._listener.name
+
     def drain(self) -> None:
         """Nothing has begun that could be finished."""
         self.abort()

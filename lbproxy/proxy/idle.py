@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -46,6 +47,11 @@ class Connections:
         self._idle: list[Upstream] = []
         self.deadline = NEVER
         timer.add(self)
+
+    def suits(self, backend: Backend, timeouts: UpstreamTimeouts, trust: Trust | None) -> bool:
+        """Whether these would be made in the same way again."""
+        shared = attrs.evolve(backend, weight=self._backend.weight, backup=self._backend.backup)
+        return (shared, timeouts, trust) == (self._backend, self._timeouts, self._trust)
 
     def take(self, now: float, max_idle: float | None = None) -> Upstream | None:
         """The connection that was used last, if one is usable.
@@ -115,7 +121,7 @@ class Connections:
     def close(self) -> None:
         """Close all that are idle, and keep none from now on."""
         self._timer.discard(self)
-        self._close_idle()
+        self.keep(False)
 
     def _close_idle(self) -> None:
         while self._idle:

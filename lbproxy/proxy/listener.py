@@ -17,7 +17,7 @@ from twisted.internet.unix import Port as UNIXPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lbproxy.config.model import Listener, ListenerTLS
+from lbproxy.config.model import Listener
 from lbproxy.errors import ConfigError, PlainHTTP
 from lbproxy.http1.cache import HeadCache
 from lbproxy.http1.message import RequestHead
@@ -47,9 +47,13 @@ class ClientFactory(Factory):
 
     def __init__(self, site: Site, listener: Listener) -> None:
         self._site = site
-        self._listener = listener
         self._heads: HeadCache[RequestHead] = HeadCache()
+        self.serve(listener)
 
+    def serve(self, listener: Listener) -> None:
+        """Make what is connected from now on by this config, and plan all requests anew."""
+        self._listener = listener
+        self._heads.clear()
         self.build: Callable[[], Protocol] = self._session if listener.mode == "tcp" else self._http
         if listener.endpoint.startswith(ANNOUNCED):
             self._inner, self.build = self.build, self._announced
@@ -95,28 +99,28 @@ class ListenerService(Service):
         self._site = site
         self._config = config
         self._descriptors = descriptors
+        self._factory = ClientFactory(site, config)
         self._ports: list[Any] = []
         self._acceptors: list[Any] = []
-        self._identities: Identities | None = None
+        self._identities = self._read(config)
         self._doorways: list[Doorway] = []
         self._watch = LoopingCall(self._refresh)
         self._watch.clock = reactor
-        if config.tls is not None:
-            self._identities = self._read(config.tls)
 
     def privilegedStartService(self) -> None:
-        """Bind.
+        """Bind, unless that was done before.
 
         Raises:
             ConfigError: If that is not possible, with the address, who holds it, and the knob.
         """
         super().privilegedStartService()
+        if self._ports:
+            return
         description = self._config.endpoint.removeprefix(ANNOUNCED)
-        factory = ClientFactory(self._site, self._config)
         endpoints = [inherited(each) for each in self._descriptors]
         failures: list[Failure] = []
         for endpoint in endpoints or [serverFromString(self._reactor, description)]:
-            listening = endpoint.listen(factory)
+            listening = endpoint.listen(self._factory)
             listening.addCallbacks(self._bound, failures.append)
         for failure in failures:
             knob = f"listeners.{self._config.name}.endpoint"
@@ -125,8 +129,26 @@ class ListenerService(Service):
     def startService(self) -> None:
         """Watch the certificates."""
         super().startService()
-        if self._identities is not None:
-            self._watch.start(WATCH, now=False).addErrback(self._broke)
+        self._watch_certificates()
+
+    def reconfigure(self, config: Listener) -> None:
+        """Serve by another config on the same sockets. Clients that are there stay as they are.
+
+        Raises:
+            ConfigError: If a certificate cannot be used any more; then nothing has changed.
+        """
+        if config != self._config:
+            if config.tls != self._config.tls:
+                self._identities = self._read(config)
+            self._config = config
+            self._factory.serve(config)
+            self._doorways = [each for each in self._doorways if each.occupied]
+            for acceptor in self._acceptors:
+                if isinstance(acceptor, Acceptor):
+                    acceptor.serve(self._factory.build, self._welcome())
+            self._watch_certificates()
+        else:
+            self._factory.serve(config)
 
     def accept(self, queues: frozenset[int]) -> None:
         """Accept clients from these workers' sockets from now on, and from no others."""
@@ -138,9 +160,9 @@ class ListenerService(Service):
                 acceptor.stopReading()
 
     @property
-    def greeting(self) -> str:
-        """Where it listens, in a line for people."""
-        return f"{self._config.name} listens on {self.address}"
+    def listener_name(self) -> str:
+        """As in the config."""
+        return self._config.name
 
     @property
     def address(self) -> str:
@@ -170,13 +192,13 @@ class ListenerService(Service):
 
     def _bound(self, port: Any) -> None:
         self._ports.append(port)
-        factory: Any = getattr(port, "factory", None)
-        own = isinstance(port, Port | UNIXPort | Inherited) and isinstance(factory, ClientFactory)
+        factory = getattr(port, "factory", None)
+        own = isinstance(port, Port | UNIXPort | Inherited) and factory is self._factory
         if hasattr(port, "stopReading"):
             port.stopReading()
         if own:
-            welcome = None if self._identities is None else self._secure(self._identities, factory)
-            self._acceptors.append(Acceptor(self._reactor, port.socket, factory.build, welcome))
+            build = self._factory.build
+            self._acceptors.append(Acceptor(self._reactor, port.socket, build, self._welcome()))
         elif self._identities is not None:
             raise ConfigError(
                 f"listeners.{self._config.name}.tls: does not go with {self._config.endpoint}"
@@ -185,7 +207,10 @@ class ListenerService(Service):
             # A port's own way, where something stands between the socket and us.
             self._acceptors.append(port)
 
-    def _read(self, tls: ListenerTLS) -> Identities:
+    def _read(self, config: Listener) -> Identities | None:
+        tls = config.tls
+        if tls is None:
+            return None
         settings = ServerSettings(
             tls.certificates,
             tls.client_ca,
@@ -196,11 +221,14 @@ class ListenerService(Service):
         try:
             return Identities(settings, self._reactor.seconds())
         except BadCertificate as error:
-            raise ConfigError(f"listeners.{self._config.name}.tls: {error}") from None
+            raise ConfigError(f"listeners.{config.name}.tls: {error}") from None
 
-    def _secure(
-        self, identities: Identities, factory: ClientFactory
-    ) -> Callable[[socket.socket, Any], None]:
+    def _welcome(self) -> Callable[[socket.socket, Any], None] | None:
+        """What makes a handshake with each client; `None` without TLS."""
+        identities, factory = self._identities, self._factory
+        if identities is None:
+            return None
+
         def refuse_plain(skt: socket.socket, peer: Any) -> None:
             downstream: Any = factory.build()  # Only HTTP goes with TLS.
             Connection(self._reactor, skt, peer).start(downstream)
@@ -212,6 +240,13 @@ class ListenerService(Service):
         )
         self._doorways.append(doorway)
         return doorway.welcome
+
+    def _watch_certificates(self) -> None:
+        wanted = self._identities is not None
+        if wanted and not self._watch.running:
+            self._watch.start(WATCH, now=False).addErrback(self._broke)
+        elif self._watch.running and not wanted:
+            self._watch.stop()
 
     def _refresh(self) -> None:
         assert self._identities is not None

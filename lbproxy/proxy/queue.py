@@ -55,8 +55,9 @@ class WaitingRoom:
         self._clock = clock
         self._timer = timer
         self._queue = pool.queue
-        self._hold = pool.hold_when_down
+        self._hold = pool.hold_when_down or model.Hold()
         self._knob = f"pools.{pool.name}"
+        self._closing = False
         self._waiters: deque[Waiter] = deque()
         self.held: list[Waiter] = []
         self.deadline = NEVER
@@ -104,7 +105,6 @@ class WaitingRoom:
         Raises:
             HoldFull: If there is no place.
         """
-        assert self._hold is not None
         if len(self.held) >= self._hold.requests:
             knob = f"{self._knob}.hold_when_down.requests"
             raise HoldFull("Too many requests wait for a backend already.", knob=knob)
@@ -150,18 +150,25 @@ class WaitingRoom:
             error = QueueFull(waited, knob=f"{self._knob}.queue.wait")
             self._waiters.popleft().refuse(error)
         while self.held and self.held[0].until <= now:
-            assert self._hold is not None
             waited = f"No backend has come back within {self._hold.seconds} s."
             knob = f"{self._knob}.hold_when_down.seconds"
             self.held.pop(0).refuse(HoldExpired(waited, knob=knob))
         self._set_deadline()
 
+    def reconfigure(self, pool: model.Pool) -> None:
+        """Take other limits, for those who come from now on."""
+        self._queue = pool.queue
+        self._hold = pool.hold_when_down or self._hold
+
     def close(self) -> None:
-        """Stop watching the time."""
-        self._timer.discard(self)
+        """Stop watching the time when nobody waits any more."""
+        self._closing = True
+        self._set_deadline()
 
     def _set_deadline(self) -> None:
         deadline = self._waiters[0].until if self._waiters else NEVER
         if self.held and self.held[0].until < deadline:
             deadline = self.held[0].until
         self.deadline = deadline
+        if self._closing and deadline == NEVER:
+            self._timer.discard(self)

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 class Client(Timed, Protocol):
     """A client's connection, in whatever mode."""
 
+    @property
+    def listener_name(self) -> str:
+        """Where it came in."""
+
     def drain(self) -> None:
         """End as soon as that breaks nothing."""
 
@@ -91,19 +95,9 @@ class Site:
         self.timer = timer
         self.replay_memory = ReplayMemory()
         self.draining = False
-        self._router = Router(config.routes)
-        files = FileCache()
-        self._folders = {
-            route.static: Folder(route.static, cache=files, batch=getattr(clock, "batch", object))
-            for route in config.routes
-            if route.static is not None
-        }
-        self._names = {
-            listener.name: NameRouter(config.routes, listener.name)
-            for listener in config.listeners
-            if listener.mode == "tcp"
-        }
-        self._upstreams = upstreams
+        self._files = FileCache()
+        self._folders: dict[str, Folder] = {}
+        self.serve(config, upstreams)
         self._write = access_log.write
         self._metrics = metrics
         self._observe = metrics.observe
@@ -117,6 +111,27 @@ class Site:
         self._drained: Deferred[None] | None = None
         self._date_second = 0
         self._date = b""
+
+    def serve(self, config: Config, upstreams: Mapping[str, Upstreams]) -> None:
+        """Serve by this config from now on; what was decided by another one before is done so.
+
+        Raises:
+            ConfigError: If a static folder cannot be read; then nothing has changed.
+        """
+        batch = getattr(self.clock, "batch", object)
+        folders = {
+            path: self._folders.get(path) or Folder(path, cache=self._files, batch=batch)
+            for path in (route.static for route in config.routes)
+            if path is not None
+        }
+        self._folders = folders
+        self._router = Router(config.routes)
+        self._names = {
+            listener.name: NameRouter(config.routes, listener.name)
+            for listener in config.listeners
+            if listener.mode == "tcp"
+        }
+        self._upstreams = upstreams
 
     # What a connection tells and asks.
 
@@ -230,6 +245,12 @@ class Site:
             self._drained = None
             drained.callback(None)
         return drained
+
+    def drain_listener(self, name: str) -> None:
+        """Have the connections of a listener end as soon as that breaks nothing."""
+        for client in list(self._clients):
+            if client.listener_name == name:
+                client.drain()
 
     def abort(self) -> None:
         """End all connections now."""

@@ -212,6 +212,11 @@ class Session(Protocol):
             self._say("idle_timeout", f"No byte either way in {idle} s.")
             self._abort()
 
+    @property
+    def listener_name(self) -> str:
+        """The listener that accepted the connection."""
+        return self._listener.name
+
     def drain(self) -> None:
         """What runs goes on until its time is over; what has not begun ends."""
         if self._state is State.PEEKING:

@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.outage import is_shut, takes_held
 from lbproxy.balance.pool import Backend, Pool
 from lbproxy.config import model
-from lbproxy.errors import ConfigError, Drained, NoBackend
+from lbproxy.errors import Drained, NoBackend
 from lbproxy.forward.budget import RetryBudget
 from lbproxy.forward.poison import Suspects
 from lbproxy.proxy.hedging import Hedging
 from lbproxy.proxy.idle import Connections
 from lbproxy.proxy.queue import WaitingRoom
-from lbproxy.transport.certificates import BadCertificate, client_context
 from lbproxy.transport.connect import Dialled, connect
 from lbproxy.transport.timer import CoarseTimer
 from lbproxy.transport.trust import Trust
-
-
-def trusts_of(config: model.Pool) -> dict[str, Trust]:
-    """How those backends of a pool that speak TLS do that, by name.
-
-    Raises:
-        ConfigError: If a file of authorities cannot be used any more.
-    """
-    contexts: dict[bool | str, ssl.SSLContext] = {}
-    trusts = {}
-    for backend in config.backends:
-        tls = config.tls_of(backend)
-        if tls is None:
-            continue
-        if tls.verify not in contexts:
-            try:
-                contexts[tls.verify] = client_context(tls.verify)
-            except BadCertificate as error:
-                raise ConfigError(f"pools.{config.name}.verify: {error}") from None
-        trusts[backend.name] = Trust(contexts[tls.verify], tls.name)
-    return trusts
-
 
 #: Seconds from one look at those who are held to the next, while some backend is there.
 LOOK = 0.1
@@ -80,17 +57,17 @@ class Upstreams:
             reactor: Network and time.
             timer: Watches the deadlines.
             pool: Decides which backend is next.
-            trusts: How those of its backends that speak TLS do that, as `trusts_of` gave it.
+            trusts: How those of its backends that speak TLS do that, by name.
             workers: Among how many processes the retries of small traffic are divided.
         """
         config = pool.config
-        trusts = trusts or {}
         self.pool = pool
         pool.on_turn = self._turned
         pool.on_weigh = self._weighed
         pool.on_reached = self._reached
         self._reactor = reactor
-        self._trusts = trusts
+        self._timer = timer
+        self._trusts = trusts or {}
         self._clock = IReactorTime(reactor)
         self.waiting = WaitingRoom(self._clock, timer, config)
         self.budget = RetryBudget(config.retry.budget, workers)
@@ -99,12 +76,45 @@ class Upstreams:
         self.wary = self.hedging is not None
         self.can_hold = config.hold_when_down is not None
         self._again: IDelayedCall | None = None
-        self.connections = {
-            backend: Connections(
-                reactor, timer, backend.config, config.timeouts, trusts.get(backend.name)
-            )
-            for backend in pool.backends
-        }
+        self.connections = {backend: self._connections(backend) for backend in pool.backends}
+
+    def reconfigure(
+        self,
+        config: model.Pool,
+        balancer: Balancer | None,
+        trusts: Mapping[str, Trust],
+        now: float,
+    ) -> None:
+        """Take another config, as `Pool.reconfigure` does. Connections that still suit are kept.
+
+        Args:
+            config: As in `[pools.NAME]`.
+            balancer: The policy, if it is to be another one.
+            trusts: How those of its backends that speak TLS do that, by name.
+            now: The present time, in the clock's seconds.
+        """
+        hedge = self.pool.config.hedge
+        self.pool.reconfigure(config, balancer, now)
+        self._trusts = trusts
+        self.waiting.reconfigure(config)
+        self.budget.share = config.retry.budget
+        if config.hedge != hedge:
+            if self.hedging is not None:
+                self.hedging.close()
+            self.hedging = None if config.hedge is None else Hedging(self._clock, config.hedge)
+        self.can_hold = config.hold_when_down is not None
+        self.relax()
+        before, self.connections = self.connections, {}
+        for backend in self.pool.backends:
+            kept, trust = before.get(backend), trusts.get(backend.name)
+            if kept is not None and kept.suits(backend.config, config.timeouts, trust):
+                self.connections[backend] = before.pop(backend)
+            else:
+                self.connections[backend] = self._connections(backend)
+        for connections in before.values():
+            connections.close()
+        if self.waiting:  # There may be more room, or somebody new.
+            self._clock.callLater(0.0, self._admit)
 
     def dial(self, backend: Backend, build: Callable[[], P]) -> Deferred[P]:
         """A connection to a backend that is not kept for others, or `ConnectFailed`."""
@@ -142,6 +152,14 @@ class Upstreams:
             self.hedging.close()
         for connections in self.connections.values():
             connections.close()
+
+    def _connections(self, backend: Backend) -> Connections:
+        config, trust = self.pool.config, self._trusts.get(backend.name)
+        connections = Connections(
+            self._reactor, self._timer, backend.config, config.timeouts, trust
+        )
+        connections.keep(not backend.draining)
+        return connections
 
     def _turned(self, backend: Backend, detail: str) -> None:
         self._returned(backend)

@@ -29,7 +29,7 @@ class Inside:
     @property
     def served(self) -> list[Pool]:
         """The pools of the worker."""
-        return list(self._worker._pools.values())
+        return [each.pool for each in self._worker._upstreams.values()]
 
     @property
     def accepting(self) -> bool:

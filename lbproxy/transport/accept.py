@@ -52,13 +52,19 @@ class Acceptor:
         """
         self._reactor = reactor
         self._listening = listening
-        self._build = build
-        self._welcome = welcome or self._connect
+        self.serve(build, welcome)
         self._reading = False
         self.fileno = listening.fileno
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if listening.family != socket.AF_UNIX:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def serve(
+        self, build: Callable[[], Any], welcome: Callable[[socket.socket, Any], None] | None = None
+    ) -> None:
+        """Make of clients what these make of them, from now on; the arguments are as before."""
+        self._build = build
+        self._welcome = welcome or self._connect
 
     def startReading(self) -> None:
         """Accept from now on."""

@@ -127,6 +127,11 @@ class Doorway:
         guest.deadline = self._reactor.seconds() + self._timeout
         self._reactor.addReader(guest)
 
+    @property
+    def occupied(self) -> bool:
+        """Whether a handshake is under way."""
+        return bool(self._guests)
+
     def close(self) -> None:
         """Part from those whose handshake is under way: none of them has asked for anything."""
         for guest in list(self._guests):

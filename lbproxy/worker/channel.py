@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.amp import Command
 from twisted.python.failure import Failure
 
+from lbproxy.balance.standing import Standing
+from lbproxy.config.model import Config
 from lbproxy.control import commands
-from lbproxy.control.channel import Channel, quiet
+from lbproxy.control.channel import Channel, log, quiet
 from lbproxy.control.link import Load, Names, WorkerEnd
+from lbproxy.errors import ConfigError
 from lbproxy.observe.metrics import Counts
+
+
+class Serves(WorkerEnd, Protocol):
+    """A worker here, which is given what comes over the channel."""
+
+    def serve(
+        self,
+        config: Config,
+        standings: Mapping[Names, Standing],
+        doors: Mapping[str, Sequence[int]] = ...,
+    ) -> None:
+        """Serve by another config, with these sockets of endpoints that are new in it."""
+
+    def reopen(self, access_log: int | None = None) -> None:
+        """Write the access log to this descriptor, or to where the config says."""
+
+    def leave(self) -> None:
+        """Finish what runs, then end; another worker takes the place."""
 
 
 class ParentLink(Channel):
     """Speaks with the parent, and is the parent to the worker (`ParentEnd`)."""
 
-    def __init__(self, worker: WorkerEnd, lost: Callable[[], None]) -> None:
+    def __init__(self, worker: Serves, lost: Callable[[], None]) -> None:
         """Prepare.
 
         Args:
@@ -29,6 +52,7 @@ class ParentLink(Channel):
         super().__init__()
         self._worker = worker
         self._lost = lost
+        self._doors: dict[str, list[int]] = {}
         self._unanswered: set[tuple[type[Command], Names]] = set()
 
     def connectionMade(self) -> None:
@@ -43,9 +67,13 @@ class ParentLink(Channel):
 
     # What the worker tells.
 
-    def ready(self, addresses: list[str]) -> None:
+    def ready(self, addresses: Mapping[str, str]) -> None:
         """It could accept clients."""
         self._ask(commands.Ready, addresses=addresses)
+
+    def listening(self, addresses: Mapping[str, str]) -> None:
+        """It could accept clients elsewhere than before."""
+        self._ask(commands.Listening, addresses=addresses)
 
     def suspect(self, names: Names) -> None:
         """A backend has refused a connection of live traffic."""
@@ -71,6 +99,32 @@ class ParentLink(Channel):
         self._ask(commands.Leaving)
 
     # What the parent asks for.
+
+    @commands.Inherit.responder
+    def inherit(self, endpoint: str, descriptor: int) -> dict[str, Any]:
+        self._doors.setdefault(endpoint, []).append(descriptor)
+        return {}
+
+    @commands.Serve.responder
+    def serve(self, descriptor: int) -> dict[str, Any]:
+        # The parent is the only one who could write what is unpickled here.
+        with open(descriptor, "rb") as file:
+            file.seek(0)
+            config, standings = pickle.load(file)
+        doors, self._doors = self._doors, {}
+        with self._or_leave():
+            self._worker.serve(config, standings, doors)
+        return {}
+
+    @commands.Reopen.responder
+    def reopen(self) -> dict[str, Any]:
+        return self.reopen_file(None)
+
+    @commands.ReopenFile.responder
+    def reopen_file(self, descriptor: int | None) -> dict[str, Any]:
+        with self._or_leave():
+            self._worker.reopen(descriptor)
+        return {}
 
     @commands.Learn.responder
     def learn(self, standings: Any) -> dict[str, Any]:
@@ -103,6 +157,15 @@ class ParentLink(Channel):
         return {}
 
     # The rest is ours.
+
+    @contextmanager
+    def _or_leave(self) -> Iterator[None]:
+        """What cannot be taken over, a worker that is made anew has from its beginning."""
+        try:
+            yield
+        except (ConfigError, OSError) as error:
+            log.error("{error}: leaving it to another worker", error=error)
+            self._worker.leave()
 
     def _ask(self, command: type[Command], **arguments: Any) -> None:
         asked: Deferred[Any] = self.callRemote(command, **arguments)

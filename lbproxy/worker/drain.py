@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lbproxy.config.model import Stop
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
 
@@ -17,6 +18,7 @@ class Drain:
     """Happens once, however often it is asked for.
 
     Attributes:
+        stop: As in the config.
         ended: Fires when all has ended.
     """
 
@@ -27,7 +29,7 @@ class Drain:
         clock: IReactorTime,
         site: Site,
         listeners: Iterable[ListenerService],
-        seconds: float,
+        stop: Stop,
         close: Callable[[], Awaitable[None]],
     ) -> None:
         """Prepare.
@@ -36,13 +38,13 @@ class Drain:
             clock: Provides the time.
             site: Its connections may finish what runs.
             listeners: Refuse new clients.
-            seconds: For how long what runs may go on.
+            stop: For how long what runs may go on.
             close: Is called when the last connection has ended.
         """
         self._clock = clock
         self._site = site
         self._listeners = listeners
-        self._seconds = seconds
+        self.stop = stop
         self._close = close
         self._begun = False
         self.ended: Deferred[None] = Deferred()
@@ -55,7 +57,7 @@ class Drain:
 
     async def _run(self) -> None:
         drained = self._site.drain()
-        hard_stop: IDelayedCall = self._clock.callLater(self._seconds, self._site.abort)
+        hard_stop: IDelayedCall = self._clock.callLater(self.stop.drain, self._site.abort)
         await gatherResults([listener.stopService() for listener in self._listeners])
         await drained
         if hard_stop.active():

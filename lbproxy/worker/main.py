@@ -71,6 +71,7 @@ def main() -> None:
     """Serve until the parent asks for the end, or is gone."""
     # A terminal sends Ctrl-C to the parent too, which ends us in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # It is for the parent, who tells us.
     _begin_log()
     reactor = _reactor()
     # These import what the reactor must come before.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -13,23 +15,33 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.pool import Backend, Pool
-from lbproxy.balance.registry import balancer_for
+from lbproxy.balance.registry import balancer_for, same_policy
 from lbproxy.balance.standing import Standing
+from lbproxy.config import model
+from lbproxy.config.model import Config
 from lbproxy.control import report
 from lbproxy.control.link import Duty, Load, Names, ParentEnd, Whole
+from lbproxy.errors import ConfigError
 from lbproxy.observe.accesslog import AccessLog
 from lbproxy.observe.metrics import Metrics
 from lbproxy.plugins import balancer_maker
 from lbproxy.proxy.listener import ListenerService
 from lbproxy.proxy.site import Site
-from lbproxy.proxy.upstreams import Upstreams, trusts_of
+from lbproxy.proxy.trusts import Trusts
+from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.transport.timer import CoarseTimer
 from lbproxy.worker.drain import Drain
 
 #: Seconds from one telling of what was counted to the next: what a worker that is killed takes
 #: with it.
 TICK = 1.0
+
+#: Descriptors of listening sockets, by endpoint.
+Doors = Mapping[str, Sequence[int]]
+
+_NO_DOORS: Doors = {}
 
 
 class Worker(MultiService):
@@ -58,23 +70,15 @@ class Worker(MultiService):
         super().__init__()
         config = duty.config
         self.pid = os.getpid()
+        self._reactor = reactor
+        self._chance = chance
         self._clock = IReactorTime(reactor)
         self._duty = duty
         self._timer = CoarseTimer(reactor)
         self._access_log = AccessLog(self._timer, config.access_log, duty.access_log)
         self._metrics = Metrics()
-        self._pools = {
-            pool.name: Pool(
-                pool, balancer_for(pool, chance, balancer_maker), duty.started, duty.workers
-            )
-            for pool in config.pools
-        }
-        for pool in self._pools.values():
-            self._connect(pool)
-        self._upstreams = {
-            name: Upstreams(reactor, self._timer, pool, trusts_of(pool.config), duty.workers)
-            for name, pool in self._pools.items()
-        }
+        self._trusts = Trusts()
+        self._upstreams = {pool.name: self._new_pool(pool) for pool in config.pools}
         self._site = Site(
             reactor,
             self._timer,
@@ -86,19 +90,21 @@ class Worker(MultiService):
             chance,
         )
         queues = duty.queues or ((),) * len(config.listeners)
-        self._listeners = [
-            ListenerService(reactor, self._site, listener, descriptors)
+        self._listeners = {
+            listener.endpoint: ListenerService(reactor, self._site, listener, descriptors)
             for listener, descriptors in zip(config.listeners, queues, strict=True)
-        ]
+        }
+        self._opened: dict[str, ListenerService] = {}
+        self._queues: frozenset[int] = frozenset()
         self._whole = Whole()
         self._tick = LoopingCall(self._tell_counts)
         self._tick.clock = self._clock
         self._drain = Drain(
-            self._clock, self._site, self._listeners, config.stop.drain, self._close
+            self._clock, self._site, self._listeners.values(), config.stop, self._close
         )
         self.drained = self._drain.ended
         self._ending = self._telling = False
-        for part in (self._timer, self._access_log, *self._listeners):
+        for part in (self._timer, self._access_log, *self._listeners.values()):
             IService(part).setServiceParent(self)
 
     # What the parent asks for (`WorkerEnd`).
@@ -106,17 +112,98 @@ class Worker(MultiService):
     def start(self) -> None:
         """Say that clients could be accepted, and where."""
         self._tick.start(TICK, now=False).addErrback(self._broke)
-        self.link.ready([listener.greeting for listener in self._listeners])
+        self.link.ready(self._addresses())
+
+    def prepare(self, config: Config, doors: Doors) -> None:
+        """Open the listeners that are new in a config which is to be served soon.
+
+        Args:
+            config: It.
+            doors: The sockets of endpoints that another process has bound, by endpoint.
+
+        Raises:
+            ConfigError: If that is not possible; then none is opened.
+        """
+        for listener in config.listeners:
+            if listener.endpoint in self._listeners or listener.endpoint in self._opened:
+                continue
+            try:
+                opened = ListenerService(
+                    self._reactor, self._site, listener, doors.get(listener.endpoint, ())
+                )
+                opened.privilegedStartService()
+            except ConfigError:
+                self.give_up()
+                raise
+            self._opened[listener.endpoint] = opened
+
+    def give_up(self) -> None:
+        """Close what `prepare` has opened."""
+        while self._opened:
+            self._opened.popitem()[1].stopService()
+
+    def serve(
+        self,
+        config: Config,
+        standings: Mapping[Names, Standing],
+        doors: Doors = _NO_DOORS,
+    ) -> None:
+        """Serve by another config from now on.
+
+        What is not changed by it goes on as if nothing had been: connections, queues, streams.
+
+        Args:
+            config: It.
+            standings: How all of its backends stand.
+            doors: As for `prepare`.
+
+        Raises:
+            ConfigError: If a folder or a certificate cannot be read any more.
+        """
+        now = self._clock.seconds()
+        self.prepare(config, doors)
+        before = self._upstreams
+        self._upstreams = {
+            pool.name: before.get(pool.name) or self._new_pool(pool) for pool in config.pools
+        }
+        self._site.serve(config, self._upstreams)
+        for pool in config.pools:
+            upstreams = self._upstreams[pool.name]
+            old = upstreams.pool.config
+            policy = None if same_policy(old, pool) else self._policy(pool)
+            upstreams.reconfigure(pool, policy, self._trusts.of(pool), now)
+        for name, upstreams in before.items():
+            if name not in self._upstreams:
+                upstreams.close()
+        self._serve_listeners(config)
+        self._duty = attrs.evolve(self._duty, config=config)
+        self._drain.stop = config.stop
+        for names, standing in standings.items():
+            self.learn(names, standing)
+        self.link.listening(self._addresses())
+
+    def reopen(self, access_log: int | None = None) -> None:
+        """Write the access log to where the config says now: to a new file, if it was rotated.
+
+        Args:
+            access_log: Its descriptor, or `None` to open it.
+
+        Raises:
+            OSError: If it cannot be opened; then all goes to the one before.
+        """
+        self._access_log.renew(self._duty.config.access_log, access_log)
 
     def learn(self, names: Names, standing: Standing) -> None:
         """A backend's standing has changed."""
-        pool = self._pools[names[0]]
-        backend = next(each for each in pool.backends if each.name == names[1])
-        pool.learn(backend, standing, self._clock.seconds())
+        upstreams = self._upstreams.get(names[0])
+        backend = None if upstreams is None else upstreams.pool.find(names[1])
+        if upstreams is not None and backend is not None:
+            upstreams.pool.learn(backend, standing, self._clock.seconds())
 
     def accept(self, queues: frozenset[int]) -> None:
         """Accept clients from these workers' queues, and from no others."""
-        for listener in self._listeners:
+        self._queues = queues
+        for listener in self._listeners.values():
             listener.accept(queues)
 
     def hear(self, whole: Whole) -> None:
@@ -129,13 +216,13 @@ class Worker(MultiService):
         load = Load(
             {
                 (name, backend.name): backend.in_flight
-                for name, pool in self._pools.items()
-                for backend in pool.backends
+                for name, upstreams in self._upstreams.items()
+                for backend in upstreams.pool.backends
                 if backend.in_flight
             },
             {name: len(upstreams.waiting) for name, upstreams in self._upstreams.items()},
             self._site.clients,
-            {name: pool.alike(now) for name, pool in self._pools.items()},
+            {name: upstreams.pool.alike(now) for name, upstreams in self._upstreams.items()},
         )
         return self.link.counted(self._metrics.take(), load)
 
@@ -166,7 +253,7 @@ class Worker(MultiService):
         whole = self._whole
         return report.health(
             report.document(
-                self._pools.values(),
+                [upstreams.pool for upstreams in self._upstreams.values()],
                 self._duty.started,
                 now,
                 self._ending,
@@ -176,6 +263,35 @@ class Worker(MultiService):
         )
 
     # The rest is ours.
+
+    def _policy(self, config: model.Pool) -> Balancer:
+        return balancer_for(config, self._chance, balancer_maker)
+
+    def _new_pool(self, config: model.Pool) -> Upstreams:
+        workers, trusts = self._duty.workers, self._trusts.of(config)
+        pool = Pool(config, self._policy(config), self._duty.started, workers)
+        self._connect(pool)
+        return Upstreams(self._reactor, self._timer, pool, trusts, workers)
+
+    def _serve_listeners(self, config: Config) -> None:
+        """Those that are new begin, those that are gone end, and the rest may be changed."""
+        before = dict(self._listeners)
+        self._listeners.clear()
+        for listener in config.listeners:
+            service = before.pop(listener.endpoint, None)
+            if service is not None:
+                service.reconfigure(listener)
+            else:
+                service = self._opened.pop(listener.endpoint)
+                IService(service).setServiceParent(self)
+                service.accept(self._queues)
+            self._listeners[listener.endpoint] = service
+        for service in before.values():
+            service.disownServiceParent()
+            self._site.drain_listener(service.listener_name)
+
+    def _addresses(self) -> dict[str, str]:
+        return {each.listener_name: each.address for each in self._listeners.values()}
 
     def _connect(self, pool: Pool) -> None:
         """What live traffic shows is for the parent to judge."""

@@ -42,7 +42,7 @@ class StoryCase(SynchronousTestCase):
 
     def supervise(self, restart: Restart | None) -> None:
         """Have the balancer restart backends in this way, or not at all."""
-        pages = Pages(self.staff.parent, restart)
+        pages = Pages(self.staff.parent, self.staff.reloader.reload, restart)
         self.treq: Any = StubTreq(Guard(pages.app.resource()))
 
     def restart(self, backend: model.Backend) -> Deferred[None]:

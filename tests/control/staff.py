@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,10 +13,13 @@ from lbproxy.balance.standing import Standing
 from lbproxy.config import model
 from lbproxy.control.link import Load, Names, Whole
 from lbproxy.control.parent import Parent
+from lbproxy.control.reload import Reloader
 from lbproxy.control.seat import Occupant
+from lbproxy.errors import ConfigError
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.health.said import NOTHING, Said
 from lbproxy.observe.metrics import REQUESTS, Counts
+from lbproxy.probe.checks import Check
 
 
 class Hand:
@@ -26,6 +30,7 @@ class Hand:
         self.number = number
         self.occupant = occupant
         self.standings: dict[Names, Standing] = {}
+        self.configs: list[model.Config] = []
         self.queues: list[int] = []
         self.whole = Whole()
         self.asked: list[str] = []
@@ -34,6 +39,13 @@ class Hand:
 
     def start(self) -> None:
         self.asked.append("start")
+
+    def serve(self, config: model.Config, standings: Mapping[Names, Standing]) -> None:
+        self.configs.append(config)
+        self.standings = dict(standings)
+
+    def reopen(self) -> None:
+        self.asked.append("reopen")
 
     def learn(self, names: Names, standing: Standing) -> None:
         self.standings[names] = standing
@@ -79,12 +91,20 @@ class Staff:
 
     Attributes:
         hands: All workers that were made, in order.
+        prepared: What was to be opened.
+        adopted: What workers were to be made for.
+        reopened: How often the log was opened anew.
+        written: The config that is read at the next reload.
+        mistakes: What is wrong with it, if anything.
         probes: Those under way, by the backend's name.
     """
 
     def __init__(self, workers: int = 2) -> None:
         self.clock = Clock()
         self.hands: list[Hand] = []
+        self.prepared: list[model.Config] = []
+        self.adopted: list[model.Config] = []
+        self.reopened = 0
         self.probes: dict[str, Deferred[ProbeOutcome]] = {}
         backends = model.Backend("a", "127.0.0.1:1"), model.Backend("b", "127.0.0.1:2")
         config = model.Config(
@@ -93,15 +113,16 @@ class Staff:
             (model.Pool("api", backends),),
             workers=workers,
         )
-        self.parent = Parent(
-            self.clock, config, lambda pool: self._check, random.Random(1), self._spawn
-        )
+        self.parent = Parent(self.clock, config, self.check_of, random.Random(1), self)
+        self.written = config
+        self.mistakes = ""
+        self.reloader = Reloader(config, self._read, self.parent, self)
 
     def start(self) -> None:
         """Start it; all workers are ready, and the probes have been answered."""
         self.parent.startService()
         for hand in list(self.hands):
-            hand.occupant.ready(["web listens on http://x/"])
+            hand.occupant.ready({"web": "http://x/"})
         self.answer(a=True, b=True)
 
     def answer(self, **passed: bool) -> None:
@@ -118,11 +139,34 @@ class Staff:
         """Let time pass in small steps."""
         self.clock.pump([0.05] * round(seconds / 0.05))
 
+    def _read(self) -> model.Config:
+        if self.mistakes:
+            raise ConfigError(self.mistakes)
+        return self.written
+
+    def check_of(self, config: model.Config, pool: model.Pool) -> Check:
+        """What probes a pool's backends: the test answers."""
+        return self._check
+
     def _check(self, backend: model.Backend, health: model.Health) -> Deferred[ProbeOutcome]:
         asking: Deferred[ProbeOutcome] = Deferred()
         self.probes[backend.name] = asking
         return asking
 
-    def _spawn(self, number: int, occupant: Occupant) -> Hand:
+    # Those who make workers (`Workers`).
+
+    def prepare(self, config: model.Config) -> None:
+        self.prepared.append(config)
+
+    def give_up(self) -> None:
+        self.prepared.clear()
+
+    def reopen(self) -> None:
+        self.reopened += 1
+
+    def adopt(self, config: model.Config) -> None:
+        self.adopted.append(config)
+
+    def spawn(self, number: int, occupant: Occupant) -> Hand:
         self.hands.append(Hand(number, occupant))
         return self.hands[-1]

@@ -17,10 +17,15 @@ from tests.config.folder import temporary_folder
 from tests.control.staff import Staff
 
 
+def _pages() -> Pages:
+    staff = Staff()
+    return Pages(staff.parent, staff.reloader.reload)
+
+
 class AdminServiceTests(SynchronousTestCase):
     def service(self, reactor: object, config: model.Admin) -> AdminService:
         """One before a parent."""
-        return AdminService(reactor, config, Pages(Staff().parent))
+        return AdminService(reactor, config, _pages())
 
     def test_life(self) -> None:
         """It binds early, on loopback, and closes its port at the end."""
@@ -60,7 +65,7 @@ class SocketTests(SynchronousTestCase):
     def start(self) -> None:
         """Start a service there."""
         config = model.Admin(None, str(self.path))
-        AdminService(self.reactor, config, Pages(Staff().parent)).startService()
+        AdminService(self.reactor, config, _pages()).startService()
 
     def refused(self) -> str:
         """What is said of it."""

@@ -169,12 +169,12 @@ class LinkTests(LinkCase):
 
     def test_others(self) -> None:
         """The rest of what they say."""
-        self.up.ready(["web listens on http://x/"])
+        self.up.ready({"web": "http://x/"})
         self.up.leaving()
         for command in (commands.Drain, commands.End):
             self.down.ask(command)
         self.flush()
-        self.assertEqual(self.parent.told, [("ready", ["web listens on http://x/"]), ("leaving",)])
+        self.assertEqual(self.parent.told, [("ready", {"web": "http://x/"}), ("leaving",)])
         self.assertEqual(self.worker.asked, [("drain",), ("end",)])
 
     def test_closed(self) -> None:

@@ -24,7 +24,9 @@ class PagesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.staff = Staff()
         self.staff.start()
-        self.treq: Any = StubTreq(Pages(self.staff.parent).app.resource())
+        self.treq: Any = StubTreq(
+            Pages(self.staff.parent, self.staff.reloader.reload).app.resource()
+        )
 
     def tell(self, path: str, **said: Any) -> tuple[int, dict[str, Any]]:
         """The status and the document of an answer to what ann posts."""
@@ -121,7 +123,7 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual([hand.weights for hand in self.staff.hands], [[0, 1]] * 2)
         self.staff.hands[0].occupant.exited("by signal 9")
         self.staff.clock.advance(0.0)
-        self.staff.hands[2].occupant.ready([])
+        self.staff.hands[2].occupant.ready({})
         self.assertEqual(self.staff.hands[2].weights, [0, 1])
         self.staff.clock.advance(60.0)
         self.assertEqual(self.staff.hands[2].weights, [1, 1])
@@ -179,7 +181,9 @@ class PagesTests(SynchronousTestCase):
             started.append((backend.name, Deferred()))
             return started[-1][1]
 
-        treq: Any = StubTreq(Pages(self.staff.parent, restart).app.resource())
+        treq: Any = StubTreq(
+            Pages(self.staff.parent, self.staff.reloader.reload, restart).app.resource()
+        )
         asked = treq.post("http://x/restart", json={"backend": "b", "author": "ann"})
         ((name, ended),) = started
         self.assertEqual(name, "b")
@@ -206,7 +210,7 @@ class AmbiguousTests(SynchronousTestCase):
         staff = Staff()
         pools = [attrs.evolve(staff.parent.config.pools[0], name=name) for name in ("x", "y")]
         config = attrs.evolve(staff.parent.config, pools=tuple(pools), workers=0)
-        parent = Parent(staff.clock, config, lambda _: staff._check, random.Random(1), staff._spawn)
+        parent = Parent(staff.clock, config, staff.check_of, random.Random(1), staff)
         error = self.assertRaises(AmbiguousBackend, parent.find, "a")
         self.assertEqual(str(error), '"a" is in the pools x, y; say which')
         self.assertEqual(parent.find("a", "y")[0].name, "y")

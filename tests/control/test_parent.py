@@ -101,7 +101,7 @@ class JudgementTests(ParentCase):
         self.staff.hands[1].occupant.exited("by signal 9")
         self.staff.clock.advance(0.0)
         newcomer = self.staff.hands[2]
-        newcomer.occupant.ready([])
+        newcomer.occupant.ready({})
         self.assertEqual(newcomer.states, ["ejected", "up"])
         self.assertEqual(newcomer.queues, [1])
 
@@ -115,7 +115,7 @@ class QueueTests(ParentCase):
         """Nobody accepts before each backend has its first verdict."""
         self.parent.startService()
         for hand in self.staff.hands:
-            hand.occupant.ready([])
+            hand.occupant.ready({})
         self.staff.answer(a=True)
         self.assertEqual(self.queues(), [[], []])
         self.staff.answer(b=False)
@@ -127,7 +127,7 @@ class QueueTests(ParentCase):
         self.staff.hands[0].occupant.exited("by signal 9")
         self.assertEqual(self.queues(), [[0], [0, 1]])
         self.staff.clock.advance(0.0)
-        self.staff.hands[2].occupant.ready([])
+        self.staff.hands[2].occupant.ready({})
         self.assertEqual(self.queues(), [[0], [1], [0]])
 
     def test_leaving(self) -> None:
@@ -135,7 +135,7 @@ class QueueTests(ParentCase):
         self.staff.start()
         self.staff.hands[1].occupant.leaving()
         self.assertEqual(self.queues()[0], [0, 1])
-        self.staff.hands[2].occupant.ready([])
+        self.staff.hands[2].occupant.ready({})
         self.assertEqual(self.queues(), [[0], [], [1]])
         self.staff.hands[1].occupant.leaving()
         self.staff.hands[1].occupant.exited("in order")
@@ -148,9 +148,9 @@ class QueueTests(ParentCase):
         for hand in list(self.staff.hands):
             hand.occupant.exited("by signal 9")
         self.staff.clock.advance(0.0)
-        self.staff.hands[3].occupant.ready([])
+        self.staff.hands[3].occupant.ready({})
         self.assertEqual(self.queues()[2:], [[], [0, 1]])
-        self.staff.hands[2].occupant.ready([])
+        self.staff.hands[2].occupant.ready({})
         self.assertEqual(self.queues()[2:], [[0], [1]])
 
 
@@ -215,7 +215,7 @@ class EndTests(SynchronousTestCase):
     def test_one_that_leaves(self) -> None:
         """One that was leaving already is waited for as well."""
         self.staff.hands[0].occupant.leaving()
-        self.staff.hands[2].occupant.ready([])
+        self.staff.hands[2].occupant.ready({})
         ended = self.parent.drain()
         for hand in self.staff.hands[1:]:
             hand.occupant.exited("in order")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -31,8 +32,11 @@ class Parent:
         self.load = Load()
         self.counting: Deferred[Any] | None = None
 
-    def ready(self, addresses: list[str]) -> None:
+    def ready(self, addresses: Mapping[str, str]) -> None:
         self.told.append("ready")
+
+    def listening(self, addresses: Mapping[str, str]) -> None:
+        self.told.append(("listening", dict(addresses)))
 
     def suspect(self, names: Names) -> None:
         self.told.append(("suspect", names))
@@ -148,7 +152,7 @@ class WorkerTests(SynchronousTestCase):
         """A worker has its part of what a backend says that it can bear."""
         worker = Worker(self.reactor, Duty(self.config, workers=2), random.Random(1))
         worker.learn(("api", "a"), attrs.evolve(UP, said=Said(capacity=3)))
-        backend = worker._pools["api"].backends[0]
+        backend = worker._upstreams["api"].pool.backends[0]
         self.assertEqual((backend.said, backend.limit), (Said(capacity=3), 2))
 
     def test_report(self) -> None:
