@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import attrs
 from twisted.logger import globalLogBeginner
 
-from lbproxy.testing import changes
+from lbproxy.testing import changes, staff
 from lbproxy.testing.clients import LEAVERS
 from lbproxy.testing.faults import KINDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
@@ -23,6 +23,7 @@ EVERY_KIND = (
     *KINDS,
     *STOPS,
     PAUSE,
+    *staff.KINDS,
     *changes.KINDS,
     "change_over",
     *sorted(LEAVERS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,8 +15,8 @@ from lbproxy.testing.plan import Visit
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.world import World
 
-#: Seconds in which what was done at an instant has been heard: in any order with what else is due.
-MOMENT = 1e-6
+#: What the access log of one worker would have, and when each of it ended.
+Records = Sequence[tuple[Any, float]]
 
 #: Reasons of refusals of what could not be read.
 _UNREAD = frozenset({"head_timeout", "malformed"})
@@ -90,6 +90,8 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
             yield f"{number} has an attempt in the log that never ended"
     for number, deliveries in world.deliveries.items():
         raw = world.asks[number].method == "RAW"
+        # What a worker was about when it was killed is in no log.
+        deliveries = [each for each in deliveries if not each.wire.link.skt.kernel.killed]
         if len(deliveries) > tried.get(number, 0) and not raw:
             yield f"{number} reached {len(deliveries)} backends; the log has {tried.get(number)}"
     for result in world.results:
@@ -100,7 +102,7 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
 
 def held_within_bounds(world: World) -> Iterator[str]:
     """No more requests are held at a time than may be, and none for longer."""
-    hold = world.plan.config.pools[0].hold_when_down
+    hold = world.served.pools[0].hold_when_down
     for record, _ in world.records:
         number = number_of(record)
         if number is None or not record.held:
@@ -140,9 +142,14 @@ def hedges_within_bounds(world: World) -> Iterator[str]:
     """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
     hedge = world.plan.config.pools[0].hedge
     share = 0.0 if hedge is None else hedge.budget
+    for records in world.recorded.values():
+        yield from _hedges_within(world, records, share)
+
+
+def _hedges_within(world: World, records: Records, share: float) -> Iterator[str]:
     requests: list[int] = []
     hedges: list[int] = []
-    for record, _ in world.records:
+    for record, _ in records:
         number = number_of(record)
         if number is None or record.pool is None:
             continue
@@ -167,8 +174,13 @@ def hedges_within_bounds(world: World) -> Iterator[str]:
 
 def poison_is_stopped(world: World) -> Iterator[str]:
     """A request that broke two backends goes to no third one, and is refused: for so long."""
+    for records in world.recorded.values():
+        yield from _poison_stopped_in(world, records)
+
+
+def _poison_stopped_in(world: World, records: Records) -> Iterator[str]:
     refused: dict[str, float] = {}
-    for record, ended in world.records:
+    for record, ended in records:
         number = number_of(record)
         if number is None:
             continue
@@ -221,9 +233,14 @@ def the_last_stays(world: World) -> Iterator[str]:
 def budget_kept(world: World) -> Iterator[str]:
     """Retries stay within their share of the requests of the last ten seconds."""
     share = world.plan.config.pools[0].retry.budget
+    for records in world.recorded.values():
+        yield from _retries_within(records, share)
+
+
+def _retries_within(records: Records, share: float) -> Iterator[str]:
     requests: list[int] = []
     retries: list[int] = []
-    for record, _ in world.records:
+    for record, _ in records:
         if number_of(record) is None or not record.attempts:
             continue
         requests.append(int(record.attempts[0].started))
@@ -297,18 +314,17 @@ def only_the_well_are_chosen(world: World) -> Iterator[str]:
         states.append(turn.state)
 
     def bad(name: str, now: float) -> bool:
-        """Whether it was out before this instant, and in it."""
+        """Whether it was out, and everybody had heard of it."""
         times, states = history[name]
-        place = bisect_right(times, now) - 1
-        out = states[place] in (State.DOWN, State.EJECTED)
-        return out and (times[place] < now or states[place - 1] in (State.DOWN, State.EJECTED))
+        first, behind = bisect_right(times, now - world.lag) - 1, bisect_right(times, now)
+        return all(state in (State.DOWN, State.EJECTED) for state in states[first:behind])
 
     for record, _ in world.records:
         if number_of(record) is None:
             continue
         for attempt in record.attempts:
             name, now = attempt.backend, attempt.started
-            since = now - world.paused - MOMENT
+            since = now - world.lag - world.paused
             if not any(world.weights.within(name, since, now)):
                 yield f"{name} has no weight, and was chosen at {now - EPOCH:.3f}"
             elif bad(name, now) and not attempt.degraded:
@@ -335,8 +351,7 @@ def drains_are_heard(world: World) -> Iterator[str]:
             history = drains[attempt.backend]
             place = bisect_right(history, attempt.started, key=lambda heard: heard[0])
             at, drain = history[place - 1]
-            # What is heard in the same instant may have come before or after.
-            if drain and at < attempt.started:
+            if drain and at < attempt.started - world.lag:
                 yield f"{attempt.backend} was chosen at {attempt.started - EPOCH:.3f}, and drains"
 
 

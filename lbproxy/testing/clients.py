@@ -95,6 +95,7 @@ class Client:
     Attributes:
         visit: Its plan.
         results: What became of its requests so far.
+        wires: Its connections so far.
     """
 
     def __init__(self, world: Surroundings, visit: Visit) -> None:
@@ -106,6 +107,7 @@ class Client:
         """
         self.visit = visit
         self.results: list[Result] = []
+        self.wires: list[Wire] = []
         self._world = world
         self._left = list(visit.asks)
         self._open: list[Result] = []
@@ -142,6 +144,7 @@ class Client:
 
     def on_connected(self, wire: Wire) -> None:
         self._wire = wire
+        self.wires.append(wire)
         self._last_sent = False
         self._sending = None
         if self.visit.announced:

@@ -7,7 +7,7 @@ import random
 import attrs
 
 from lbproxy.config import model
-from lbproxy.testing import faults
+from lbproxy.testing import faults, staff
 from lbproxy.testing.changes import Change
 from lbproxy.testing.clients import MANNERS
 from lbproxy.testing.flow import Shape
@@ -36,7 +36,10 @@ def plan_of(seed: int) -> Plan:
     ailing = 0.0 if peaceful else chance.choice((0.0, 0.1, 0.3, 0.6))
     visits = _storm(chance) if storm else _visits(chance, ailing)
     calm = peaceful or chance.random() < 0.15
-    drawn = () if calm else _faults(chance, len(config.pools[0].backends) + 2)
+    if calm:  # What befalls one worker is to trouble nobody who has to do with another one.
+        drawn = tuple(_accidents(chance, config.workers))
+    else:
+        drawn = _faults(chance, len(config.pools[0].backends) + 2, config.workers)
     keep_alive = config.pools[0].backends[0].idle_limit
     return Plan(
         seed,
@@ -104,6 +107,7 @@ def _config(chance: random.Random) -> model.Config:
         ),
         pools=(pool, _raw_pool(chance)),
         stop=model.Stop(drain=chance.choice((0.0, 2.0, 10.0))),
+        workers=chance.choice((1, 1, 1, 2)),
         access_log=None,
         admin=None,
     )
@@ -278,7 +282,18 @@ def _shape(chance: random.Random) -> Shape:
     )
 
 
-def _faults(chance: random.Random, backends: int) -> tuple[Fault, ...]:
+def _accidents(chance: random.Random, workers: int) -> list[Fault]:
+    """What befalls several workers: each once, since who ends twice is waited for."""
+    if workers == 1:
+        return []
+    return [
+        Fault(chance.choice(staff.KINDS), chance.uniform(1.0, SPAN), place)
+        for place in range(workers)
+        if chance.random() < 0.5
+    ]
+
+
+def _faults(chance: random.Random, backends: int, workers: int) -> tuple[Fault, ...]:
     drawn = [
         Fault(
             chance.choice(tuple(faults.KINDS)),
@@ -291,6 +306,7 @@ def _faults(chance: random.Random, backends: int) -> tuple[Fault, ...]:
     if chance.random() < 0.2:
         seconds = chance.choice((0.3, 2.0, 7.0))
         drawn.append(Fault(faults.PAUSE, chance.uniform(0.0, SPAN), seconds=seconds))
+    drawn += _accidents(chance, workers)
     if chance.random() < 0.25:
         drain = Fault("drain", chance.uniform(3.0, SPAN))
         drawn.append(drain)

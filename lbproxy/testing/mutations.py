@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from lbproxy.testing.mistakes import carrying, changing, choosing, ending, repeating
+from lbproxy.testing.mistakes import carrying, changing, choosing, ending, repeating, staffing
 from lbproxy.testing.mistakes.registry import MUTATIONS, mutated
 
-__all__ = ["MUTATIONS", "carrying", "changing", "choosing", "ending", "mutated", "repeating"]
+__all__ = [
+    "MUTATIONS",
+    "carrying",
+    "changing",
+    "choosing",
+    "ending",
+    "mutated",
+    "repeating",
+    "staffing",
+]

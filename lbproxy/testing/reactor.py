@@ -77,6 +77,8 @@ class SimReactor(LeanReactor):
     Attributes:
         now: The time, in seconds since 1970.
         turns: How often it has turned.
+        kernel: The descriptors of its process.
+        processes: Makes other processes, if that is asked for.
     """
 
     def __init__(self, kernel: Kernel, chance: random.Random) -> None:
@@ -88,7 +90,9 @@ class SimReactor(LeanReactor):
         """
         self.now = EPOCH
         self.turns = 0
-        self._kernel = kernel
+        self.kernel = kernel
+        self.processes: Any = None
+        self._others: list[SimReactor] = []
         self._chance = chance
         kernel.reactor = self
         # What `EPollReactor` sets up, but for the epoll.
@@ -108,11 +112,15 @@ class SimReactor(LeanReactor):
 
     def make_socket(self, family: int, kind: int) -> FakeSocket:
         """A socket, for whoever connects or listens."""
-        return self._kernel.make_socket(family)
+        return self.kernel.make_socket(family)
+
+    def inherited_socket(self, number: int) -> FakeSocket:
+        """A listening socket that the parent has made."""
+        return self.kernel.inherited(number)
 
     def make_poll(self) -> FakePoll:
         """What looks at single sockets, as `select.poll` does."""
-        return self._kernel.make_poll()
+        return self.kernel.make_poll()
 
     def seconds(self) -> float:
         """The time."""
@@ -132,7 +140,40 @@ class SimReactor(LeanReactor):
         connector.connect()
         return connector
 
+    # Other processes.
+
+    def fork(self, kernel: Kernel, chance: random.Random) -> SimReactor:
+        """A reactor for another process, whose time passes with ours."""
+        child = SimReactor(kernel, chance)
+        child.now = self.now
+        self._others.append(child)
+        return child
+
+    def reap(self, child: SimReactor) -> None:
+        """A process has ended: nothing of it is called any more."""
+        self._others.remove(child)
+        child._calls.clear()
+
+    def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> None:
+        """The parent's end of a link; the worker's is that of the process that is made next."""
+        self.processes.adopt(factory.buildProtocol(None))
+
+    def spawnProcess(
+        self,
+        processProtocol: Any,
+        executable: Any,
+        *command: Any,
+        childFDs: Any = None,
+        **more: Any,
+    ) -> Any:
+        """A worker's process; no other one is ever made."""
+        return self.processes.spawn(processProtocol, childFDs)
+
     # Letting time pass.
+
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass, and call nobody."""
+        self._pass_to(self.now + seconds)
 
     def run_until(self, moment: float, done: Callable[[], object] | None = None) -> bool:
         """Let time pass, from one thing that is due to the next.
@@ -148,13 +189,18 @@ class SimReactor(LeanReactor):
             Spinning: If things go on without any time passing.
         """
         at_once = 0
-        stirred = self._kernel.stirred
+        stirred, others = self.kernel.stirred, self._others
         while True:
             self._turn()
+            if others:
+                self._turn_others()
             if done is not None and done():
                 return True
-            following = self._next()
-            if stirred or following <= self.now:
+            busy, following = bool(stirred), self._next()
+            if others:
+                following = min(following, *(other._next() for other in others))
+                busy = busy or any(other.kernel.stirred for other in others)
+            if busy or following <= self.now:
                 at_once += 1
                 if at_once > ENOUGH:
                     watched = [type(each).__name__ for each in self._selectables.values()]
@@ -162,9 +208,9 @@ class SimReactor(LeanReactor):
                 continue
             at_once = 0
             if following > moment:
-                self.now = max(self.now, moment)
+                self._pass_to(max(self.now, moment))
                 return False
-            self.now = following
+            self._pass_to(following)
 
     def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> DelayedCall:
         assert delay >= 0.0, delay
@@ -202,13 +248,27 @@ class SimReactor(LeanReactor):
         self._count += 1
         heappush(self._calls, (call.time, self._count, call))
 
+    def _pass_to(self, moment: float) -> None:
+        self.now = moment
+        for other in self._others:
+            other.now = moment
+
+    def _turn_others(self) -> None:
+        """Have the other processes turn, in any order; one may end another."""
+        others = list(self._others)
+        if len(others) > 1:
+            self._chance.shuffle(others)
+        for other in others:
+            if other in self._others:
+                other._turn()
+
     def _turn(self) -> None:
         """Call what is due, then those for whom the kernel has something."""
         self.turns += 1
         calls = self._calls
         if calls and calls[0][0] <= self.now:
             self._call_what_is_due()
-        if self._kernel.stirred:
+        if self.kernel.stirred:
             self.doPoll(0.0)
 
     def _call_what_is_due(self) -> None:

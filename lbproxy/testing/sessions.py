@@ -89,11 +89,13 @@ class SessionClient:
     Attributes:
         visit: Its plan.
         results: What became of its sessions so far.
+        wires: Its connections so far.
     """
 
     def __init__(self, world: ClientSurroundings, visit: Visit) -> None:
         self.visit = visit
         self.results: list[Result] = []
+        self.wires: list[Wire] = []
         self._world = world
         self._left = list(visit.asks)
         self._wire: Wire | None = None
@@ -116,6 +118,7 @@ class SessionClient:
 
     def on_connected(self, wire: Wire) -> None:
         self._wire = wire
+        self.wires.append(wire)
         ask = self._ask
         self._world.tell("session", self.visit.number, ask.number)
         wire.write(b"%08d" % ask.number + body("request", ask.number, 0, ask.upload))

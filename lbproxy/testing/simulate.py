@@ -15,7 +15,7 @@ from lbproxy.balance.standing import State
 from lbproxy.config.model import Pool
 from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, TICK
-from lbproxy.testing import checkers, peace
+from lbproxy.testing import checkers, counting, peace
 from lbproxy.testing.changes import Change
 from lbproxy.testing.draw import SPAN, plan_of
 from lbproxy.testing.flow import Shape
@@ -136,6 +136,7 @@ def _story(world: World) -> Iterator[str]:
     yield from checkers.only_the_well_are_chosen(world)
     yield from checkers.drains_are_heard(world)
     yield from checkers.ejections_end(world, until)
+    yield from counting.counts_add_up(world)
     yield from peace.nothing_fails(world)
 
 
@@ -188,7 +189,7 @@ def _recovery(world: World) -> float:
 
 def _all_well(world: World) -> bool:
     now = world.reactor.now
-    return all(
+    return world.inside.staffed and all(
         backend.state is State.UP
         and backend.said == NOTHING
         and now >= backend.since + backend_pool.config.slow_start

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from lbproxy.balance import pool as balance
 from lbproxy.balance.standing import State
 from lbproxy.config import model
+from lbproxy.control.link import share
 from lbproxy.testing import changes, faults
 from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.changes import Change, Weights
@@ -26,12 +27,16 @@ from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
+from lbproxy.testing.staff import Staff
 from lbproxy.transport.connection import HIGH_WATER
 from lbproxy.transport.transfer import PIECE
 
 #: Violations that are kept: what follows the first ones is mostly their consequence.
 ENOUGH = 20
 
+
+#: Seconds in which what was done at an instant has been heard: in any order with what else is due.
+MOMENT = 1e-6
 
 #: Bytes that may wait for one who does not read: what makes its source pause, and one read more.
 MOST_HELD = HIGH_WATER + PIECE
@@ -86,6 +91,9 @@ class World:
         clients: Those that have come.
         deliveries: For each request those that reached a backend.
         records: What the access log would have, and when each of it ended.
+        recorded: The same, by the worker's process.
+        served: The config as each worker has it, with its part of what is limited.
+        staff: The workers' processes, if they have some.
         turns: Changes of state.
         stopped: What the service gave when it was told to end.
         stopping_since: When that was.
@@ -104,6 +112,7 @@ class World:
         from lbproxy.service import Balancer
 
         self.plan = plan
+        self.served = share(plan.config, plan.config.workers)
         self.chance = random.Random(f"world {plan.seed}")
         self.counts: Counter[str] = Counter()
         self.violations: list[str] = []
@@ -121,15 +130,17 @@ class World:
         self.ended_at: float | None = None
         self.paused = 0.0
         self._absent = len(plan.visits)
-        kernel = self._kernel = Kernel()
+        kernel = Kernel()
         self.reactor = SimReactor(kernel, random.Random(f"order {plan.seed}"))
         cuts = random.Random(f"cuts {plan.seed}")
         self.network = FakeNetwork(kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell)
         self.clock: Any = self.reactor
+        self.staff = Staff(self, plan.seed) if plan.config.workers > 1 else None
         self.balancer = Balancer(self.reactor, plan.config, random.Random(f"balancer {plan.seed}"))
         self.inside = Inside(self.balancer)
-        self.inside.on_record(self._recorded)
-        self.inside.on_hold(self._held)
+        self.recorded: dict[int, list[tuple[Any, float]]] = {}
+        for worker in self.inside.workers:
+            self.watch(worker, 0)
         self.inside.on_turn(self._turned, self._ended_probe)
         self.backends = [
             Backend(each.name, self, plan.keep_alive, Service)
@@ -186,16 +197,24 @@ class World:
         if delivery.ask.method == "RAW":
             return len(all_of_it)
         backend = next(each for each in self.backends if each.name == name)
-        limit = self.plan.config.pools[0].max_in_flight
-        running = sum(each.running for each in backend.deliveries[-limit - 1 :]) + 1
-        if running > limit and sum(each.running for each in backend.deliveries) >= limit:
+        limit, kernel = self.served.pools[0].max_in_flight, delivery.wire.link.skt.kernel
+        running = 1
+        for each in reversed(backend.deliveries):
+            running += each.running and each.wire.link.skt.kernel is kernel
+            if running > limit:
+                break
+        if running > limit:
             self.violation(f"{name} has more than {limit} requests at a time")
         return len(all_of_it)
 
     def pause(self, seconds: float) -> None:
         """Have the balancer's process stand still: then much is due, and has come, at once."""
         self.paused += seconds
-        self.reactor.now += seconds
+        self.reactor.stand_still(seconds)
+
+    def strike(self, kind: str, number: int) -> bool:
+        """Let something befall the process of a worker; false if there is none."""
+        return self.staff is not None and self.staff.strike(kind, number)
 
     def drain(self) -> None:
         """Have the balancer finish what runs, and end."""
@@ -226,6 +245,15 @@ class World:
         """Whether all clients have come and gone."""
         return self._absent == 0
 
+    def was_killed(self, pid: int) -> bool:
+        """Whether the process of a worker was killed."""
+        return self.staff is not None and pid in self.staff.killed
+
+    @property
+    def lag(self) -> float:
+        """Seconds until all workers have heard of something that was decided."""
+        return MOMENT if self.staff is None else self.staff.lag + self.paused
+
     @property
     def results(self) -> list[Result]:
         """What became of all requests."""
@@ -255,7 +283,9 @@ class World:
 
     def open_sockets(self) -> int:
         """How many the balancer has."""
-        return len(self._kernel.sockets)
+        living = () if self.staff is None else self.staff.processes.living
+        kernels = [self.reactor.kernel, *(process.kernel for process in living)]
+        return sum(len(kernel.sockets) for kernel in kernels)
 
     def _visit(self, visit: Visit) -> Client | SessionClient:
         raw = visit.manner == "session"
@@ -264,15 +294,23 @@ class World:
         client.begin()
         return client
 
+    def watch(self, worker: Any, pid: int) -> None:
+        """Look into a worker from now on."""
+        records = self.recorded[pid] = []
+
+        def record(record: Any, ended: float) -> None:
+            record.line(ended)
+            self.records.append((record, ended))
+            records.append((record, ended))
+
+        self.inside.on_record(record, worker)
+        self.inside.on_hold(self._held, worker)
+
     def _held(self, number: int) -> None:
         self.most_held = max(self.most_held, number)
 
     def _ended(self, _: None) -> None:
         self.ended_at = self.reactor.now
-
-    def _recorded(self, record: Any, ended: float) -> None:
-        record.line(ended)
-        self.records.append((record, ended))
 
     def _turned(self, backend: balance.Backend) -> None:
         now = self.reactor.now
