@@ -239,3 +239,14 @@ class DrainTests(BalancerCase):
         self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))
         self.reactor.advance(0)
         self.successResultOf(drained)
+
+    def test_cut_at_the_end(self) -> None:
+        """When the last client has gone, what became of its request is in the log already."""
+        self.client(GET)
+        self.accept()
+        reasons: list[list[str]] = []
+        drained = self.site.drain()
+        drained.addCallback(lambda _: reasons.append([each["reason"] for each in self.log.lines]))
+        self.site.abort()
+        self.reactor.advance(0)
+        self.assertEqual(reasons, [["client_gone"]])
