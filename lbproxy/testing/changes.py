@@ -105,6 +105,11 @@ class Weights:
         ]
         return {self.at(name, moment) for moment in (begin, *moments)}
 
+    def ended(self, name: str, since: float, now: float) -> bool:
+        """Whether a change of a backend has come to its end within a time."""
+        reigns = (*self._drains[name], *self._given[name])
+        return any(since <= reign.end <= now for reign in reigns)
+
     def over(self, until: float) -> int:
         """How many changes have ended in their time."""
         return sum(

@@ -34,9 +34,10 @@ class Inside:
         return self._balancer.control._accepting
 
     @property
-    def staffed(self) -> bool:
-        """Whether each worker's place is taken by one that serves."""
-        return all(seat.state == "serving" for seat in self._balancer.control.seats)
+    def serving(self) -> int:
+        """How many workers serve."""
+        seats = self._balancer.control.seats
+        return sum(seat.state == "serving" for seat in seats)
 
     def on_record(self, take: Callable[[Any, float], None], worker: Any = None) -> None:
         """Have `take` get what the access log of a worker would get; by default of the one."""
@@ -58,6 +59,16 @@ class Inside:
                 probed(backend)
 
             pool.on_turn, pool.on_probe = turned, ended
+
+    def on_staff(self, told: Callable[[], None]) -> None:
+        """Be told when the state of a worker has changed, after the parent was."""
+        for seat in self._balancer.control.seats:
+
+            def moved(right: Any = seat._core.moved) -> None:
+                right()
+                told()
+
+            seat._core.moved = moved
 
     def on_hold(self, told: Callable[[int], None], worker: Any = None) -> None:
         """Be told how many a worker holds, whenever one more is."""

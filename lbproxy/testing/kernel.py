@@ -7,6 +7,7 @@ import random
 import select
 from collections.abc import Mapping
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING
 
 from lbproxy.testing.sockets import FakeSocket, Routes
@@ -96,7 +97,7 @@ class Kernel:
         sockets: Those that are open, by descriptor.
         stirred: Descriptors for which something may have changed, in the order in which it did.
         killed: Whether its process was.
-        leaving: Whether somebody has asked its process to end, who was not its parent.
+        left_at: When somebody else than its parent asked its process to end; `inf` if nobody did.
         routes: The network.
         reactor: Who is told.
     """
@@ -107,7 +108,8 @@ class Kernel:
     def __init__(self) -> None:
         self.sockets: dict[int, FakeSocket] = {}
         self.stirred: dict[int, None] = {}
-        self.killed = self.leaving = False
+        self.killed = False
+        self.left_at = inf
         self._numbers: dict[int, int] = {}
         self._free: list[int] = []
         self._made = 0

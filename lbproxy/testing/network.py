@@ -63,6 +63,7 @@ class FakeNetwork:
 
     Attributes:
         hosts: The addresses that the balancer can connect to.
+        waits: From when until when each client waited to be accepted.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class FakeNetwork:
         self._tell = tell
         self._ports: dict[int, list[Backlog]] = {}
         self._lobby = Kernel()
+        self.waits: list[tuple[float, float]] = []
         self._ephemeral = EPHEMERAL
         kernel.routes = self
 
@@ -98,7 +100,7 @@ class FakeNetwork:
         others = self._ports.setdefault(port, [])
         if not all(shared and other.shared for other in others):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        backlog = Backlog(family, port)
+        backlog = Backlog(family, port, self.waits)
         others.append(backlog)
         return backlog
 
@@ -163,7 +165,7 @@ class FakeNetwork:
             link = Link(clock, self._chance, shape, skt)
             link.wire.receiver = receiver
             link.stand()
-            backlog.come(skt)
+            backlog.come(skt, clock.now)
             connected: Any = receiver
             connected.on_connected(link.wire)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from lbproxy.testing import staff
 from lbproxy.testing.clients import Client, Result
@@ -40,7 +41,8 @@ def nothing_fails(world: World) -> Iterator[str]:
             continue
         if not isinstance(client, Client):
             for result in client.results:
-                if result.how != "session" and not (result.ask.ailment or result.ask.keyed):
+                late = _was_late(world, client, result)
+                if result.how != "session" and not (late or result.ask.ailment or result.ask.keyed):
                     yield f"session {result.ask.number} ended as {result.how} in peace"
             continue
         if client.visit.manner not in _PATIENT or _spoiled(client):
@@ -55,7 +57,7 @@ def nothing_fails(world: World) -> Iterator[str]:
             if ask.ailment is not None or ask.local or ask.method in ("BAD", "WS"):
                 continue
             repeatable = not ask.unsafe and pool.retry.attempts > 1
-            if _was_drained(world, result):
+            if _was_drained(world, result) or _was_late(world, client, result):
                 continue
             if result.how == "cut" or (
                 (perfect or (repeatable and ask.method != "PUT")) and not _well(result)
@@ -74,11 +76,21 @@ def _was_drained(world: World, result: Result) -> bool:
 
 
 def _lost_its_worker(client: Client | SessionClient) -> bool:
-    """Whether a connection of a client ended with the process that had it, or is of one that left.
+    """Whether a connection of a client ended with the process that had it."""
+    return any(wire.link.skt.kernel.killed for wire in client.wires)
 
-    What is asked while the balancer closes an idle connection finds nobody, as with any server.
+
+def _was_late(world: World, client: Client | SessionClient, result: Result) -> bool:
+    """Whether its worker had been asked to end when it came, or had no more time for it.
+
+    What is asked while a server closes an idle connection finds nobody.
     """
-    return any(wire.link.skt.kernel.killed or wire.link.skt.kernel.leaving for wire in client.wires)
+    for wire in client.wires:
+        left_at = wire.link.skt.kernel.left_at
+        came, ended = result.sent + wire.link.latency, result.ended or inf
+        if came >= left_at or ended >= left_at + world.plan.config.stop.drain:
+            return True
+    return False
 
 
 def _spoiled(client: Client) -> bool:

@@ -22,8 +22,8 @@ from lbproxy.worker.serve import Worker
 #: The number of the first process.
 FIRST_PID = 101
 
-#: Seconds until a process that was made runs, at least and at most: Python starts.
-BOOT = 0.05, 0.5
+#: Seconds until a process that was made runs, at least and at most: Python starts, or has to wait.
+BOOT = 0.05, 3.0
 
 
 class Process:
@@ -85,7 +85,7 @@ class Process:
     def leave(self) -> None:
         """SIGTERM, from somebody else than its parent."""
         assert self.worker is not None
-        self.kernel.leaving = True
+        self.kernel.left_at = self._reactor.now
         self.worker.leave()
 
     def _exit(self) -> None:

@@ -15,11 +15,12 @@ from lbproxy.balance.standing import State
 from lbproxy.config.model import Pool
 from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, TICK
-from lbproxy.testing import checkers, counting, peace
+from lbproxy.testing import bounds, checkers, counting, peace, served, verdicts
 from lbproxy.testing.changes import Change
 from lbproxy.testing.draw import SPAN, plan_of
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
+from lbproxy.testing.processes import BOOT
 from lbproxy.testing.reactor import EPOCH, Spinning
 from lbproxy.testing.world import Complaints, World
 
@@ -125,17 +126,19 @@ def _story(world: World) -> Iterator[str]:
     yield from checkers.ends_in_time(world, healed, _per_request(plan.config.pools[0]))
     yield from checkers.nothing_unsafe_twice(world)
     yield from checkers.log_tells_the_truth(world)
-    yield from checkers.budget_kept(world)
-    yield from checkers.held_within_bounds(world)
-    yield from checkers.the_held_go_on(world)
-    yield from checkers.hedges_within_bounds(world)
-    yield from checkers.poison_is_stopped(world)
-    yield from checkers.the_last_stays(world)
-    yield from checkers.verdicts_follow_probes(world)
-    yield from checkers.probes_go_on(world, until)
-    yield from checkers.only_the_well_are_chosen(world)
-    yield from checkers.drains_are_heard(world)
-    yield from checkers.ejections_end(world, until)
+    yield from bounds.budget_kept(world)
+    yield from bounds.held_within_bounds(world)
+    yield from bounds.the_held_go_on(world)
+    yield from bounds.hedges_within_bounds(world)
+    yield from bounds.poison_is_stopped(world)
+    yield from verdicts.the_last_stays(world)
+    yield from verdicts.verdicts_follow_probes(world)
+    yield from verdicts.probes_go_on(world, until)
+    yield from verdicts.only_the_well_are_chosen(world)
+    yield from verdicts.drains_are_heard(world)
+    yield from verdicts.ejections_end(world, until)
+    yield from served.nobody_waits_in_vain(world, until)
+    yield from served.leaving_cuts_nothing(world)
     yield from counting.counts_add_up(world)
     yield from peace.nothing_fails(world)
 
@@ -176,7 +179,7 @@ def _calm(world: World) -> Iterator[str]:
 
 def _recovery(world: World) -> float:
     """Seconds in which each backend is back, now that all are well."""
-    longest = 0.0
+    longest = 2.0 * BOOT[1]
     for pool in world.inside.judged:
         ejected = max(backend.ejection.until for backend in pool.backends) - world.reactor.now
         health = pool.config.health
@@ -189,7 +192,7 @@ def _recovery(world: World) -> float:
 
 def _all_well(world: World) -> bool:
     now = world.reactor.now
-    return world.inside.staffed and all(
+    return world.inside.serving == world.plan.config.workers and all(
         backend.state is State.UP
         and backend.said == NOTHING
         and now >= backend.since + backend_pool.config.slow_start

@@ -132,7 +132,7 @@ class FakeSocket:
         assert self.backlog is not None
         if not self.backlog.waiting:
             raise BlockingIOError(errno.EAGAIN, "nobody waits")
-        accepted = self.backlog.waiting.pop(0)
+        accepted = self.backlog.accept(self.kernel.reactor.now)
         accepted.move_to(self.kernel)
         return accepted, accepted.peer
 

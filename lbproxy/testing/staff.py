@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Protocol
 
 from lbproxy.testing.inside import Inside
@@ -31,6 +32,7 @@ class Staff:
 
     Attributes:
         processes: Makes them.
+        unserved: When there was nobody who serves: from when until when.
         killed: The numbers of those that were killed.
     """
 
@@ -43,6 +45,7 @@ class Staff:
         """
         self._world = world
         self.killed: set[int] = set()
+        self.unserved: list[tuple[float, float]] = [(-inf, inf)]
         self.processes = Processes(world.reactor, seed, self._watch, self._unwatch, world.violation)
 
     @property
@@ -55,7 +58,7 @@ class Staff:
         seats = self._world.balancer.control.seats
         occupant = seats[number % len(seats)].occupant
         process: Process | None = None if occupant is None else occupant.worker._process
-        if process is None or not process.running or process.kernel.leaving:
+        if process is None or not process.running or process.kernel.left_at < inf:
             return False
         if kind == "kill_worker":
             self.killed.add(process.pid)
@@ -63,6 +66,15 @@ class Staff:
         else:
             process.leave()
         return True
+
+    def moved(self) -> None:
+        """The state of a worker has changed."""
+        now, (since, until) = self._world.reactor.now, self.unserved[-1]
+        if not self._world.inside.serving:
+            if until < inf:
+                self.unserved.append((now, inf))
+        elif until == inf:
+            self.unserved[-1] = (since, now)
 
     def _watch(self, worker: Any, process: Process) -> None:
         self._world.inside.workers.append(worker)

@@ -141,6 +141,8 @@ class World:
         self.recorded: dict[int, list[tuple[Any, float]]] = {}
         for worker in self.inside.workers:
             self.watch(worker, 0)
+        if self.staff is not None:
+            self.inside.on_staff(self.staff.moved)
         self.inside.on_turn(self._turned, self._ended_probe)
         self.backends = [
             Backend(each.name, self, plan.keep_alive, Service)
@@ -233,7 +235,9 @@ class World:
         self.tell(change.kind, name, change.weight, change.seconds)
         now, overrides = self.reactor.now, self.balancer.control.overrides
         made = changes.make(overrides, ("api", name), change)
-        if made is not self.weights.note(name, change, now):
+        # What ends by itself in this very instant may have ended, or not yet.
+        unclear = self.weights.ended(name, now - self.paused - MOMENT, now)
+        if made is not self.weights.note(name, change, now) and not unclear:
             self.violation(f"{name} is {change.kind}, which changes {'something' if made else ''}")
         if made:
             self.happened(change.kind)

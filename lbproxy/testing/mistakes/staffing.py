@@ -54,7 +54,7 @@ def the_queue_of_the_killed_is_forgotten(put: Put) -> None:
 
 
 @mutation
-def who_leaves_accepts_on(put: Put) -> None:
+def who_leaves_cuts_what_runs(put: Put) -> None:
     right = Worker.leave
 
     def wrong(self: Any) -> None:
