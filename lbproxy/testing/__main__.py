@@ -7,10 +7,13 @@ import os
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 
+from lbproxy.config.difference import compare
 from lbproxy.testing import batch
 from lbproxy.testing.batch import Verdict
 from lbproxy.testing.plan import Plan
+from lbproxy.testing.reloads import Reload
 from lbproxy.testing.shrink import shrink
 from lbproxy.testing.simulate import Outcome, run
 
@@ -92,6 +95,9 @@ def _print_plan(plan: Plan) -> None:
         print(fault)
     for change in plan.changes:
         print(change)
+    for before, reload in pairwise([Reload(0.0, "", plan.config), *plan.reloads]):
+        lines = compare(before.config, reload.config).lines()
+        print(f"reload at {reload.at:.6f}: {'; '.join(lines)}")
     for visit in plan.visits:
         print(f"client {visit.number} {visit.manner} from {visit.start:.6f} on, {visit.shape}")
         for ask in visit.asks:

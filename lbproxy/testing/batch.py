@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import attrs
 from twisted.logger import globalLogBeginner
 
-from lbproxy.testing import changes, staff
+from lbproxy.testing import changes, reloads, staff
 from lbproxy.testing.clients import LEAVERS
 from lbproxy.testing.faults import KINDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
@@ -25,6 +25,7 @@ EVERY_KIND = (
     PAUSE,
     *staff.KINDS,
     *changes.KINDS,
+    *reloads.KINDS,
     "change_over",
     *sorted(LEAVERS),
     "slow_reader",

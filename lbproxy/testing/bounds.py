@@ -34,7 +34,7 @@ def held_within_bounds(world: World) -> Iterator[str]:
 
 def the_held_go_on(world: World) -> Iterator[str]:
     """Nobody is held to the end of his time while a backend is back to which nothing is sent."""
-    begun: dict[str, list[float]] = {name: [] for name in world.weights.configured}
+    begun: dict[str, list[float]] = {name: [] for name in world.weights.names}
     for record, _ in world.records:
         if number_of(record) is not None:
             for attempt in record.attempts:
@@ -56,7 +56,7 @@ def the_held_go_on(world: World) -> Iterator[str]:
 
 def hedges_within_bounds(world: World) -> Iterator[str]:
     """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
-    hedge = world.plan.config.pools[0].hedge
+    hedge = world.pool.hedge
     share = 0.0 if hedge is None else hedge.budget
     for records in world.recorded.values():
         yield from _hedges_within(world, records, share)
@@ -131,7 +131,7 @@ def _in_a_crowd(world: World, broken: Any) -> bool:
 
 def budget_kept(world: World) -> Iterator[str]:
     """Retries stay within their share of the requests of the last ten seconds."""
-    share = world.plan.config.pools[0].retry.budget
+    share = world.pool.retry.budget
     for records in world.recorded.values():
         yield from _retries_within(records, share)
 

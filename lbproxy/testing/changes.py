@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from math import inf
 
 import attrs
@@ -55,21 +57,62 @@ class _Reign:
     weight: int = 0
 
 
+@attrs.frozen
+class _Config:
+    """When a config was read, when all had been told of it, and its weights."""
+
+    begin: float
+    told: float
+    weights: Mapping[str, int]
+
+
 class Weights:
     """Which weight each backend has to have, and when: what people asked for, worked out anew.
 
     A drain lies over a weight; giving a weight ends the drain. Either ends in its time.
     """
 
-    def __init__(self, configured: dict[str, int]) -> None:
+    def __init__(self, configured: Mapping[str, int]) -> None:
         """Begin.
 
         Args:
             configured: The weights of the config, by the names of the backends.
         """
-        self.configured = configured
-        self._drains: dict[str, list[_Reign]] = {name: [] for name in configured}
-        self._given: dict[str, list[_Reign]] = {name: [] for name in configured}
+        self._configs = [_Config(-inf, -inf, configured)]
+        self._drains: dict[str, list[_Reign]] = defaultdict(list)
+        self._given: dict[str, list[_Reign]] = defaultdict(list)
+
+    @property
+    def names(self) -> list[str]:
+        """All backends that there were at some time."""
+        return list(dict.fromkeys(name for each in self._configs for name in each.weights))
+
+    def begin(self, configured: Mapping[str, int], now: float) -> None:
+        """Another config is read; until it is `told`, either may hold.
+
+        What was changed of a backend that is not in it any more is forgotten.
+        """
+        for name in self.names:
+            if name not in configured:
+                self._end(self._drains[name], now)
+                self._end(self._given[name], now)
+        self._configs.append(_Config(now, inf, configured))
+
+    def told(self, now: float) -> None:
+        """All workers have been told of the config that was read last."""
+        self._configs[-1] = attrs.evolve(self._configs[-1], told=now)
+
+    def time_of(self, name: str) -> tuple[float, float]:
+        """From when until when there is a backend, from the reading of one config to another's.
+
+        One that no config has had yet will be there some day.
+        """
+        having = [place for place, each in enumerate(self._configs) if name in each.weights]
+        if not having:
+            return inf, inf
+        behind = having[-1] + 1
+        until = self._configs[behind].begin if behind < len(self._configs) else inf
+        return self._configs[having[0]].begin, until
 
     def note(self, name: str, change: Change, now: float) -> bool:
         """Take a change in; whether it changes anything."""
@@ -88,12 +131,9 @@ class Weights:
         return True
 
     def at(self, name: str, moment: float) -> int:
-        """The weight of a backend at a moment."""
-        for reigns in (self._drains[name], self._given[name]):
-            for reign in reversed(reigns):
-                if reign.begin <= moment < reign.end:
-                    return reign.weight
-        return self.configured[name]
+        """The weight of a backend at a moment; 0 if there is none of its name."""
+        config = next(each for each in reversed(self._configs) if each.told <= moment)
+        return self._weight(name, moment, config)
 
     def within(self, name: str, begin: float, end: float) -> set[int]:
         """All the weights that a backend has within a time."""
@@ -103,7 +143,11 @@ class Weights:
             for moment in (reign.begin, reign.end)
             if begin < moment <= end
         ]
-        return {self.at(name, moment) for moment in (begin, *moments)}
+        found = {self.at(name, moment) for moment in (begin, *moments)}
+        for config in self._configs:
+            if config.begin <= end and config.told >= begin:
+                found |= {self._weight(name, moment, config) for moment in (begin, *moments)}
+        return found
 
     def ended(self, name: str, since: float, now: float) -> bool:
         """Whether a change of a backend has come to its end within a time."""
@@ -117,6 +161,13 @@ class Weights:
             for reigns in (*self._drains.values(), *self._given.values())
             for reign in reigns
         )
+
+    def _weight(self, name: str, moment: float, config: _Config) -> int:
+        for reigns in (self._drains[name], self._given[name]):
+            for reign in reversed(reigns):
+                if reign.begin <= moment < reign.end:
+                    return reign.weight
+        return config.weights.get(name, 0)
 
     def _end(self, reigns: list[_Reign], now: float) -> bool:
         """End what holds, if anything does."""

@@ -49,7 +49,7 @@ def _reading_time(visit: Visit, size: int) -> float:
 
 def nothing_unsafe_twice(world: World) -> Iterator[str]:
     """What the method forbids to send twice reaches a backend once; anything, not too often."""
-    attempts = world.plan.config.pools[0].retry.attempts
+    attempts = world.pool.retry.attempts
     for number, deliveries in world.deliveries.items():
         if world.asks[number].insists:
             continue
@@ -62,7 +62,7 @@ def nothing_unsafe_twice(world: World) -> Iterator[str]:
 
 def log_tells_the_truth(world: World) -> Iterator[str]:
     """The access log has each exchange once, with all its attempts."""
-    pool = world.plan.config.pools[0]
+    pool = world.pool
     attempts = pool.retry.attempts
     tried: dict[int, int] = {}
     for record, _ in world.records:

@@ -7,7 +7,7 @@ import random
 import attrs
 
 from lbproxy.config import model
-from lbproxy.testing import faults, staff
+from lbproxy.testing import faults, reloads, staff
 from lbproxy.testing.changes import Change
 from lbproxy.testing.clients import MANNERS
 from lbproxy.testing.flow import Shape
@@ -50,6 +50,7 @@ def plan_of(seed: int) -> Plan:
         visits,
         drawn,
         _changes(chance, len(config.pools[0].backends)) if chance.random() < 0.35 else (),
+        reloads.drawn(chance, config, SPAN) if chance.random() < 0.3 else (),
     )
 
 

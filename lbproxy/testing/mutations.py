@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from lbproxy.testing.mistakes import carrying, changing, choosing, ending, repeating, staffing
+from lbproxy.testing.mistakes import (
+    carrying,
+    changing,
+    choosing,
+    ending,
+    reloading,
+    repeating,
+    staffing,
+)
 from lbproxy.testing.mistakes.registry import MUTATIONS, mutated
 
 __all__ = [
@@ -12,6 +20,7 @@ __all__ = [
     "choosing",
     "ending",
     "mutated",
+    "reloading",
     "repeating",
     "staffing",
 ]

@@ -33,7 +33,7 @@ def nothing_fails(world: World) -> Iterator[str]:
     plan = world.plan
     if any(fault.kind not in staff.KINDS for fault in plan.faults):
         return
-    pool = plan.config.pools[0]
+    pool = world.pool
     honest = plan.keep_alive >= pool.backends[0].idle_limit
     perfect = honest and not any(ask.ailment for ask in world.asks.values())
     for client in world.clients:
@@ -72,7 +72,7 @@ def _was_drained(world: World, result: Result) -> bool:
     if result.status != 503 or result.reason not in _DRAINED or result.ended is None:
         return False
     began, ended = result.sent - MOMENT, result.ended
-    return all(0 in world.weights.within(name, began, ended) for name in world.weights.configured)
+    return all(0 in world.weights.within(name, began, ended) for name in world.weights.names)
 
 
 def _lost_its_worker(client: Client | SessionClient) -> bool:
@@ -111,7 +111,7 @@ def _well(result: Result) -> bool:
 
 def _promptly(world: World, client: Client, result: Result) -> Iterator[str]:
     """Nothing waits for a timeout that nobody needed."""
-    ask, pool = result.ask, world.plan.config.pools[0]
+    ask, pool = result.ask, world.pool
     shapes = (client.visit.shape, *world.plan.shapes)
     trips = (ask.size + ask.upload) / min(shape.capacity for shape in shapes) + 6
     bound = _planned(ask) + trips * 4 * max(shape.latency for shape in shapes) + PROMPT
@@ -141,9 +141,9 @@ def _old(client: Client) -> bool:
 def fair(world: World, results: list[Result]) -> Iterator[str]:
     """In peace requests are spread by weight."""
     now = world.reactor.now
-    weights = {name: world.weights.at(name, now) for name in world.weights.configured}
+    weights = {name: world.weights.at(name, now) for name in world.weights.names}
     total = sum(weights.values())
-    once = world.plan.config.pools[0].retry.attempts == 1
+    once = world.pool.retry.attempts == 1
     for result in results:
         well = result.how == "whole" and result.status == 200
         if not well and not (once and result.reason == "reused_connection_closed"):

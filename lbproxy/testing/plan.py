@@ -7,6 +7,7 @@ import attrs
 from lbproxy.config.model import Config
 from lbproxy.testing.changes import Change
 from lbproxy.testing.flow import Shape
+from lbproxy.testing.reloads import Reload
 
 #: Methods that a proxy must not send twice unless the client gave a key.
 UNSAFE = frozenset({"POST", "PATCH", "PURGE", "RAW"})
@@ -126,6 +127,7 @@ class Plan:
         visits: The clients.
         faults: What befalls the backends.
         changes: What people change meanwhile.
+        reloads: Other configs that are read meanwhile.
     """
 
     seed: int
@@ -135,6 +137,12 @@ class Plan:
     visits: tuple[Visit, ...]
     faults: tuple[Fault, ...]
     changes: tuple[Change, ...] = ()
+    reloads: tuple[Reload, ...] = ()
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """All that it runs with, one after the other."""
+        return (self.config, *(reload.config for reload in self.reloads))
 
     @property
     def asks(self) -> int:

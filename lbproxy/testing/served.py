@@ -29,6 +29,7 @@ def leaving_cuts_nothing(world: World) -> Iterator[str]:
         for wire in client.wires:
             left_at, trip = wire.link.skt.kernel.left_at, 2 * wire.link.latency
             for result in client.results:
-                under_way = result.sent + trip < left_at < (result.ended or inf)
-                if under_way and result.how == "cut" and result.ended < left_at + trip + 0.002:
+                ended = result.ended or inf
+                under_way = result.sent + trip < left_at < ended
+                if under_way and result.how == "cut" and ended < left_at + trip + 0.002:
                     yield f"{result.ask.number} was cut when its worker was asked to end"

@@ -123,7 +123,7 @@ def _story(world: World) -> Iterator[str]:
     until = world.stopping_since or reactor.now
     world.counts["change_over"] += world.weights.over(until)
     yield from checkers.one_end_each(world)
-    yield from checkers.ends_in_time(world, healed, _per_request(plan.config.pools[0]))
+    yield from checkers.ends_in_time(world, healed, _per_request(world.pool))
     yield from checkers.nothing_unsafe_twice(world)
     yield from checkers.log_tells_the_truth(world)
     yield from bounds.budget_kept(world)
@@ -157,7 +157,7 @@ def _calm(world: World) -> Iterator[str]:
     settled = SETTLED
     if any(visit.manner == "session" for visit in world.plan.visits):
         # Whether somebody who has closed is gone, or only has nothing more to say, nobody knows.
-        settled += 1.5 * world.plan.config.pools[1].timeouts.stream
+        settled += 1.5 * max(each.pools[1].timeouts.stream for each in world.plan.configs)
     reactor.run_until(reactor.now + SETTLED)
     reactor.run_until(reactor.now + settled, lambda: not any(world.inside.busy()))
     for left in world.inside.busy():
@@ -167,8 +167,8 @@ def _calm(world: World) -> Iterator[str]:
         states = [each.state.value for each in world.inside.judged[0].backends]
         yield f"not all backends were back after {bound:.1f} s: {states}"
         return
-    if not any(world.weights.at(name, reactor.now) for name in world.weights.configured):
-        for place in range(len(world.weights.configured)):
+    if not any(world.weights.at(name, reactor.now) for name in world.weights.names):
+        for place in range(len(world.weights.names)):
             world.change(Change("weighed", 0.0, place))
         reactor.run_until(reactor.now + bound, lambda: _all_well(world))
     asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))

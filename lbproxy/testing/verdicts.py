@@ -14,7 +14,7 @@ from lbproxy.testing.world import World
 
 def the_last_stays(world: World) -> Iterator[str]:
     """Nobody is put out while no other one is left."""
-    for pool in world.plan.config.pools:
+    for pool in world.pools:
         out: set[str] = set()
         for turn in world.turns:
             weights = {each.name: world.weight(each, turn.at) for each in pool.backends}
@@ -31,7 +31,7 @@ def the_last_stays(world: World) -> Iterator[str]:
 
 def verdicts_follow_probes(world: World) -> Iterator[str]:
     """A backend's verdict turns after `rise` passes or `fall` failures in a row: not before."""
-    health = world.plan.config.pools[0].health
+    health = world.pool.health
     if health is None:
         return
     for backend in world.backends:
@@ -60,23 +60,25 @@ def verdicts_follow_probes(world: World) -> Iterator[str]:
 
 def probes_go_on(world: World, until: float) -> Iterator[str]:
     """Each backend is probed again and again, to the end."""
-    health = world.plan.config.pools[0].health
+    health = world.pool.health
     if health is None:
         return
     longest = health.interval * 1.1 + health.timeout + world.paused + 1.0
     for backend in world.backends:
+        since, gone = world.weights.time_of(backend.name)
+        last = min(until, gone)
         moments = [probe.at for probe in world.probed if probe.backend == backend.name]
-        for before, after in pairwise([EPOCH, *moments, until]):
-            if after - before > longest and after <= until:
+        for before, after in pairwise([max(EPOCH, since), *moments, last]):
+            if after - before > longest and after <= last:
                 yield f"{backend.name} was not probed for {after - before:.1f} s"
 
 
 def only_the_well_are_chosen(world: World) -> Iterator[str]:
     """No request goes to a backend that is down, ejected, or has no weight."""
-    pool = world.plan.config.pools[0]
+    pool = world.pool
     start = State.UNKNOWN if pool.health is not None else State.UP
     history: dict[str, tuple[list[float], list[State]]] = {
-        name: ([0.0], [start]) for name in world.weights.configured
+        name: ([0.0], [start]) for name in world.weights.names
     }
     for turn in world.turns:
         if turn.backend not in history:
@@ -144,5 +146,5 @@ def ejections_end(world: World, until: float) -> Iterator[str]:
         if turn.state is State.EJECTED:
             open_ones[turn.backend] = turn.until
     for name, due in open_ones.items():
-        if due + 0.1 < until:
+        if due + 0.1 < until and world.is_there(name):
             yield f"{name} was never let back"

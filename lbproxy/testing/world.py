@@ -15,6 +15,7 @@ from zope.interface import implementer
 from lbproxy.balance import pool as balance
 from lbproxy.balance.standing import State
 from lbproxy.config import model
+from lbproxy.config.model import Config
 from lbproxy.control.link import share
 from lbproxy.testing import changes, faults
 from lbproxy.testing.backends import Backend, Delivery
@@ -25,6 +26,7 @@ from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
+from lbproxy.testing.reloads import Reload, loosest
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.testing.staff import Staff
@@ -40,6 +42,17 @@ MOMENT = 1e-6
 
 #: Bytes that may wait for one who does not read: what makes its source pause, and one read more.
 MOST_HELD = HIGH_WATER + PIECE
+
+
+def weights_of(config: Config) -> dict[str, int]:
+    """The weights of the first pool, by the names of its backends."""
+    return {each.name: each.weight for each in config.pools[0].backends}
+
+
+def _ever(configs: tuple[Config, ...]) -> tuple[model.Backend, ...]:
+    """All backends that the first pool has at some time."""
+    found = {each.name: each for config in configs for each in config.pools[0].backends}
+    return tuple(found.values())
 
 
 @attrs.frozen
@@ -92,6 +105,9 @@ class World:
         deliveries: For each request those that reached a backend.
         records: What the access log would have, and when each of it ended.
         recorded: The same, by the worker's process.
+        config: What is to be served at present.
+        pools: All that there are, with all backends that are in them at some time.
+        pool: The first one, with the greatest of its limits.
         served: The config as each worker has it, with its part of what is limited.
         staff: The workers' processes, if they have some.
         turns: Changes of state.
@@ -112,7 +128,11 @@ class World:
         from lbproxy.service import Balancer
 
         self.plan = plan
-        self.served = share(plan.config, plan.config.workers)
+        self.config = plan.config
+        self.pool = loosest(plan.configs)
+        raw = plan.config.pools[1]
+        self.pools = (attrs.evolve(self.pool, backends=_ever(plan.configs)), raw)
+        self.served = share(attrs.evolve(plan.config, pools=self.pools), plan.config.workers)
         self.chance = random.Random(f"world {plan.seed}")
         self.counts: Counter[str] = Counter()
         self.violations: list[str] = []
@@ -123,7 +143,7 @@ class World:
         self.records: list[tuple[Any, float]] = []
         self.turns: list[Turn] = []
         self.probed: list[Probed] = []
-        self.weights = Weights({each.name: each.weight for each in plan.config.pools[0].backends})
+        self.weights = Weights(weights_of(plan.config))
         self.most_held = 0
         self.stopped: Deferred[None] | None = None
         self.stopping_since: float | None = None
@@ -136,7 +156,12 @@ class World:
         self.network = FakeNetwork(kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell)
         self.clock: Any = self.reactor
         self.staff = Staff(self, plan.seed) if plan.config.workers > 1 else None
-        self.balancer = Balancer(self.reactor, plan.config, random.Random(f"balancer {plan.seed}"))
+        self.balancer = Balancer(
+            self.reactor,
+            plan.config,
+            random.Random(f"balancer {plan.seed}"),
+            read=lambda: self.config,
+        )
         self.inside = Inside(self.balancer)
         self.recorded: dict[int, list[tuple[Any, float]]] = {}
         for worker in self.inside.workers:
@@ -145,15 +170,14 @@ class World:
             self.inside.on_staff(self.staff.moved)
         self.inside.on_turn(self._turned, self._ended_probe)
         self.backends = [
-            Backend(each.name, self, plan.keep_alive, Service)
-            for each in plan.config.pools[0].backends
+            Backend(each.name, self, plan.keep_alive, Service) for each in self.pools[0].backends
         ]
         self.struck = list(self.backends)
-        for config in plan.config.pools[1].backends:
+        for config in raw.backends:
             backend = Backend(config.name, self, 0.0, SessionService)
             backend.host.most = NARROW
             self.struck.append(backend)
-        addresses = [each.address for pool in plan.config.pools for each in pool.backends]
+        addresses = [each.address for pool in self.pools for each in pool.backends]
         for address, backend in zip(addresses, self.struck, strict=True):
             host, _, port = address.rpartition(":")
             self.network.hosts[host, int(port)] = backend.host
@@ -230,7 +254,9 @@ class World:
 
     def change(self, change: Change) -> None:
         """Have somebody change what a backend gets."""
-        backends = self.plan.config.pools[0].backends
+        if self.stopped is not None:
+            return
+        backends = self.config.pools[0].backends
         name = backends[change.backend % len(backends)].name
         self.tell(change.kind, name, change.weight, change.seconds)
         now, overrides = self.reactor.now, self.balancer.control.overrides
@@ -242,12 +268,30 @@ class World:
         if made:
             self.happened(change.kind)
 
+    def reload(self, reload: Reload) -> None:
+        """Have another config read, and served."""
+        if self.stopped is not None:
+            return
+        self.tell("reload", reload.kind)
+        self.happened(reload.kind)
+        self.config = reload.config
+        self.weights.begin(weights_of(self.config), self.reactor.now)
+        served = self.balancer.reloader.reload()
+        served.addCallbacks(
+            lambda _: self.weights.told(self.reactor.now),
+            lambda failure: self.violation(f"a reload failed: {failure.getErrorMessage()}"),
+        )
+
     # Letting it live.
 
     @property
     def deserted(self) -> bool:
         """Whether all clients have come and gone."""
         return self._absent == 0
+
+    def is_there(self, name: str) -> bool:
+        """Whether the config has a backend of a name."""
+        return any(each.name == name for pool in self.config.pools for each in pool.backends)
 
     def was_killed(self, pid: int) -> bool:
         """Whether the process of a worker was killed."""
@@ -273,6 +317,8 @@ class World:
             self.clock.callLater(fault.at, faults.begin, self, fault)
         for change in self.plan.changes:
             self.clock.callLater(change.at, self.change, change)
+        for reload in self.plan.reloads:
+            self.clock.callLater(reload.at, self.reload, reload)
 
     def visit(self, visit: Visit) -> Client | SessionClient:
         """Let one more client come, now."""
@@ -282,7 +328,7 @@ class World:
 
     def weight(self, backend: model.Backend, moment: float) -> int:
         """Which weight a backend of any pool has to have at a moment."""
-        known = backend.name in self.weights.configured
+        known = backend.name in self.weights.names
         return self.weights.at(backend.name, moment) if known else backend.weight
 
     def open_sockets(self) -> int:
