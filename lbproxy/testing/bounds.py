@@ -67,11 +67,13 @@ def _hedges_within(world: World, records: Records, share: float) -> Iterator[str
     hedges: list[int] = []
     for record, _ in records:
         number = number_of(record)
-        if number is None or record.pool is None:
+        if record.pool != "api":
             continue
         requests.append(int(record.started + record.headed))
         made = [attempt for attempt in record.attempts if attempt.hedge]
         hedges += [int(attempt.started) for attempt in made]
+        if number is None:
+            continue
         if made and (world.asks[number].method not in ("GET", "HEAD") or len(made) > 1):
             yield f"{number} was hedged {len(made)} times"
         outcomes = [attempt.outcome for attempt in record.attempts]
@@ -140,7 +142,7 @@ def _retries_within(records: Records, share: float) -> Iterator[str]:
     requests: list[int] = []
     retries: list[int] = []
     for record, _ in records:
-        if number_of(record) is None or not record.attempts:
+        if record.pool != "api" or not record.attempts:
             continue
         requests.append(int(record.attempts[0].started))
         for attempt, following in pairwise(record.attempts):

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 from lbproxy.testing.clients import Result
 from lbproxy.testing.inside import number_of
+from lbproxy.testing.orders.desk import STEPS
+from lbproxy.testing.orders.history import History
+from lbproxy.testing.orders.rules import broken
+from lbproxy.testing.orders.shopper import Shopper
 from lbproxy.testing.plan import Visit
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.world import World
@@ -90,3 +94,21 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
         told = result.how in ("whole", "problem") and result.reason not in _UNREAD
         if told and result.ask.number not in tried and result.ask.method != "BAD":
             yield f"{result.ask.number} was answered, and is not in the log"
+
+
+def orders_mean_what_they_say(world: World) -> Iterator[str]:
+    """The eight rules of an order hold; here all backends have one store, so one is for others."""
+    follows = [client.follow for client in world.clients if isinstance(client, Shopper)]
+    return iter(
+        broken(
+            History(
+                STEPS,
+                tuple(world.book.places),
+                tuple(world.book.moves),
+                tuple(world.book.reads),
+                tuple(follows),
+                tuple(world.desk.orders.values()),
+                tuple(world.desk.events),
+            )
+        )
+    )

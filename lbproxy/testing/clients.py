@@ -263,6 +263,8 @@ class Client:
             size = 0 if ask.method == "HEAD" or head.status == 503 else ask.size
             if head.status == 101:
                 result.how = "tunnel" if self._got == size else "cut"
+            elif self._got < size and self.wires[-1].link.skt.kernel.killed:
+                result.how = "cut"  # The kernel ends what it had, which may look like an end.
             elif self._got != size:
                 self._wrong(result, f"got {self._got} of {size} bytes as if that were all")
         if b"x-request-id" not in head.fields:

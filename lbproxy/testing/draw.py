@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import attrs
 
@@ -11,6 +12,7 @@ from lbproxy.testing import faults, reloads, staff
 from lbproxy.testing.changes import Change
 from lbproxy.testing.clients import MANNERS
 from lbproxy.testing.flow import Shape
+from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
 from lbproxy.testing.serving import AILMENTS
 from lbproxy.testing.sessions import NARROW
@@ -163,6 +165,8 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
         )
     if ailing and chance.random() < 0.4:
         visits.append(_insistent(chance, next(numbers)))
+    if chance.random() < 0.3:
+        visits += [_shopper(chance, number, numbers) for number in range(450, 452)]
     sessions = chance.choice((0, 0, 1, 3))
     for number in range(500, 500 + sessions):
         asks = tuple(_session(chance, next(numbers), ailing) for _ in range(chance.randint(1, 4)))
@@ -177,6 +181,15 @@ def _insistent(chance: random.Random, number: int) -> Visit:
     ailment = Ailment(chance.choice(("close_unanswered", "reset_unanswered")), times=99)
     ask = Ask(number, closes=True, ailment=ailment, insists=14)
     return Visit(400, chance.uniform(0.0, SPAN), "keeps", (ask,), _shape(chance))
+
+
+def _shopper(chance: random.Random, number: int, numbers: Iterator[int]) -> Visit:
+    """One who orders, and sees how that goes on."""
+    asks = [Ask(next(numbers), "PLACE", keyed=chance.random() < 0.7)]
+    for _ in range(chance.randint(2, 8)):
+        think = chance.choice((0.0, 0.3, 2.0))
+        asks.append(Ask(next(numbers), chance.choice(METHODS), keyed=True, think=think))
+    return Visit(number, chance.uniform(0.0, SPAN), "shops", tuple(asks), _shape(chance))
 
 
 def _session(chance: random.Random, number: int, ailing: float) -> Ask:

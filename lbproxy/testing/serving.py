@@ -9,6 +9,7 @@ from typing import Any
 
 from lbproxy.testing.backends import Backend, Delivery, Surroundings
 from lbproxy.testing.link import Wire
+from lbproxy.testing.orders.counter import Counter
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ailment, Ask
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
@@ -58,6 +59,7 @@ class Service:
         self._acts: Iterator[float] | None = None
         self._tainted: float | None = None
         self._tunnel = False
+        self._counter = Counter(wire, backend, world.desk, world.clock)
         wire.receiver = self
         self._await_request()
 
@@ -99,6 +101,8 @@ class Service:
     # What is read.
 
     def on_head(self, head: Head) -> bool:
+        if self._counter.begin(head):
+            return True
         target = head.start[1].decode()
         self._probe = not target.startswith("/r/")
         if self._probe:
@@ -151,6 +155,9 @@ class Service:
         self._over()
 
     def on_body(self, data: bytes) -> None:
+        if self._counter.busy:
+            self._counter.add(data)
+            return
         delivery = self._delivery
         if delivery is None:
             return
@@ -162,6 +169,9 @@ class Service:
             )
 
     def on_whole(self) -> None:
+        if self._counter.busy:
+            self._counter.end()
+            return
         if self._probe:
             self._answer_probe()
             return

@@ -125,6 +125,7 @@ def _story(world: World) -> Iterator[str]:
     yield from checkers.one_end_each(world)
     yield from checkers.ends_in_time(world, healed, _per_request(world.pool))
     yield from checkers.nothing_unsafe_twice(world)
+    yield from checkers.orders_mean_what_they_say(world)
     yield from checkers.log_tells_the_truth(world)
     yield from bounds.budget_kept(world)
     yield from bounds.held_within_bounds(world)

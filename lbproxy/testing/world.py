@@ -24,6 +24,8 @@ from lbproxy.testing.clients import Client, Result
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.network import FakeNetwork
+from lbproxy.testing.orders.desk import Desk
+from lbproxy.testing.orders.shopper import Book, Shopper
 from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.testing.reloads import Reload, loosest
@@ -53,6 +55,10 @@ def _ever(configs: tuple[Config, ...]) -> tuple[model.Backend, ...]:
     """All backends that the first pool has at some time."""
     found = {each.name: each for config in configs for each in config.pools[0].backends}
     return tuple(found.values())
+
+
+#: Clients that are no `Client`, by their manner.
+_KINDS: dict[str, Any] = {"session": SessionClient, "shops": Shopper}
 
 
 @attrs.frozen
@@ -102,6 +108,8 @@ class World:
         struck: All that something can befall: those of its second pool too, which has sessions.
         asks: All requests, by number.
         clients: Those that have come.
+        desk: Where all backends keep orders.
+        book: What shoppers did and were told of those.
         deliveries: For each request those that reached a backend.
         records: What the access log would have, and when each of it ended.
         recorded: The same, by the worker's process.
@@ -138,7 +146,8 @@ class World:
         self.violations: list[str] = []
         self.trace: list[tuple[Any, ...]] = []
         self.asks = {ask.number: ask for visit in plan.visits for ask in visit.asks}
-        self.clients: list[Client | SessionClient] = []
+        self.clients: list[Client | SessionClient | Shopper] = []
+        self.desk, self.book = Desk(), Book()
         self.deliveries: dict[int, list[Delivery]] = {}
         self.records: list[tuple[Any, float]] = []
         self.turns: list[Turn] = []
@@ -320,7 +329,7 @@ class World:
         for reload in self.plan.reloads:
             self.clock.callLater(reload.at, self.reload, reload)
 
-    def visit(self, visit: Visit) -> Client | SessionClient:
+    def visit(self, visit: Visit) -> Client | SessionClient | Shopper:
         """Let one more client come, now."""
         self.asks |= {ask.number: ask for ask in visit.asks}
         self._absent += 1
@@ -337,9 +346,9 @@ class World:
         kernels = [self.reactor.kernel, *(process.kernel for process in living)]
         return sum(len(kernel.sockets) for kernel in kernels)
 
-    def _visit(self, visit: Visit) -> Client | SessionClient:
-        raw = visit.manner == "session"
-        client = SessionClient(self, visit) if raw else Client(self, visit)
+    def _visit(self, visit: Visit) -> Client | SessionClient | Shopper:
+        client: Client | SessionClient | Shopper
+        client = _KINDS.get(visit.manner, Client)(self, visit)
         self.clients.append(client)
         client.begin()
         return client
