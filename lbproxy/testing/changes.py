@@ -50,11 +50,19 @@ def make(overrides: Overrides, names: Names, change: Change) -> bool:
 
 @attrs.frozen
 class _Reign:
-    """A time for which something was asked to hold, and the weight meanwhile."""
+    """A time for which something holds, and the weight meanwhile.
+
+    Attributes:
+        begin: From when on.
+        due: Until when it was asked to hold.
+        weight: The weight.
+        end: Until when it did.
+    """
 
     begin: float
-    end: float
+    due: float
     weight: int = 0
+    end: float = attrs.Factory(lambda self: self.due, takes_self=True)
 
 
 @attrs.frozen
@@ -157,7 +165,7 @@ class Weights:
     def over(self, until: float) -> int:
         """How many changes have ended in their time."""
         return sum(
-            reign.end <= until
+            reign.end == reign.due <= until
             for reigns in (*self._drains.values(), *self._given.values())
             for reign in reigns
         )
