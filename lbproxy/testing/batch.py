@@ -11,10 +11,10 @@ import attrs
 from twisted.logger import globalLogBeginner
 
 from lbproxy.testing import changes, reloads, staff
-from lbproxy.testing.clients import LEAVERS
+from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.faults import KINDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
-from lbproxy.testing.serving import AILMENTS
+from lbproxy.testing.results import LEAVERS
 from lbproxy.testing.simulate import run
 
 #: What has to have happened in a batch: else it has shown less than it says.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbproxy.testing.clients import Result
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.orders.desk import STEPS
 from lbproxy.testing.orders.history import History
@@ -12,6 +11,7 @@ from lbproxy.testing.orders.rules import broken
 from lbproxy.testing.orders.shopper import Shopper
 from lbproxy.testing.plan import Visit
 from lbproxy.testing.reactor import EPOCH
+from lbproxy.testing.results import Result
 from lbproxy.testing.world import World
 
 #: Reasons of refusals of what could not be read.

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from math import inf
 
 from lbproxy.testing import staff
-from lbproxy.testing.clients import Client, Result
+from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.orders.shopper import Shopper
+from lbproxy.testing.people import MOMENT
 from lbproxy.testing.plan import Ask
+from lbproxy.testing.results import Result
 from lbproxy.testing.sessions import SessionClient
-from lbproxy.testing.world import MOMENT, World
+from lbproxy.testing.world import World
 
 #: Whoever asks something.
 AnyClient = Client | SessionClient | Shopper

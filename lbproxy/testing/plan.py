@@ -18,7 +18,7 @@ class Ailment:
     """What is wrong with an answer.
 
     Attributes:
-        kind: A name of `serving.AILMENTS`.
+        kind: A name of `answers.AILMENTS`.
         at: Bytes of the body that are given before it shows.
         times: How many deliveries of the request suffer from it; those after them are well.
     """
@@ -82,7 +82,7 @@ class Visit:
     Attributes:
         number: Its own.
         start: Seconds from the beginning.
-        manner: A name of `clients.MANNERS`.
+        manner: A name of `results.MANNERS`.
         asks: Its requests, in order.
         shape: How its connections carry bytes.
         patience: Seconds after which one who leaves does.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lbproxy.testing.backends import Backend, Delivery, Surroundings
-from lbproxy.testing.clients import Result
 from lbproxy.testing.clients import Surroundings as ClientSurroundings
 from lbproxy.testing.link import Wire
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ask, Visit
+from lbproxy.testing.results import Result
 
 #: Digits of the number with which a session begins.
 DIGITS = 8

@@ -17,12 +17,13 @@ from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, TICK
 from lbproxy.testing import bounds, checkers, counting, peace, served, verdicts
 from lbproxy.testing.changes import Change
+from lbproxy.testing.complaints import Complaints
 from lbproxy.testing.draw import SPAN, plan_of
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.processes import BOOT
 from lbproxy.testing.reactor import EPOCH, Spinning
-from lbproxy.testing.world import Complaints, World
+from lbproxy.testing.world import World
 
 #: Seconds after which a life that has not come to its end never will.
 LONGEST = 900.0
@@ -170,7 +171,7 @@ def _calm(world: World) -> Iterator[str]:
         return
     if not any(world.weights.at(name, reactor.now) for name in world.weights.names):
         for place in range(len(world.weights.names)):
-            world.change(Change("weighed", 0.0, place))
+            world.operator.change(Change("weighed", 0.0, place))
         reactor.run_until(reactor.now + bound, lambda: _all_well(world))
     asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))
     client = world.visit(Visit(CALM_NUMBERS, 0.0, "keeps", asks, Shape(0.0005)))

@@ -17,7 +17,7 @@ def the_last_stays(world: World) -> Iterator[str]:
     for pool in world.pools:
         out: set[str] = set()
         for turn in world.turns:
-            weights = {each.name: world.weight(each, turn.at) for each in pool.backends}
+            weights = {each.name: world.operator.weight(each, turn.at) for each in pool.backends}
             if turn.backend not in weights:
                 continue
             if turn.state in (State.DOWN, State.EJECTED):
@@ -146,5 +146,5 @@ def ejections_end(world: World, until: float) -> Iterator[str]:
         if turn.state is State.EJECTED:
             open_ones[turn.backend] = turn.until
     for name, due in open_ones.items():
-        if due + 0.1 < until and world.is_there(name):
+        if due + 0.1 < until and world.operator.is_there(name):
             yield f"{name} was never let back"

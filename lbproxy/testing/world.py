@@ -9,26 +9,25 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from lbproxy.balance import pool as balance
-from lbproxy.balance.standing import State
 from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control.link import share
-from lbproxy.testing import changes, faults
+from lbproxy.testing import faults
 from lbproxy.testing.backends import Backend, Delivery
-from lbproxy.testing.changes import Change, Weights
-from lbproxy.testing.clients import Client, Result
+from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.orders.desk import Desk
 from lbproxy.testing.orders.shopper import Book, Shopper
+from lbproxy.testing.people import MOMENT, Operator
 from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
-from lbproxy.testing.reloads import Reload, loosest
+from lbproxy.testing.reloads import loosest
+from lbproxy.testing.results import Result
+from lbproxy.testing.seen import Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.testing.staff import Staff
@@ -39,16 +38,8 @@ from lbproxy.transport.transfer import PIECE
 ENOUGH = 20
 
 
-#: Seconds in which what was done at an instant has been heard: in any order with what else is due.
-MOMENT = 1e-6
-
 #: Bytes that may wait for one who does not read: what makes its source pause, and one read more.
 MOST_HELD = HIGH_WATER + PIECE
-
-
-def weights_of(config: Config) -> dict[str, int]:
-    """The weights of the first pool, by the names of its backends."""
-    return {each.name: each.weight for each in config.pools[0].backends}
 
 
 def _ever(configs: tuple[Config, ...]) -> tuple[model.Backend, ...]:
@@ -59,40 +50,6 @@ def _ever(configs: tuple[Config, ...]) -> tuple[model.Backend, ...]:
 
 #: Clients that are no `Client`, by their manner.
 _KINDS: dict[str, Any] = {"session": SessionClient, "shops": Shopper}
-
-
-@attrs.frozen
-class Turn:
-    """A change of a backend's state, as the balancer judged it.
-
-    Attributes:
-        at: When.
-        backend: Its name.
-        state: The new one.
-        until: When it is to be let back, if it is ejected.
-    """
-
-    at: float
-    backend: str
-    state: State
-    until: float
-
-
-@attrs.frozen
-class Probed:
-    """The end of a probe, as the balancer judged it.
-
-    Attributes:
-        at: When.
-        backend: Its name.
-        passed: Whether it is well.
-        up: The verdict then.
-    """
-
-    at: float
-    backend: str
-    passed: bool
-    up: bool
 
 
 class World:
@@ -113,7 +70,7 @@ class World:
         deliveries: For each request those that reached a backend.
         records: What the access log would have, and when each of it ended.
         recorded: The same, by the worker's process.
-        config: What is to be served at present.
+        operator: Who changes weights and configs.
         pools: All that there are, with all backends that are in them at some time.
         pool: The first one, with the greatest of its limits.
         served: The config as each worker has it, with its part of what is limited.
@@ -136,7 +93,8 @@ class World:
         from lbproxy.service import Balancer
 
         self.plan = plan
-        self.config = plan.config
+        self.operator = Operator(self, plan.config)
+        self.weights = self.operator.weights
         self.pool = loosest(plan.configs)
         raw = plan.config.pools[1]
         self.pools = (attrs.evolve(self.pool, backends=_ever(plan.configs)), raw)
@@ -152,7 +110,6 @@ class World:
         self.records: list[tuple[Any, float]] = []
         self.turns: list[Turn] = []
         self.probed: list[Probed] = []
-        self.weights = Weights(weights_of(plan.config))
         self.most_held = 0
         self.stopped: Deferred[None] | None = None
         self.stopping_since: float | None = None
@@ -169,7 +126,7 @@ class World:
             self.reactor,
             plan.config,
             random.Random(f"balancer {plan.seed}"),
-            read=lambda: self.config,
+            read=lambda: self.operator.config,
         )
         self.inside = Inside(self.balancer)
         self.recorded: dict[int, list[tuple[Any, float]]] = {}
@@ -261,46 +218,12 @@ class World:
         """Have the balancer end what runs."""
         self.balancer.end_now()
 
-    def change(self, change: Change) -> None:
-        """Have somebody change what a backend gets."""
-        if self.stopped is not None:
-            return
-        backends = self.config.pools[0].backends
-        name = backends[change.backend % len(backends)].name
-        self.tell(change.kind, name, change.weight, change.seconds)
-        now, overrides = self.reactor.now, self.balancer.control.overrides
-        made = changes.make(overrides, ("api", name), change)
-        # What ends by itself in this very instant may have ended, or not yet.
-        unclear = self.weights.ended(name, now - self.paused - MOMENT, now)
-        if made is not self.weights.note(name, change, now) and not unclear:
-            self.violation(f"{name} is {change.kind}, which changes {'something' if made else ''}")
-        if made:
-            self.happened(change.kind)
-
-    def reload(self, reload: Reload) -> None:
-        """Have another config read, and served."""
-        if self.stopped is not None:
-            return
-        self.tell("reload", reload.kind)
-        self.happened(reload.kind)
-        self.config = reload.config
-        self.weights.begin(weights_of(self.config), self.reactor.now)
-        served = self.balancer.reloader.reload()
-        served.addCallbacks(
-            lambda _: self.weights.told(self.reactor.now),
-            lambda failure: self.violation(f"a reload failed: {failure.getErrorMessage()}"),
-        )
-
     # Letting it live.
 
     @property
     def deserted(self) -> bool:
         """Whether all clients have come and gone."""
         return self._absent == 0
-
-    def is_there(self, name: str) -> bool:
-        """Whether the config has a backend of a name."""
-        return any(each.name == name for pool in self.config.pools for each in pool.backends)
 
     def was_killed(self, pid: int) -> bool:
         """Whether the process of a worker was killed."""
@@ -325,20 +248,15 @@ class World:
         for fault in self.plan.faults:
             self.clock.callLater(fault.at, faults.begin, self, fault)
         for change in self.plan.changes:
-            self.clock.callLater(change.at, self.change, change)
+            self.clock.callLater(change.at, self.operator.change, change)
         for reload in self.plan.reloads:
-            self.clock.callLater(reload.at, self.reload, reload)
+            self.clock.callLater(reload.at, self.operator.reload, reload)
 
     def visit(self, visit: Visit) -> Client | SessionClient | Shopper:
         """Let one more client come, now."""
         self.asks |= {ask.number: ask for ask in visit.asks}
         self._absent += 1
         return self._visit(visit)
-
-    def weight(self, backend: model.Backend, moment: float) -> int:
-        """Which weight a backend of any pool has to have at a moment."""
-        known = backend.name in self.weights.names
-        return self.weights.at(backend.name, moment) if known else backend.weight
 
     def open_sockets(self) -> int:
         """How many the balancer has."""
@@ -381,31 +299,3 @@ class World:
         assert backend.last_probe is not None
         passed, up = backend.last_probe.passed, backend.verdict.up
         self.probed.append(Probed(self.reactor.now, backend.name, passed, up))
-
-
-@implementer(ILogObserver)
-class Complaints:
-    """What is logged as an error while it is open: none is expected.
-
-    Attributes:
-        said: The complaints.
-    """
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def __enter__(self) -> Complaints:
-        globalLogPublisher.addObserver(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        globalLogPublisher.removeObserver(self)
-
-    def __call__(self, event: LogEvent) -> None:
-        """Heed what is logged (`ILogObserver`)."""
-        failure = event.get("log_failure")
-        if failure is not None or event.get("log_level") in (LogLevel.error, LogLevel.critical):
-            said = formatEvent(event)
-            if failure is not None:
-                said = f"{said}: {failure.getBriefTraceback()}"
-            self.said.append(said)

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import attrs
 
-from lbproxy.testing.clients import Result
 from lbproxy.testing.link import Wire
 from lbproxy.testing.orders.desk import STEPS, events_in, order_in
 from lbproxy.testing.orders.history import Event, Follow, Move, Order, Outcome, Place, Read
 from lbproxy.testing.plan import Ask, Visit
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
+from lbproxy.testing.results import Result
 
 #: What is asked about orders, as methods of an `Ask`.
 METHODS = ("PLACE", "MOVE", "READ", "FOLLOW")
