@@ -64,9 +64,8 @@ class Operator:
         # What ends by itself in this very instant may have ended, or not yet.
         unclear = self.weights.ended(name, now - self._world.paused - MOMENT, now)
         if made is not self.weights.note(name, change, now) and not unclear:
-            self._world.violation(
-                f"{name} is {change.kind}, which changes {'something' if made else ''}"
-            )
+            what = "something" if made else "nothing"
+            self._world.violation(f"{name} is {change.kind}, which changes {what}")
         if made:
             self._world.happened(change.kind)
 
