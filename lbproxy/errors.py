@@ -31,6 +31,7 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
     │   ├── BadAnswer               not HTTP, or framing that two readers could disagree on
     │   ├── GatewayStatus           502, 503 or 504, where the route says to try elsewhere
     │   └── AnswerCut               after the answer's head
+    ├── Stopped                     we end, and it was still running
     └── Unavailable                 503, with Retry-After
         ├── NoBackend
         │   └── Drained             somebody could answer, and is drained
@@ -280,6 +281,13 @@ class AnswerCut(UpstreamError):
 
     reason = "answer_cut"
     reached = Stage.ANSWERED
+
+
+class Stopped(ProxyError):
+    """We end, and do not wait for it any longer. Nothing can be said to the client but that."""
+
+    status = 0
+    reason = "stopped"
 
 
 class Unavailable(ProxyError):

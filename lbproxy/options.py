@@ -33,6 +33,7 @@ place it came. `lbproxy check FILE` checks a config without starting anything.""
 
     optFlags: ClassVar = [
         ["with-backends", None, "Start and supervise the shop's two backends as well."],
+        ["no-admin", None, "Without the admin listener, which another balancer may have."],
     ]
     optParameters: ClassVar = [
         ["config", "c", None, "The config, a TOML file."],
@@ -96,6 +97,8 @@ place it came. `lbproxy check FILE` checks a config without starting anything.""
             settings = _with_static(settings, self["static"])
         if self["access-log"] is not None:
             settings = attrs.evolve(settings, access_log=self["access-log"])
+        if self["no-admin"]:
+            settings = attrs.evolve(settings, admin=None)
         _look_for_folders(settings)
         return settings
 

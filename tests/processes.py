@@ -82,6 +82,7 @@ class Process:
         *,
         environment: Mapping[str, str] | None = None,
         directory: Path = ROOT,
+        descriptors: Sequence[int] = (),
     ) -> None:
         """Start it.
 
@@ -89,6 +90,7 @@ class Process:
             arguments: The program and its arguments.
             environment: Added to the test's own.
             directory: Where it runs; the checkout is on its import path wherever that is.
+            descriptors: What it inherits, beside its output.
         """
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._popen = subprocess.Popen(
@@ -100,6 +102,7 @@ class Process:
                 "PYTHONUNBUFFERED": "1",
                 **(environment or {}),
             },
+            pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

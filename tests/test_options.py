@@ -57,6 +57,11 @@ class OptionsTests(OptionsTestCase):
         """The backends can be asked for."""
         self.assertTrue(self.options("--with-backends")["with-backends"])
 
+    def test_no_admin(self) -> None:
+        """A second balancer with the same config leaves the admin listener to the first one."""
+        settings = self.settings("--config", self.file(MOVABLE), "--no-admin")
+        self.assertIsNone(settings.admin)
+
     def test_config(self) -> None:
         """A config file takes the place of the defaults."""
         for option in (("--config", EXAMPLE), ("-c", EXAMPLE), (f"--config={EXAMPLE}",)):

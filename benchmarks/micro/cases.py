@@ -18,6 +18,7 @@ from lbproxy.http1.message import RequestHead, ResponseHead
 from lbproxy.http1.parser import HeadLimits, RequestParser, ResponseParser
 from lbproxy.observe.accesslog import Attempt, Record, asked, caller
 from lbproxy.observe.metrics import Metrics
+from lbproxy.proxy.websocket import Frames
 
 #: Heads that differ.
 HEADS = 500
@@ -113,6 +114,8 @@ def cases(chance: random.Random) -> Iterator[Case]:
         HEADS,
         lambda: [ResponseTemplate(head).begin(b"id", b"now") for head in response_heads],
     )
+    for size in (100, 1000):
+        yield frames(size)
     for balancer in model.BALANCERS:
         for backends in (2, 100, 1000):
             yield choice(balancer, backends, chance)
@@ -167,6 +170,23 @@ def pool_of(balancer: str, count: int, chance: random.Random) -> Pool:
 def keys(chance: random.Random) -> list[bytes]:
     """What requests are hashed by."""
     return [b"%x" % chance.getrandbits(128) for _ in range(HEADS)]
+
+
+def frames(size: int) -> Case:
+    """A WebSocket whose pieces are a whole frame each, as those of messages are."""
+    length = bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
+    piece = b"\x81" + length + b"x" * size
+    return Case(f"follow a frame of {size} bytes", HEADS, lambda: follow_frames([piece] * HEADS))
+
+
+def follow_frames(pieces: list[bytes]) -> list[bool]:
+    """Whether each of the pieces ends with a frame."""
+    direction = Frames()
+    borders = []
+    for piece in pieces:
+        direction.follow(piece)
+        borders.append(direction.at_border)
+    return borders
 
 
 def choice(balancer: str, count: int, chance: random.Random, *, busy: bool = False) -> Case:

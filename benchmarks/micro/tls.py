@@ -70,8 +70,9 @@ def serve(way: str, size: int, pem: str) -> None:
     welcome = None
     if way == "socket":
         identities = Identities(ServerSettings((pem,)), time.time())
+        timer = CoarseTimer(reactor)
         doorway = Doorway(
-            reactor, CoarseTimer(reactor), identities, Canned, lambda skt, peer: None, 10.0
+            reactor, timer.add, timer.discard, identities, Canned, lambda skt, peer: None, 10.0, ""
         )
         welcome = doorway.welcome
     elif way == "memory":

@@ -15,7 +15,7 @@ import attrs
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
-from lbproxy.config.model import BALANCERS, Route, UpstreamTimeouts
+from lbproxy.config.model import BALANCERS, Route, Stop, UpstreamTimeouts
 from lbproxy.config.pem import listener_mistakes, upstream_mistakes
 from lbproxy.config.probing import probe_mistakes
 from lbproxy.http1.parser import HeadLimits
@@ -44,6 +44,11 @@ def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mista
     yield from _listeners(document, folder)
     yield from _pools(document, folder)
     yield from _routes(document, folder)
+    stop = _table(document.get("stop"))
+    spread, drain = stop.get("spread"), stop.get("drain", Stop().drain)
+    if _is_number(spread) and _is_number(drain) and spread > drain:
+        message = f"{shown(spread)} seconds are more than drain has, which is {shown(drain)}"
+        yield Mistake(("stop", "spread"), message)
     admin = _table(document.get("admin"))
     if admin.get("endpoint") is False and "socket" not in admin:
         message = "without it and without socket nobody could ask; admin = false turns all off"

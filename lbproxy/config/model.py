@@ -395,15 +395,25 @@ class Pool:
         return UpstreamTLS(verify, backend.sni or self.sni or backend.host)
 
 
+#: What `stop.spread` is if there is time for it.
+SPREAD = 5.0
+
+
 @attrs.frozen
 class Stop:
     """How the balancer ends.
 
     Attributes:
         drain: Seconds in which exchanges may finish.
+        spread: Seconds over which the ends of streams are spread; at most `drain`.
     """
 
     drain: SecondsOrZero = 30.0
+    spread: SecondsOrZero = attrs.field()
+
+    @spread.default
+    def _spread(self) -> float:
+        return min(SPREAD, self.drain)
 
 
 @attrs.frozen

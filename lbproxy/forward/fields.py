@@ -13,6 +13,7 @@ from lbproxy.http1.message import (
     CHUNKED,
     LENGTH,
     NONE,
+    UNTIL_CLOSE,
     Fields,
     Framing,
     Head,
@@ -251,9 +252,10 @@ class ResponseTemplate:
 
     Attributes:
         is_event_stream: Whether it is one of events, which come when they come.
+        shows_events: Whether we can see where one of them ends, and end the answer there.
     """
 
-    __slots__ = ("_after", "_before", "_dated", "is_event_stream")
+    __slots__ = ("_after", "_before", "_dated", "is_event_stream", "shows_events")
 
     def __init__(self, head: ResponseHead) -> None:
         """Prepare a backend's answer."""
@@ -269,6 +271,9 @@ class ResponseTemplate:
         self._after = b"\r\nVia: %b\r\n%b" % (_via(head), length)
         media = head.values.get(b"content-type", [b""])[0] if _EVENTS in kept else b""
         self.is_event_stream = media.startswith(_EVENTS)
+        open_ended = head.framing is CHUNKED or head.framing is UNTIL_CLOSE
+        encoded = self.is_event_stream and b"content-encoding" in head.values
+        self.shows_events = self.is_event_stream and open_ended and not encoded
 
     def begin(self, request_id: bytes, date: bytes) -> bytes:
         """The status line and the lines that have nothing to do with the client's connection.

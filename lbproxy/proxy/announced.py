@@ -14,6 +14,7 @@ from lbproxy.errors import BadPreface, HeadTimeout, ProxyError
 from lbproxy.observe.session import SessionRecord
 from lbproxy.preface.proxy_protocol import Address, InetAddress, UnixAddress, parse
 from lbproxy.proxy.site import Site
+from lbproxy.transport.timer import FIRST
 
 
 class Announced(Protocol):
@@ -75,7 +76,7 @@ class Announced(Protocol):
 
     def expired(self, now: float) -> None:
         """The header has not come in time."""
-        late = f"No PROXY header in {self._listener.timeouts.head} s."
+        late = f"No PROXY header in {now - self._began:.1f} s."
         self._refuse(HeadTimeout(late))
 
     @property
@@ -84,8 +85,8 @@ class Announced(Protocol):
         return self._listener.name
 
     def drain(self) -> None:
-        """Nothing has begun that could be finished."""
-        self.abort()
+        """Nothing has begun yet, and what is on its way is here soon or not at all."""
+        self.deadline = min(self.deadline, self._site.clock.seconds() + FIRST)
 
     def abort(self) -> None:
         """End now."""

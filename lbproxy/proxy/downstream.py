@@ -17,6 +17,7 @@ from lbproxy.errors import (
     HeadTimeout,
     MalformedMessage,
     ProxyError,
+    Stopped,
 )
 from lbproxy.forward import problem
 from lbproxy.forward.fields import Peer, informational_lines
@@ -39,7 +40,7 @@ from lbproxy.proxy.pace import BodyPace
 from lbproxy.proxy.roles import Answerer
 from lbproxy.proxy.site import Site
 from lbproxy.transport.connection import JOINED
-from lbproxy.transport.timer import NEVER
+from lbproxy.transport.timer import FIRST, NEVER
 from lbproxy.transport.transfer import WORTH, Transfer, can_transfer
 
 #: Bytes of pipelined requests that are held while an answer is under way.
@@ -138,8 +139,8 @@ class Downstream(protocol.Protocol):
         self.peer = self._site.peer_of(self._listener, transport)
         address, tls = self.peer.address.decode("ascii"), self.peer.tls
         self._caller = caller(address, self._listener.name, tls)
-        self._site.joined(self)
         self.deadline = self._clock.seconds() + self._timeouts.head
+        self._site.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Read a part of a request."""
@@ -367,15 +368,27 @@ class Downstream(protocol.Protocol):
     # What the site asks for.
 
     def drain(self) -> None:
-        """End after the present exchange; now, if there is none."""
+        """End after the present exchange, or the first one; now, if there is none."""
+        if self._answerer is not None:
+            self._persist = False  # Its head may have been sent before.
+            return
         transport: Any = self.transport
         quiet = not hasattr(transport, "is_quiet") or transport.is_quiet()
-        if self._answerer is None and not self._parser.mid_message and quiet:
+        if self._parser.mid_message or not quiet:
+            return
+        if self._answer is UNANSWERED:
+            self.deadline = min(self.deadline, self._clock.seconds() + FIRST)
+        else:
             self._close()
 
     def abort(self) -> None:
-        """End now."""
-        cast(Any, self.transport).abortConnection()
+        """End now, whatever runs."""
+        answerer, self._answerer = self._answerer, None
+        if answerer is not None:
+            stopped = Stopped("cut, since it had not ended by itself in time")
+            answerer.abandon(stopped)
+            self._log_end(stopped, self._clock.seconds())
+        self._abort()
 
     def refuse(self, error: ProxyError) -> None:
         """Say what is wrong with the connection itself, and close it."""
@@ -384,7 +397,7 @@ class Downstream(protocol.Protocol):
     def expired(self, now: float) -> None:
         """The client was awaited for too long."""
         if self._life is LINGERING:
-            self.abort()
+            self._abort()
         elif self._life is CLOSED or self._clogged:
             self._judge_taking(now)
         elif self._answerer is None:
@@ -513,7 +526,7 @@ class Downstream(protocol.Protocol):
             self._behind = self._waiting
             self.deadline = now + self._timeouts.idle
         else:
-            self.abort()
+            self._abort()
 
     def _judge_body(self, pace: BodyPace, now: float) -> None:
         """Go on, or give up a body that makes no progress or too little."""
@@ -566,6 +579,9 @@ class Downstream(protocol.Protocol):
             if self._answer is UNANSWERED:
                 record.status = error.status
         self._site.log(record, now)
+
+    def _abort(self) -> None:
+        cast(Any, self.transport).abortConnection()
 
     def _close(self, *, cut: bool = False) -> None:
         """Close behind what was sent.

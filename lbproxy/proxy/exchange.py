@@ -15,15 +15,24 @@ from lbproxy.errors import (
     BadAnswer,
     GatewayStatus,
     ProxyError,
+    Stopped,
     UpstreamClosed,
     UpstreamError,
 )
 from lbproxy.forward import fields
 from lbproxy.forward.fields import ResponseTemplate
 from lbproxy.http1 import serialize
-from lbproxy.http1.message import CHUNKED, Fields, RequestHead, ResponseHead, members
+from lbproxy.http1.message import (
+    CHUNKED,
+    NO_TRAILERS,
+    Fields,
+    RequestHead,
+    ResponseHead,
+    members,
+)
 from lbproxy.observe.accesslog import OUTRUN, Attempt
 from lbproxy.proxy.attempts import Attempts
+from lbproxy.proxy.events import EventStream
 from lbproxy.proxy.failover import GOES_ON, Decision
 from lbproxy.proxy.hedge import Hedge
 from lbproxy.proxy.plan import body_too_large
@@ -153,6 +162,15 @@ class Exchange(Attempts):
         self._finish()
         self._downstream.cut(error)
 
+    def stop_answer(self, detail: str) -> None:
+        """End the answer here, so that it looks whole to the client: we stop."""
+        self._record.reason, self._record.detail = Stopped.reason, detail
+        upstream, self._upstream = self._upstream, None
+        assert upstream is not None
+        upstream.close()
+        self._finish()
+        self._downstream.answer_end(NO_TRAILERS, self._site.clock.seconds())
+
     def flush(self) -> None:
         """Send what one read brought."""
         self._downstream.flush()
@@ -174,9 +192,11 @@ class Exchange(Attempts):
         downstream = self._downstream
         if head.memo.is_event_stream:
             self._upstream.stream_answer()
+            if head.memo.shows_events:
+                self._upstream.answer_to(EventStream(self, downstream, self._site.spread))
         downstream.answer(head.status, begin, head.framing, now)
         if head.status == 101:
-            Tunnel(downstream, self._upstream, self._finish)
+            Tunnel(self._site, downstream, self._upstream, self._finish)
         elif downstream.clogged:
             self._upstream.pause_answer()
 

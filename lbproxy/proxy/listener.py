@@ -103,7 +103,6 @@ class ListenerService(Service):
         self._ports: list[Any] = []
         self._acceptors: list[Any] = []
         self._identities = self._read(config)
-        self._doorways: list[Doorway] = []
         self._watch = LoopingCall(self._refresh)
         self._watch.clock = reactor
 
@@ -142,7 +141,6 @@ class ListenerService(Service):
                 self._identities = self._read(config)
             self._config = config
             self._factory.serve(config)
-            self._doorways = [each for each in self._doorways if each.occupied]
             for acceptor in self._acceptors:
                 if isinstance(acceptor, Acceptor):
                     acceptor.serve(self._factory.build, self._welcome())
@@ -181,8 +179,6 @@ class ListenerService(Service):
         super().stopService()
         if self._watch.running:
             self._watch.stop()
-        for doorway in self._doorways:
-            doorway.close()
         ports, self._ports = self._ports, []
         for acceptor in self._acceptors:
             acceptor.stopReading()
@@ -234,12 +230,16 @@ class ListenerService(Service):
             Connection(self._reactor, skt, peer).start(downstream)
             downstream.refuse(PlainHTTP("This port speaks TLS: ask by https."))
 
-        timeout = self._config.timeouts.head
-        doorway = Doorway(
-            self._reactor, self._site.timer, identities, factory.build, refuse_plain, timeout
-        )
-        self._doorways.append(doorway)
-        return doorway.welcome
+        return Doorway(
+            self._reactor,
+            self._site.joined,
+            self._site.left,
+            identities,
+            factory.build,
+            refuse_plain,
+            self._config.timeouts.head,
+            self._config.name,
+        ).welcome
 
     def _watch_certificates(self) -> None:
         wanted = self._identities is not None

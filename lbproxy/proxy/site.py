@@ -24,6 +24,7 @@ from lbproxy.observe.session import SessionRecord
 from lbproxy.proxy import local, static
 from lbproxy.proxy.exchange import Exchange
 from lbproxy.proxy.plan import FolderPlan, Plan, body_too_large
+from lbproxy.proxy.spread import Spread
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.static.cache import FileCache
 from lbproxy.static.files import Folder
@@ -62,6 +63,7 @@ class Site:
         timer: Their deadlines.
         replay_memory: What the replay buffers of all requests take together.
         draining: Whether connections end after their present exchange.
+        spread: The streams, which would not end by themselves.
         log: Takes the record of an exchange that has ended, and when.
     """
 
@@ -95,6 +97,7 @@ class Site:
         self.timer = timer
         self.replay_memory = ReplayMemory()
         self.draining = False
+        self.spread = Spread(clock)
         self._files = FileCache()
         self._folders: dict[str, Folder] = {}
         self.serve(config, upstreams)
@@ -139,6 +142,8 @@ class Site:
         """A client has connected."""
         self._clients[client] = None
         self.timer.add(client)
+        if self.draining:  # It had been accepted before.
+            client.drain()
 
     def left(self, client: Client) -> None:
         """A client's connection has ended."""
@@ -235,12 +240,17 @@ class Site:
         """Open connections."""
         return len(self._clients)
 
-    def drain(self) -> Deferred[None]:
-        """Finish what runs. Fires when the last connection has ended."""
+    def drain(self, spread: float = 0.0) -> Deferred[None]:
+        """Finish what runs. Fires when the last connection has ended.
+
+        Args:
+            spread: Seconds over which the ends of streams are spread.
+        """
         self.draining = True
         self._drained = drained = Deferred[None]()
         for client in list(self._clients):
             client.drain()
+        self.spread.begin(spread)
         if not self._clients:
             self._drained = None
             drained.callback(None)

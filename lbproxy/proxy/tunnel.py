@@ -1,29 +1,61 @@
-"""After an Upgrade: bytes go both ways as they are, until one side closes."""
+"""After an Upgrade: bytes go both ways as they are, until one side closes.
+
+The protocol is WebSocket: no other one is offered on (`upgrade_to`). So when we stop, both sides
+can be told by a close frame of ours, behind whatever frame is under way.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from lbproxy.errors import AnswerCut, ProxyError, UpstreamError
+from twisted.internet.interfaces import IDelayedCall
+
+from lbproxy.errors import AnswerCut, ProxyError, Stopped, UpstreamError
 from lbproxy.http1.message import NO_TRAILERS, Fields, ResponseHead
 from lbproxy.proxy.upstream import Upstream
+from lbproxy.proxy.websocket import GOING_AWAY, SERVICE_RESTART, Frames, begins_close
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lbproxy.proxy.downstream import Downstream
+    from lbproxy.proxy.site import Site
+
+#: Seconds in which a client may answer our close frame.
+CLOSE_WAIT = 1.0
+
+
+class State(Enum):
+    """What is done with bytes."""
+
+    OPEN = "open"
+    DEPARTING = "departing"
+    CLOSING = "closing"
+
+
+# Python 3.11 takes six times as long to find a member through its class.
+OPEN, DEPARTING, CLOSING = State
 
 
 class Tunnel:
     """Two connections, joined."""
 
     def __init__(
-        self, downstream: Downstream, upstream: Upstream, ended: Callable[[], None]
+        self,
+        site: Site,
+        downstream: Downstream,
+        upstream: Upstream,
+        ended: Callable[[], None],
     ) -> None:
         """Join them; `ended` is called once when it is over."""
+        self._site = site
         self._downstream = downstream
         self._upstream = upstream
         self._ended = ended
+        self._state = OPEN
+        self._to_client = Frames()
+        self._to_backend = Frames()
+        self._bound: IDelayedCall | None = None
         from_client = downstream.begin_tunnel(self)
         from_backend = upstream.begin_tunnel(self)
         if from_client:
@@ -31,12 +63,31 @@ class Tunnel:
         if from_backend:
             self.answer_data(from_backend)
             self.flush()
+        site.spread.join(self)
+
+    # What the site asks for.
+
+    def depart(self) -> None:
+        """Close, unless one side is about to do so."""
+        if self._to_client.closing or self._to_backend.closing:
+            return
+        self._state = DEPARTING
+        if self._to_client.at_border:
+            self._say_goodbye()
+            self.flush()
 
     # What the client's side tells.
 
     def request_data(self, data: bytes) -> None:
-        """Bytes for the backend."""
+        """Bytes for the backend; the client's answer to our close frame is the last of them."""
+        frames = self._to_backend
+        if self._state is CLOSING and frames.at_border and begins_close(data):
+            self._end()  # The backend gets a close frame that is meant for it.
+            return
+        frames.follow(data)
         self._upstream.write(data)
+        if self._state is CLOSING and frames.closing:
+            self._end()
 
     def request_sink(self) -> None:
         """Nothing is written past us."""
@@ -49,8 +100,8 @@ class Tunnel:
 
     def abandon(self, error: ProxyError) -> None:
         """The client has closed: close behind what it sent."""
-        self._upstream.close()
-        self._ended()
+        self._close_upstream()
+        self._leave()
 
     def pause_answer(self) -> None:
         """The client is behind."""
@@ -66,8 +117,18 @@ class Tunnel:
         """No heads come through a tunnel."""
 
     def answer_data(self, data: bytes) -> None:
-        """Bytes for the client."""
-        self._downstream.answer_data(data)
+        """Bytes for the client, none of them behind our close frame."""
+        if self._state is OPEN:
+            self._to_client.follow(data)
+            self._downstream.answer_data(data)
+        elif self._state is DEPARTING:
+            count = self._to_client.finish(data)
+            self._downstream.answer_data(data[:count])
+            if self._to_client.closing:
+                self._state = OPEN
+                self._downstream.answer_data(data[count:])
+            elif self._to_client.at_border:
+                self._say_goodbye()
 
     def attempt_failed(self, error: UpstreamError) -> None:
         """The attempt has succeeded before."""
@@ -89,7 +150,7 @@ class Tunnel:
 
     def answer_end(self, trailers: Fields, now: float) -> None:
         """The backend has closed, or both were silent for too long."""
-        self._ended()
+        self._leave()
         self._downstream.end_tunnel()
 
     def answer_cut(self, error: AnswerCut) -> None:
@@ -107,3 +168,31 @@ class Tunnel:
     def resume_request(self) -> None:
         """The backend has caught up."""
         self._downstream.resume_request()
+
+    # The rest is ours.
+
+    def _say_goodbye(self) -> None:
+        """Send the client a close frame, and wait for its own (RFC 6455 section 7.1.2)."""
+        self._state = CLOSING
+        self._downstream.answer_data(SERVICE_RESTART)
+        self._downstream.record.reason = Stopped.reason
+        self._downstream.record.detail = "closed with 1012"
+        self._bound = self._site.clock.callLater(CLOSE_WAIT, self._end)
+
+    def _end(self) -> None:
+        self._close_upstream()
+        self._leave()
+        self._downstream.end_tunnel()
+
+    def _close_upstream(self) -> None:
+        """Close the backend's connection, with a word about it if that is ours to say."""
+        frames = self._to_backend
+        if self._state is CLOSING and frames.at_border and not frames.closing:
+            self._upstream.write(GOING_AWAY)
+        self._upstream.close()
+
+    def _leave(self) -> None:
+        if self._bound is not None and self._bound.active():
+            self._bound.cancel()
+        self._site.spread.leave(self)
+        self._ended()

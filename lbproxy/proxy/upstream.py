@@ -231,6 +231,10 @@ class Upstream(Dialled):
         self._read_timeout = self._timeouts.stream
         self.deadline = self._clock.seconds() + self._read_timeout
 
+    def answer_to(self, awaiting: Awaiting) -> None:
+        """The rest of this answer is for another one than its head."""
+        self._awaiting = awaiting
+
     def pause_answer(self) -> None:
         """Read nothing more for now."""
         if not self._paused:
@@ -383,7 +387,7 @@ class Upstream(Dialled):
                 elif event.length:
                     self._hold(event)
                 else:
-                    self._begin_answer(awaiting, event)
+                    awaiting = self._begin_answer(awaiting, event)
         except MalformedMessage as error:
             self._malformed(awaiting, error)
             return
@@ -407,7 +411,8 @@ class Upstream(Dialled):
             self._keeper.heard(head)
         awaiting.answered_whole(head, body, self._clock.seconds())
 
-    def _begin_answer(self, awaiting: Awaiting, head: ResponseHead) -> None:
+    def _begin_answer(self, awaiting: Awaiting, head: ResponseHead) -> Awaiting:
+        """Give the head; who gets what follows, if anybody still wants it."""
         now = self._clock.seconds()
         self._state = ANSWERING
         self._read_timeout = self._timeouts.read
@@ -416,6 +421,7 @@ class Upstream(Dialled):
         if head.memo is None:
             self._keeper.heard(head)
         awaiting.answered(head, now)
+        return self._awaiting or awaiting
 
     def _relay(self, awaiting: Awaiting, length: int) -> None:
         sink = awaiting.answer_sink()

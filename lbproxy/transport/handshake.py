@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from lbproxy.transport.certificates import in_words
 from lbproxy.transport.identities import Identities
-from lbproxy.transport.timer import NEVER, CoarseTimer
+from lbproxy.transport.timer import FIRST, NEVER
 from lbproxy.transport.tls import SecureConnection
 
 #: Seconds for which a client may take to see why it was refused.
@@ -93,49 +93,44 @@ class Doorway:
     def __init__(
         self,
         reactor: Any,
-        timer: CoarseTimer,
+        joined: Callable[[Any], None],
+        left: Callable[[Any], None],
         identities: Identities,
         build: Callable[[], Any],
         refuse_plain: Callable[[socket.socket, Any], None],
         timeout: float,
+        listener_name: str,
     ) -> None:
         """Prepare.
 
         Args:
             reactor: Provides `IReactorFDSet` and `IReactorTime`.
-            timer: Watches over the handshakes.
+            joined: Is told of each client whose handshake begins, which is a `Timed`, and knows how
+                to `drain` and `abort`.
+            left: Is told when it is over, behind what follows it.
             identities: Who we are to whom.
             build: Makes a protocol.
             refuse_plain: Takes over a socket whose client speaks HTTP without TLS, and its peer.
             timeout: Seconds for a handshake.
+            listener_name: The listener that accepts the clients.
         """
         self._reactor = reactor
-        self._timer = timer
+        self._joined = joined
+        self.left = left
         self._identities = identities
         self._build = build
         self._refuse_plain = refuse_plain
         self._timeout = timeout
-        self._guests: set[_Guest] = set()
+        self.listener_name = listener_name
         self._quiet_until = 0.0
         self._untold = 0
 
     def welcome(self, skt: socket.socket, peer: Any) -> None:
         """Begin with a client that was accepted."""
         guest = _Guest(self, self._reactor, skt, peer)
-        self._guests.add(guest)
-        self._timer.add(guest)
         guest.deadline = self._reactor.seconds() + self._timeout
+        self._joined(guest)
         self._reactor.addReader(guest)
-
-    @property
-    def occupied(self) -> bool:
-        """Whether a handshake is under way."""
-        return bool(self._guests)
-
-    def close(self) -> None:
-        """Part from those whose handshake is under way: none of them has asked for anything."""
-        for guest in list(self._guests):
-            guest.close()
 
     # What a guest tells and asks.
 
@@ -144,11 +139,6 @@ class Doorway:
         return self._identities.context.wrap_socket(
             skt, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
         )
-
-    def left(self, guest: _Guest) -> None:
-        """It is no guest any more."""
-        self._guests.discard(guest)
-        self._timer.discard(guest)
 
     def speaks_plainly(self, skt: socket.socket, peer: Any) -> None:
         """Its first byte was that of an HTTP method."""
@@ -220,13 +210,25 @@ class _Guest:
         """It took too long."""
         self.close()
 
+    @property
+    def listener_name(self) -> str:
+        """The listener that accepted it."""
+        return self._doorway.listener_name
+
+    def drain(self) -> None:
+        """What it wants will be known soon, or not at all."""
+        self.deadline = min(self.deadline, self._reactor.seconds() + FIRST)
+
     def close(self) -> None:
         """Close, whatever it is doing."""
         if self._handshake is not None:
             self._handshake.cancel()
-        self._leave()
+        self._reactor.removeReader(self)
+        self._doorway.left(self)
         # An event of this turn may still name the descriptor: nobody else may have it before.
         self._reactor.callLater(0, self._socket.close)
+
+    abort = close
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw the connection's end first."""
@@ -241,8 +243,9 @@ class _Guest:
         if not first:
             self.close()
         elif b"A" <= first <= b"Z":  # A method; a handshake begins with 22 (RFC 8446, 5.1).
-            self._leave()
+            self._reactor.removeReader(self)
             self._doorway.speaks_plainly(self._socket, self._peer)
+            self._doorway.left(self)
         else:
             self._reactor.removeReader(self)
             self._state = _State.SHAKING
@@ -254,9 +257,10 @@ class _Guest:
     def _shaken(self, error: OSError | None) -> None:
         self._handshake = None
         if error is None:
-            self._leave()
+            self._reactor.removeReader(self)
             assert isinstance(self._socket, ssl.SSLSocket)
             self._doorway.enter(self._socket, self._peer)
+            self._doorway.left(self)
             return
         self.deadline = self._doorway.failed(in_words(error), self._peer)
         try:
@@ -267,7 +271,3 @@ class _Guest:
         else:
             self._state = _State.LEAVING
             self._reactor.addReader(self)
-
-    def _leave(self) -> None:
-        self._reactor.removeReader(self)
-        self._doorway.left(self)

@@ -17,6 +17,11 @@ from twisted.logger import Logger
 #: How late a deadline may be noticed, in seconds.
 RESOLUTION = 0.5
 
+#: Seconds in which the first bytes of a client must come that had connected when we stopped. They
+#: are on their way, mostly: who has just connected wants something. One packet may be lost, which
+#: is seen after a second at most (RFC 6298 section 2).
+FIRST = 2.0
+
 #: A deadline that never comes.
 NEVER = float("inf")
 

@@ -56,13 +56,28 @@ class Drain:
             Deferred.fromCoroutine(self._run()).addErrback(self._broke).chainDeferred(self.ended)
 
     async def _run(self) -> None:
-        drained = self._site.drain()
-        hard_stop: IDelayedCall = self._clock.callLater(self.stop.drain, self._site.abort)
+        if self._site.clients:
+            self.log.info(
+                "finishing what runs; connections: {clients}, streams among them: {streams}",
+                clients=self._site.clients,
+                streams=len(self._site.spread),
+            )
+        drained = self._site.drain(self.stop.spread)
+        hard_stop: IDelayedCall = self._clock.callLater(self.stop.drain, self._cut)
         await gatherResults([listener.stopService() for listener in self._listeners])
         await drained
         if hard_stop.active():
             hard_stop.cancel()
         await self._close()
+
+    def _cut(self) -> None:
+        if self._site.clients:
+            self.log.warn(
+                "stop.drain: {seconds} s are over; connections that are cut: {clients}",
+                clients=self._site.clients,
+                seconds=self.stop.drain,
+            )
+        self._site.abort()
 
     def _broke(self, failure: Failure) -> None:
         self.log.failure("the end was not in order", failure)

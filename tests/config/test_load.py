@@ -102,6 +102,18 @@ MISTAKES = (
         "stop.drain",
         "expected seconds from 0, a year at most, found -1",
     ),
+    (
+        "",
+        "stop = { drain = 2, spread = 3 }",
+        "stop.spread",
+        "3 seconds are more than drain has, which is 2",
+    ),
+    (
+        "",
+        "stop = { spread = 31 }",
+        "stop.spread",
+        "31 seconds are more than drain has, which is 30.0",
+    ),
     ("", "stop = 3", "stop", "expected a table, found 3"),
     (
         "",
@@ -413,7 +425,7 @@ class LoadTests(LoadTestCase):
             """\
 workers = 1
 access_log = "log/access.log"
-stop = { drain = 0 }
+stop = { drain = 20, spread = 0 }
 admin = { endpoint = false, socket = "run/admin.sock", hosts = ["lb1.internal"] }
 [listeners.web]
 endpoint = "systemd:domain=INET:name=web"
@@ -504,11 +516,16 @@ backends = [
                     hash=Hash("header:X-Tenant", 2.0),
                 ),
             ),
-            stop=Stop(0.0),
+            stop=Stop(20.0, 0.0),
             access_log=str(folder / "log" / "access.log"),
             admin=Admin(None, str(folder / "run" / "admin.sock"), ("lb1.internal",)),
         )
         self.assertEqual(config, expected)
+
+    def test_spread(self) -> None:
+        """Where there is less time than it takes by default, the ends are spread over all of it."""
+        for drain, spread in (("0", 0.0), ("2", 2.0), ("20", 5.0)):
+            self.assertEqual(self.load(f"stop.drain = {drain}\n{BASE}").stop.spread, spread)
 
     def test_off(self) -> None:
         """`false` turns the probes and the access log off."""
@@ -579,7 +596,7 @@ backends = [
         keys = {
             line[2:].split(" = ")[0] for line in lines if line.startswith("# ") and " = " in line
         }
-        for cls, written in ((Pool, keys), (Config, keys), (Admin, keys)):
+        for cls, written in ((Pool, keys), (Config, keys), (Admin, keys), (Stop, keys)):
             wanted = {
                 field.name for field in attrs.fields(cls) if field.default is not attrs.NOTHING
             }

@@ -34,11 +34,25 @@ def test_units_verify(tmp_path: Path) -> None:
         text = unit.read_text(encoding="utf-8").replace("/opt/lbproxy/bin", str(BIN))
         (tmp_path / unit.name).write_text(text, encoding="utf-8")
         units.append(tmp_path / unit.name)
-    assert len(units) == 4
+    assert len(units) == 5
     verified = subprocess.run(
         [analyze, "verify", "--man=no", *units], capture_output=True, text=True, check=False
     )
     assert (verified.stdout + verified.stderr, verified.returncode) == ("", 0)
+
+
+def test_stand_in() -> None:
+    """The unit that stands in for the balancer is confined as that is, and runs beside it."""
+
+    def settings(name: str) -> list[str]:
+        lines = (DEPLOY / name).read_text(encoding="utf-8").partition("[Service]")[2]
+        return [line for line in lines.partition("[Install]")[0].split("\n") if line[:1].isupper()]
+
+    usual, stand_in = settings("lbproxy.service"), settings("lbproxy-standin.service")
+    (command,) = [line for line in usual if line.startswith("ExecStart=")]
+    restarts = [line for line in usual if line.startswith("Restart")]
+    wanted = {*usual, "Sockets=lbproxy.socket", f"{command} --no-admin"} - {command, *restarts}
+    assert set(stand_in) == wanted
 
 
 def started(text: str) -> list[str]:

@@ -366,16 +366,25 @@ def test_farewell(authority: Authority, start: Start) -> None:
 
 
 def test_stop(authority: Authority, start: Start) -> None:
-    """Asked to stop, it finishes what runs; clients amid their handshake go."""
+    """Asked to stop, it finishes what runs; a handshake under way is ended, and answered once."""
 
     def act(wire: Wire) -> None:
         proxy.process.signal(signal.SIGTERM)
-        assert guest.recv(1) == b""
+        proxy.process.wait_for_line("finishing what runs; connections: 3, ")
+        late = Wire(authority.client().wrap_socket(shaking, server_hostname="shop.example"))
+        late.send(GET.replace(b"/", b"/health", 1))
+        assert b"\r\nConnection: close\r\n" in late.rest()
+        late.socket.close()
+        assert silent.recv(1) == b""
         wire.send(OK)
 
     proxy = start(Origin(script(act)))
-    with socket.create_connection(("127.0.0.1", proxy.process.port)) as guest:
-        guest.sendall(b"\x16\x03\x01")
+    address = ("127.0.0.1", proxy.process.port)
+    with (
+        socket.create_connection(address, PATIENCE) as silent,
+        socket.create_connection(address, PATIENCE) as shaking,
+    ):
+        silent.sendall(b"\x16\x03\x01")
         answer = proxy.ask(authority.client(), GET)
         assert answer.endswith(b"ok") and b"\r\nConnection: close\r\n" in answer
         assert proxy.process.wait() == 0

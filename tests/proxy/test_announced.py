@@ -12,6 +12,7 @@ from lbproxy.config import model
 from lbproxy.preface.proxy_protocol import LOCAL, InetAddress, UnixAddress, v1, v2
 from lbproxy.proxy.announced import Announced, address_of
 from lbproxy.transport.connection import Connection
+from lbproxy.transport.timer import FIRST
 from tests.proxy.wires import BalancerCase
 from tests.transport.turning import TurningReactor
 
@@ -122,11 +123,14 @@ class AnnouncedTests(BalancerCase):
         self.assert_nothing_left()
 
     def test_drain(self) -> None:
-        """While we stop, who has not said who it is is not waited for."""
+        """While we stop, who has not said who it is is not waited for as long as else."""
         _, _, connection = self.connect()
         drained = self.site.drain()
+        self.assertNoResult(drained)
+        self.pass_time(FIRST)
         self.network.work(lambda: connection.protocol is None)
         self.successResultOf(drained)
+        self.assertEqual(self.log.lines[-1]["reason"], "head_timeout")
 
     def test_address_of(self) -> None:
         """A transport's address as a header has it, and back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lbproxy.config import model
 from lbproxy.http1.stream import HeadLimits
 from lbproxy.proxy.downstream import PIPELINE_LIMIT
+from lbproxy.transport.timer import FIRST
 from tests.proxy.wires import OK, BalancerCase
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -219,7 +220,8 @@ class DrainTests(BalancerCase):
 
     def test_idle_and_active(self) -> None:
         """Idle connections close at once; others end their exchange and say so."""
-        idle, active = self.client(), self.client(GET)
+        idle, active = self.client(GET), self.client(GET)
+        self.accept().give(OK)
         drained = self.site.drain()
         self.reactor.advance(0)
         self.assertFalse(idle.open)
@@ -240,13 +242,67 @@ class DrainTests(BalancerCase):
         self.reactor.advance(0)
         self.successResultOf(drained)
 
-    def test_cut_at_the_end(self) -> None:
-        """When the last client has gone, what became of its request is in the log already."""
+    def test_first_request(self) -> None:
+        """Who has just connected may ask for one thing, if that comes soon."""
+        asks, waits = self.client(), self.client()
+        drained = self.site.drain()
+        self.reactor.advance(FIRST - 1.0)
+        asks.give(GET)
+        self.accept().give(OK)
+        self.assertIn(b"\r\nConnection: close\r\n", asks.take())
+        self.assertNoResult(drained)
+        self.pass_time(1.0)
+        self.assertFalse(waits.open)
+        self.successResultOf(drained)
+        self.assertEqual([line["reason"] for line in self.log.lines], ["answered"])
+
+    def test_accepted_before(self) -> None:
+        """Who comes out of a handshake meanwhile is one that has just connected."""
         self.client(GET)
+        drained = self.site.drain()
+        late = self.client()
+        self.pass_time(FIRST)
+        self.assertFalse(late.open)
+        self.assertNoResult(drained)
+
+    def test_head_was_given_before(self) -> None:
+        """An answer that had begun ends its connection too, although its head does not say so."""
+        client = self.client(GET)
+        backend = self.accept()
+        backend.give(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        drained = self.site.drain()
+        self.assertNotIn(b"Connection: ", client.take())
+        backend.give(b"k")
+        self.reactor.advance(0)
+        self.assertEqual((client.take(), client.open), (b"k", False))
+        self.successResultOf(drained)
+        self.assert_nothing_left()
+
+    def test_cut(self) -> None:
+        """What is still running in the end is cut, and it is not the client who is said to go."""
+        waiting, answered = self.client(GET), self.client(GET)
+        self.accept()
+        backend = self.accept()
+        backend.give(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        drained = self.site.drain()
+        self.site.abort()
+        self.reactor.advance(0)
+        self.successResultOf(drained)
+        self.assertEqual((waiting.open, answered.open, backend.open), (False, False, False))
+        told = [(line["status"], line["reason"]) for line in self.log.lines]
+        self.assertEqual(told, [(0, "stopped"), (200, "stopped")])
+        self.assertEqual(
+            [line["attempts"][0]["outcome"] for line in self.log.lines], ["stopped", "answered"]
+        )
+        self.assert_nothing_left()
+
+    def test_last_one_goes(self) -> None:
+        """When the last client has gone, what became of its request is in the log already."""
+        client = self.client(GET)
         self.accept()
         reasons: list[list[str]] = []
         drained = self.site.drain()
         drained.addCallback(lambda _: reasons.append([each["reason"] for each in self.log.lines]))
-        self.site.abort()
+        client.reset()
         self.reactor.advance(0)
         self.assertEqual(reasons, [["client_gone"]])

@@ -17,7 +17,7 @@ from lbproxy.transport.certificates import ServerSettings, client_context
 from lbproxy.transport.connect import Dialled, connect
 from lbproxy.transport.handshake import LINGER, Doorway
 from lbproxy.transport.identities import Identities
-from lbproxy.transport.timer import RESOLUTION, CoarseTimer
+from lbproxy.transport.timer import FIRST, RESOLUTION, CoarseTimer
 from lbproxy.transport.tls import SecureConnection
 from lbproxy.transport.trust import Trust
 from tests.certificates import Authority
@@ -72,6 +72,7 @@ class DoorCase(SynchronousTestCase):
         self.authority = Authority(self.folder)
         self.site = self.authority.issue("site.pem", "shop.example", "127.0.0.1")
         self.inside: list[Protocol] = []
+        self.guests: list[Any] = []
         self.addCleanup(self.close_all)
         self.plain: list[socket.socket] = []
         self.open()
@@ -80,13 +81,30 @@ class DoorCase(SynchronousTestCase):
         """Listen, with more of the settings."""
         identities = Identities(ServerSettings((str(self.site),), **settings), NOW)
         self.door = Doorway(
-            self.turns, self.timer, identities, self.build, self.refuse_plain, timeout=10.0
+            self.turns,
+            self.join,
+            self.leave,
+            identities,
+            self.build,
+            self.refuse_plain,
+            10.0,
+            "secure",
         )
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
         self.addCleanup(self.listening.close)
         self.acceptor = Acceptor(self.turns, self.listening, self.build, self.door.welcome)
         self.acceptor.startReading()
+
+    def join(self, guest: Any) -> None:
+        """A handshake has begun."""
+        self.guests.append(guest)
+        self.timer.add(guest)
+
+    def leave(self, guest: Any) -> None:
+        """It is over."""
+        self.guests.remove(guest)
+        self.timer.discard(guest)
 
     def build(self) -> Protocol:
         self.inside.append(Echo())
@@ -175,10 +193,22 @@ class DoorTests(DoorCase):
         self.turns.settle()
         self.assert_empty()
 
-    def test_close(self) -> None:
-        """Closing the door parts from those who stand in it, and from nobody inside."""
+    def test_drain(self) -> None:
+        """Who is in the door when we stop gets a moment for what it came for."""
         waiting, shaking = self.knock(), self.knock(b"\x16\x03")
-        self.door.close()
+        for guest in self.guests:
+            guest.drain()
+        self.turns.advance(FIRST - RESOLUTION)
+        self.assertEqual(len(self.guests), 2)
+        self.turns.advance(RESOLUTION)
+        self.assertEqual((self.ended(waiting), self.ended(shaking)), (b"", b""))
+        self.assert_empty()
+
+    def test_abort(self) -> None:
+        """Or none."""
+        waiting, shaking = self.knock(), self.knock(b"\x16\x03")
+        for guest in list(self.guests):
+            guest.abort()
         self.assertEqual((self.ended(waiting), self.ended(shaking)), (b"", b""))
         self.assert_empty()
 
