@@ -86,7 +86,7 @@ def the_budget_of_hedges_is_ignored(put: Put) -> None:
     right = Hedging.watch
 
     def wrong(self: Any, exchange: Any, now: float) -> None:
-        self.budget._share = 1.0
+        self.budget.share = 1.0
         right(self, exchange, now)
 
     put(Hedging, "watch", wrong)
