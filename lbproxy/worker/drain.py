@@ -18,6 +18,7 @@ class Drain:
     """Happens once, however often it is asked for.
 
     Attributes:
+        begun: Whether it was.
         stop: As in the config.
         ended: Fires when all has ended.
     """
@@ -46,13 +47,13 @@ class Drain:
         self._listeners = listeners
         self.stop = stop
         self._close = close
-        self._begun = False
+        self.begun = False
         self.ended: Deferred[None] = Deferred()
 
     def begin(self) -> None:
         """Begin, unless that was done before."""
-        if not self._begun:
-            self._begun = True
+        if not self.begun:
+            self.begun = True
             Deferred.fromCoroutine(self._run()).addErrback(self._broke).chainDeferred(self.ended)
 
     async def _run(self) -> None:

@@ -150,7 +150,8 @@ class Worker(MultiService):
     ) -> None:
         """Serve by another config from now on.
 
-        What is not changed by it goes on as if nothing had been: connections, queues, streams.
+        What is not changed by it goes on as if nothing had been: connections, queues, streams. Who
+        drains has no listeners any more, but what runs here may still be tried elsewhere.
 
         Args:
             config: It.
@@ -161,7 +162,11 @@ class Worker(MultiService):
             ConfigError: If a folder or a certificate cannot be read any more.
         """
         now = self._clock.seconds()
-        self.prepare(config, doors)
+        accepts = not self._drain.begun
+        if accepts:
+            self.prepare(config, doors)
+        else:
+            _close(doors)
         before = self._upstreams
         self._upstreams = {
             pool.name: before.get(pool.name) or self._new_pool(pool) for pool in config.pools
@@ -175,12 +180,14 @@ class Worker(MultiService):
         for name, upstreams in before.items():
             if name not in self._upstreams:
                 upstreams.close()
-        self._serve_listeners(config)
+        if accepts:
+            self._serve_listeners(config)
         self._duty = attrs.evolve(self._duty, config=config)
         self._drain.stop = config.stop
         for names, standing in standings.items():
             self.learn(names, standing)
-        self.link.listening(self._addresses())
+        if accepts:
+            self.link.listening(self._addresses())
 
     def reopen(self, access_log: int | None = None) -> None:
         """Write the access log to where the config says now: to a new file, if it was rotated.
@@ -334,3 +341,10 @@ class Worker(MultiService):
         self.log.failure("telling what was counted failed", failure)
         if self.running:
             self._tick.start(TICK, now=False).addErrback(self._broke)
+
+
+def _close(doors: Doors) -> None:
+    """Close the sockets that nobody will accept from here."""
+    for descriptors in doors.values():
+        for descriptor in descriptors:
+            os.close(descriptor)

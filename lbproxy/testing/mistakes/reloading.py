@@ -69,3 +69,17 @@ def a_new_worker_has_the_config_of_before(put: Put) -> None:
         self._config, self._reserve = before, reserve
 
     put(Children, "adopt", wrong)
+
+
+@mutation
+def who_leaves_is_given_listeners(put: Put) -> None:
+    right = Worker.serve
+
+    def wrong(self: Any, *told: Any) -> None:
+        begun, self._drain.begun = self._drain.begun, False
+        try:
+            right(self, *told)
+        finally:
+            self._drain.begun = begun
+
+    put(Worker, "serve", wrong)
