@@ -7,6 +7,7 @@ mistake any more, all are tried: `make mutations` shows the new ones.
 from __future__ import annotations
 
 FOUND = {
+    "only_the_first_worker_hears_of_a_reload": 138,
     "who_leaves_is_given_listeners": 148,
     "a_cut_answer_looks_whole": 2,
     "unread_bytes_are_overlooked": 15,
