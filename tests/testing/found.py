@@ -48,7 +48,6 @@ FOUND = {
     "the_hard_stop_is_soft": 100,
     "an_exchange_is_logged_twice": 1,
     "who_leaves_is_served_on": 1,
-    "the_last_exchange_comes_after_the_end": 2,
     "a_reload_is_not_told": 5,
     "a_reload_cuts_what_runs": 47,
     "a_reload_forgets_who_is_drained": 1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbproxy.proxy.downstream import Downstream
 from lbproxy.proxy.exchange import Exchange
 from lbproxy.proxy.queue import WaitingRoom
 from lbproxy.proxy.site import Site
@@ -62,14 +61,3 @@ def an_exchange_is_logged_twice(put: Put) -> None:
 @mutation
 def who_leaves_is_served_on(put: Put) -> None:
     put(Exchange, "abandon", nothing)
-
-
-@mutation
-def the_last_exchange_comes_after_the_end(put: Put) -> None:
-    right = Downstream.connectionLost
-
-    def wrong(self: Any, *reason: Any) -> None:
-        self._site.left(self)
-        right(self, *reason)
-
-    put(Downstream, "connectionLost", wrong)
