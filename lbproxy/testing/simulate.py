@@ -14,7 +14,7 @@ import attrs
 from lbproxy.balance.standing import State
 from lbproxy.config.model import Pool
 from lbproxy.health.said import NOTHING
-from lbproxy.probe.prober import CHANGING, TICK
+from lbproxy.probe.prober import CHANGING, FIRST_ROUND, TICK
 from lbproxy.testing import bounds, checkers, counting, peace, served, verdicts
 from lbproxy.testing.changes import Change
 from lbproxy.testing.complaints import Complaints
@@ -114,7 +114,13 @@ def _story(world: World) -> Iterator[str]:
     """First all that is planned, then peace, then the end."""
     plan, reactor = world.plan, world.reactor
     world.start()
-    healed = EPOCH + max([SPAN, *(fault.at + fault.seconds for fault in plan.faults)])
+    healed = EPOCH + max(
+        SPAN,
+        *(fault.at + fault.seconds for fault in plan.faults),
+        *(change.at + (change.seconds or 0.0) for change in plan.changes),
+        *(reload.at + FIRST_ROUND for reload in plan.reloads),
+        0.0,
+    )
     reactor.run_until(healed)
     reactor.run_until(healed + LONGEST, lambda: world.deserted)
     stopping = world.stopped is not None
