@@ -72,6 +72,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "worker",
     },
     "testing": {
+        "control",
+        "worker",
         "balance",
         "config",
         "errors",

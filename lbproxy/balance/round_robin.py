@@ -27,6 +27,7 @@ class RoundRobin:
     def __init__(self) -> None:
         self._candidates: Sequence[Any] = ()
         self._turns: Sequence[Any] = ()
+        self._shares: Sequence[float] = ()
         self._place = 0
         self._repeats = False
 
@@ -50,7 +51,7 @@ class RoundRobin:
     def _make(self) -> None:
         """Make choices until all stand as they do now; none if that takes too long."""
         candidates = self._candidates
-        shares = [each.share for each in candidates]
+        self._shares = shares = [each.share for each in candidates]
         self._turns, self._repeats = (), False
         if all(share.is_integer() for share in shares):
             period = int(sum(shares)) // gcd(*map(int, shares))
@@ -65,9 +66,9 @@ class RoundRobin:
         rest = self._turns[self._place :]
         if rest:
             paid = Counter(rest)
-            total = sum(each.share for each in self._candidates)
-            for each in self._candidates:
-                each.current += total * paid[each] - len(rest) * each.share
+            total = sum(self._shares)  # Of then: there may be other weights by now.
+            for each, share in zip(self._candidates, self._shares, strict=True):
+                each.current += total * paid[each] - len(rest) * share
         self._turns, self._place, self._repeats = (), 0, False
 
 

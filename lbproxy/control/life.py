@@ -120,6 +120,12 @@ def _respawn_later(life: WorkerLife, core: WorkerCore, how: str) -> IDelayedCall
     return core.clock.callLater(delay, life.due)
 
 
+def _stop_waiting(patience: IDelayedCall) -> None:
+    """Wait no longer; if that was over, the process is killed, and may not have ended yet."""
+    if patience.active():
+        patience.cancel()
+
+
 builder = TypeMachineBuilder(WorkerLife, WorkerCore)
 
 idle = builder.state("idle")
@@ -138,15 +144,14 @@ backing_off.upon(WorkerLife.due, nodata=True).to(starting).returns(None)
 @starting.upon(WorkerLife.ready).to(serving)
 def serve(life: WorkerLife, core: WorkerCore, patience: IDelayedCall) -> None:
     """It is ready."""
-    patience.cancel()
+    _stop_waiting(patience)
     core.enter("serving")
 
 
 @starting.upon(WorkerLife.exited).to(backing_off)
 def fail(life: WorkerLife, core: WorkerCore, patience: IDelayedCall, how: str) -> None:
     """It was never ready."""
-    if patience.active():
-        patience.cancel()
+    _stop_waiting(patience)
 
 
 serving.upon(WorkerLife.exited).to(backing_off).returns(None)
@@ -156,7 +161,7 @@ serving.upon(WorkerLife.leaving).to(starting).returns(None)
 @starting.upon(WorkerLife.drain).to(draining)
 def stop_early(life: WorkerLife, core: WorkerCore, patience: IDelayedCall) -> None:
     """It will find the request when it is ready."""
-    patience.cancel()
+    _stop_waiting(patience)
     core.enter("draining")
     core.stop()
 

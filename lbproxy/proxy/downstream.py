@@ -163,12 +163,13 @@ class Downstream(protocol.Protocol):
         """The client closed, or we did."""
         tunnel = self._life is TUNNEL
         self._life = CLOSED
-        self._site.left(self)
         answerer, self._answerer = self._answerer, None
         if answerer is not None:
             gone = ClientGone("the client closed its connection")
             answerer.abandon(gone)
             self._log_end(None if tunnel else gone, self._clock.seconds())
+        # Whoever waits for the last client then closes the log, and tells what was counted.
+        self._site.left(self)
 
     def pauseProducing(self) -> None:
         """The transport's queue to the client is full."""

@@ -124,7 +124,7 @@ class ListenerService(Service):
         if self._ports:
             return
         description = self._config.endpoint.removeprefix(ANNOUNCED)
-        endpoints = [inherited(each) for each in self._descriptors]
+        endpoints = [inherited(self._reactor, each) for each in self._descriptors]
         failures: list[Failure] = []
         for endpoint in endpoints or [server_endpoint(self._reactor, description)]:
             listening = endpoint.listen(self._factory)

@@ -7,10 +7,13 @@ import os
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 
+from lbproxy.config.difference import compare
 from lbproxy.testing import batch
 from lbproxy.testing.batch import Verdict
 from lbproxy.testing.plan import Plan
+from lbproxy.testing.reloads import Reload
 from lbproxy.testing.shrink import shrink
 from lbproxy.testing.simulate import Outcome, run
 
@@ -46,7 +49,7 @@ def _live_many(seeds: range, jobs: int) -> int:
     ends: Counter[str] = Counter()
     failed: list[Verdict] = []
     progress = Progress(len(seeds))
-    for done, verdict in enumerate(batch.judge_all(seeds, jobs), start=1):
+    for done, verdict in enumerate(batch.judge_all(seeds, jobs, batch.judge_mostly_once), start=1):
         counts += verdict.counts
         ends += verdict.ends
         progress.tell(done, verdict.seconds, len(failed))
@@ -90,6 +93,11 @@ def _print_plan(plan: Plan) -> None:
     print(f"really kept alive: {plan.keep_alive:g} s; connections: {plan.shapes}")
     for fault in plan.faults:
         print(fault)
+    for change in plan.changes:
+        print(change)
+    for before, reload in pairwise([Reload(0.0, "", plan.config), *plan.reloads]):
+        lines = compare(before.config, reload.config).lines()
+        print(f"reload at {reload.at:.6f}: {'; '.join(lines)}")
     for visit in plan.visits:
         print(f"client {visit.number} {visit.manner} from {visit.start:.6f} on, {visit.shape}")
         for ask in visit.asks:

@@ -20,7 +20,7 @@ def request_head(ask: Ask, manner: str) -> bytes:
 
     Args:
         ask: The request.
-        manner: Its client's, of `clients.MANNERS`.
+        manner: Its client's, of `results.MANNERS`.
     """
     if ask.method == "BAD":
         return _BAD[ask.number % len(_BAD)] % ask.number

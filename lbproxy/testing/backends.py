@@ -9,6 +9,7 @@ import attrs
 
 from lbproxy.testing.link import Wire
 from lbproxy.testing.machine import Machine
+from lbproxy.testing.orders.desk import Desk
 from lbproxy.testing.plan import Ailment, Ask
 
 
@@ -17,6 +18,7 @@ class Surroundings(Protocol):
 
     clock: Any
     asks: dict[int, Ask]
+    desk: Desk
 
     def tell(self, *what: object) -> None:
         """Note something in the trace."""

@@ -12,24 +12,7 @@ from lbproxy.testing.link import Wire
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ask, Visit
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
-
-#: How clients behave.
-MANNERS = (
-    "keeps",
-    "pipelines",
-    "uploads",
-    "old",
-    "old_keeps",
-    "slow",
-    "leaves",
-    "resets",
-    "half_closes",
-    "leaves_midway",
-    "dribbles",
-)
-
-#: Those who go before they have got what they asked for.
-LEAVERS = frozenset({"leaves", "resets", "half_closes", "leaves_midway"})
+from lbproxy.testing.results import LEAVERS, Result, judge
 
 #: Requests that one who pipelines sends at once.
 DEPTH = 4
@@ -63,38 +46,13 @@ class Surroundings(Protocol):
         """A client has nothing more to do."""
 
 
-@attrs.define
-class Result:
-    """What became of one request.
-
-    Attributes:
-        ask: Which one.
-        sent: When it was sent, or began to be.
-        ended: When its fate was known; `None` while it is not.
-        how: `whole`, `problem` (a document of the balancer's), `cut`, `left` (the client went),
-            `poisoned` (a backend had given it to nobody) or `refused`.
-        status: Of the answer, if there was one.
-        reason: Of a problem document.
-        backend: Who answered, by `X-Served-By`.
-        hints: Answers of 1xx that came before it, but for `100 Continue`.
-    """
-
-    ask: Ask
-    sent: float
-    ended: float | None = None
-    how: str = ""
-    status: int = 0
-    reason: str = ""
-    backend: str = ""
-    hints: int = 0
-
-
 class Client:
     """One visit.
 
     Attributes:
         visit: Its plan.
         results: What became of its requests so far.
+        wires: Its connections so far.
     """
 
     def __init__(self, world: Surroundings, visit: Visit) -> None:
@@ -106,6 +64,7 @@ class Client:
         """
         self.visit = visit
         self.results: list[Result] = []
+        self.wires: list[Wire] = []
         self._world = world
         self._left = list(visit.asks)
         self._open: list[Result] = []
@@ -142,6 +101,7 @@ class Client:
 
     def on_connected(self, wire: Wire) -> None:
         self._wire = wire
+        self.wires.append(wire)
         self._last_sent = False
         self._sending = None
         if self.visit.announced:
@@ -218,7 +178,9 @@ class Client:
         if head is None or not self._open:
             return
         result = self._open.pop(0)
-        self._judge(result, head)
+        killed = self.wires[-1].link.skt.kernel.killed
+        for wrong in judge(result, head, self._got, self._document, killed):
+            self._wrong(result, wrong)
         if result.how == "problem" and self._asked < result.ask.insists:
             self._insist(result, head)
             return
@@ -239,31 +201,6 @@ class Client:
             self._last_sent = True
             return  # The end follows.
         self._ask_next()
-
-    def _judge(self, result: Result, head: Head) -> None:
-        """Is that the answer to what was asked, and all of it?"""
-        asked = head.fields.get(b"x-ask")
-        ask = result.ask
-        if asked == b"0":
-            result.how = "poisoned"
-        elif ask.local and head.status in (200, 503):
-            result.how = "report"
-        elif asked is None:
-            result.how = "problem"
-            result.reason = _reason_in(self._document)
-            if not result.reason and ask.method != "HEAD":
-                self._wrong(result, f"got {head.status}, which nobody gave, without a reason")
-        else:
-            result.how = "whole"
-            if asked != b"%d" % ask.number:
-                self._wrong(result, f"got the answer to {asked.decode()}")
-            size = 0 if ask.method == "HEAD" or head.status == 503 else ask.size
-            if head.status == 101:
-                result.how = "tunnel" if self._got == size else "cut"
-            elif self._got != size:
-                self._wrong(result, f"got {self._got} of {size} bytes as if that were all")
-        if b"x-request-id" not in head.fields:
-            self._wrong(result, "got an answer without a request id")
 
     def _wrong(self, result: Result, what: str) -> None:
         self._world.violation(f"{result.ask.number} {what}")
@@ -418,9 +355,3 @@ class Client:
         elif not self._gone:
             self._gone = True
             self._world.visited(self)
-
-
-def _reason_in(document: bytes) -> str:
-    """The code in a problem document; empty if it is none."""
-    _, _, rest = document.partition(b'"reason": "')
-    return rest.partition(b'"')[0].decode()

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import attrs
 
-from lbproxy.config import model
-from lbproxy.testing import faults
-from lbproxy.testing.clients import MANNERS
+from lbproxy.testing import faults, reloads, staff
+from lbproxy.testing.answers import AILMENTS
+from lbproxy.testing.changes import Change
+from lbproxy.testing.configs import config_of
 from lbproxy.testing.flow import Shape
+from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
-from lbproxy.testing.serving import AILMENTS
+from lbproxy.testing.results import MANNERS
 from lbproxy.testing.sessions import NARROW
 
 #: Seconds within which clients come and faults begin.
-SPAN = 30.0
-
-#: The port on which the balancer is asked.
-PORT = 3000
+SPAN = 20.0
 
 _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -26,110 +26,27 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for."""
     chance = random.Random(f"plan {seed}")
-    config = _config(chance)
+    config = config_of(chance)
     peaceful = chance.random() < 0.15
     storm = not peaceful and chance.random() < 0.08
     ailing = 0.0 if peaceful else chance.choice((0.0, 0.1, 0.3, 0.6))
     visits = _storm(chance) if storm else _visits(chance, ailing)
     calm = peaceful or chance.random() < 0.15
-    drawn = () if calm else _faults(chance, len(config.pools[0].backends) + 2)
+    if calm:  # What befalls one worker is to trouble nobody who has to do with another one.
+        drawn = tuple(_accidents(chance, config.workers))
+    else:
+        drawn = _faults(chance, len(config.pools[0].backends) + 2, config.workers)
     keep_alive = config.pools[0].backends[0].idle_limit
     return Plan(
         seed,
         config,
         # Some close their idle connections long before they are known to.
         keep_alive * (1.25 if peaceful else chance.choice((1.25, 1.25, 0.3))),
-        tuple(_shape(chance, upstream=True) for _ in range(4)),
+        tuple(_shape(chance) for _ in range(4)),
         visits,
         drawn,
-    )
-
-
-def _config(chance: random.Random) -> model.Config:
-    count = chance.choice((2, 2, 3, 3, 4))
-    keep_alive = chance.choice((0.0, 1.5, 5.0, 20.0))
-    backends = tuple(
-        model.Backend(
-            name,
-            f"10.0.1.{number}:80",
-            weight=0 if number == 3 else chance.choice((1, 1, 1, 2)),
-            keep_alive=keep_alive,
-        )
-        for number, name in enumerate("abcd"[:count])
-    )
-    health = model.Health(
-        interval=chance.choice((1.0, 2.0, 5.0)),
-        timeout=chance.choice((0.3, 1.0)),
-        rise=chance.choice((1, 2, 2, 3)),
-        fall=chance.choice((1, 2, 3, 3)),
-        json=True,
-    )
-    pool = model.Pool(
-        "api",
-        backends,
-        health=None if chance.random() < 0.1 else health,
-        timeouts=model.UpstreamTimeouts(
-            connect=chance.choice((0.5, 2.0)),
-            first_byte=chance.choice((1.0, 4.0)),
-            read=chance.choice((1.0, 4.0)),
-            stream=20.0,
-        ),
-        retry=_retry(chance),
-        slow_start=chance.choice((0.0, 3.0, 10.0)),
-        ejection=chance.random() < 0.8,
-        max_in_flight=chance.choice((1, 2, 4, 256, 256)),
-        queue=model.Queue(length=chance.choice((0, 3, 1024)), wait=chance.choice((0.5, 5.0))),
-    )
-    pool = _failover(chance, pool)
-    timeouts = model.DownstreamTimeouts(head=5.0, body=5.0, idle=chance.choice((3.0, 20.0)))
-    return model.Config(
-        listeners=(
-            model.Listener("web", f"tcp:{PORT}", timeouts=timeouts),
-            model.Listener("raw", f"tcp:{PORT + 2}", mode="tcp", pool="raw"),
-            model.Listener("announced", f"haproxy:tcp:{PORT + 1}", timeouts=timeouts),
-        ),
-        routes=(
-            model.Route(
-                "/",
-                pool="api",
-                expose_backend=True,
-                max_body=chance.choice((None, None, None, 20000)),
-                retry_on=frozenset(chance.choice(((), (503,), (502, 503, 504)))),
-            ),
-        ),
-        pools=(pool, _raw_pool(chance)),
-        stop=model.Stop(drain=chance.choice((0.0, 2.0, 10.0))),
-        access_log=None,
-        admin=None,
-    )
-
-
-def _retry(chance: random.Random) -> model.Retry:
-    timeout = chance.choice((None, None, 0.4))
-    return model.Retry(attempts=chance.choice((1, 2, 3, 3, 4)), budget=0.2, timeout=timeout)
-
-
-def _failover(chance: random.Random, pool: model.Pool) -> model.Pool:
-    """What a pool may do about failures besides."""
-    hold = hedge = None
-    if pool.health is not None and chance.random() < 0.4:
-        seconds, requests = chance.choice((1.0, 6.0)), chance.choice((1, 3, 1000))
-        hold = model.Hold(seconds, requests)
-    if pool.retry.attempts > 1 and chance.random() < 0.4:
-        after = chance.choice((0.0005, 0.02, 0.3, "p50"))
-        hedge = model.Hedge(after, chance.choice((0.02, 0.2, 1.0)))
-    return attrs.evolve(pool, hold_when_down=hold, hedge=hedge)
-
-
-def _raw_pool(chance: random.Random) -> model.Pool:
-    """The pool of the listener in TCP mode."""
-    return model.Pool(
-        "raw",
-        (model.Backend("x", "10.0.3.1:90"), model.Backend("y", "10.0.3.2:90")),
-        health=model.Health(interval=2.0, timeout=0.5),
-        timeouts=model.UpstreamTimeouts(connect=0.5, stream=20.0),
-        slow_start=0.0,
-        send_proxy=chance.choice((None, "v1")),
+        _changes(chance, len(config.pools[0].backends)) if chance.random() < 0.35 else (),
+        reloads.drawn(chance, config, SPAN) if chance.random() < 0.3 else (),
     )
 
 
@@ -146,17 +63,19 @@ def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:
                 tuple(
                     _ask(chance, next(numbers), manner, ailing) for _ in range(chance.randint(1, 8))
                 ),
-                _shape(chance, upstream=False),
+                _shape(chance),
                 chance.choice((0.05, 0.3, 1.5) if manner == "slow" else (0.001, 0.01, 0.3, 1.5)),
                 announced=chance.random() < 0.2,
             )
         )
     if ailing and chance.random() < 0.4:
         visits.append(_insistent(chance, next(numbers)))
+    if chance.random() < 0.3:
+        visits += [_shopper(chance, number, numbers) for number in range(450, 452)]
     sessions = chance.choice((0, 0, 1, 3))
     for number in range(500, 500 + sessions):
         asks = tuple(_session(chance, next(numbers), ailing) for _ in range(chance.randint(1, 4)))
-        shape = attrs.evolve(_shape(chance, upstream=False), capacity=NARROW)
+        shape = attrs.evolve(_shape(chance), capacity=NARROW)
         start, patience = chance.uniform(0.0, SPAN), chance.choice((0.0, 0.01, 0.5))
         visits.append(Visit(number, start, "session", asks, shape, patience))
     return tuple(visits)
@@ -166,7 +85,16 @@ def _insistent(chance: random.Random, number: int) -> Visit:
     """One whose request breaks every backend that it gets to, and who does not give up soon."""
     ailment = Ailment(chance.choice(("close_unanswered", "reset_unanswered")), times=99)
     ask = Ask(number, closes=True, ailment=ailment, insists=14)
-    return Visit(400, chance.uniform(0.0, SPAN), "keeps", (ask,), _shape(chance, upstream=False))
+    return Visit(400, chance.uniform(0.0, SPAN), "keeps", (ask,), _shape(chance))
+
+
+def _shopper(chance: random.Random, number: int, numbers: Iterator[int]) -> Visit:
+    """One who orders, and sees how that goes on."""
+    asks = [Ask(next(numbers), "PLACE", keyed=chance.random() < 0.7)]
+    for _ in range(chance.randint(2, 8)):
+        think = chance.choice((0.0, 0.3, 2.0))
+        asks.append(Ask(next(numbers), chance.choice(METHODS), keyed=True, think=think))
+    return Visit(number, chance.uniform(0.0, SPAN), "shops", tuple(asks), _shape(chance))
 
 
 def _session(chance: random.Random, number: int, ailing: float) -> Ask:
@@ -265,15 +193,26 @@ def _size(chance: random.Random) -> int:
     return chance.choice((0, 1, 80, 80, 300, 3000, chance.randint(0, 5000), 17000, 70000, 150000))
 
 
-def _shape(chance: random.Random, upstream: bool) -> Shape:
+def _shape(chance: random.Random) -> Shape:
     return Shape(
         latency=chance.choice((0.0001, 0.0002, 0.001, 0.02)),
-        capacity=chance.choice((2000, 16000, 65536, 262144)),
+        capacity=chance.choice((4000, 16000, 65536, 262144)),
         fine=chance.choice((0, 0, 0, 0, 40, 40, 300)),
     )
 
 
-def _faults(chance: random.Random, backends: int) -> tuple[Fault, ...]:
+def _accidents(chance: random.Random, workers: int) -> list[Fault]:
+    """What befalls several workers: each once, since who ends twice is waited for."""
+    if workers == 1:
+        return []
+    return [
+        Fault(chance.choice(staff.KINDS), chance.uniform(1.0, SPAN), place)
+        for place in range(workers)
+        if chance.random() < 0.5
+    ]
+
+
+def _faults(chance: random.Random, backends: int, workers: int) -> tuple[Fault, ...]:
     drawn = [
         Fault(
             chance.choice(tuple(faults.KINDS)),
@@ -286,9 +225,36 @@ def _faults(chance: random.Random, backends: int) -> tuple[Fault, ...]:
     if chance.random() < 0.2:
         seconds = chance.choice((0.3, 2.0, 7.0))
         drawn.append(Fault(faults.PAUSE, chance.uniform(0.0, SPAN), seconds=seconds))
+    drawn += _accidents(chance, workers)
     if chance.random() < 0.25:
         drain = Fault("drain", chance.uniform(3.0, SPAN))
         drawn.append(drain)
         if chance.random() < 0.5:
             drawn.append(attrs.evolve(drain, kind="end_now", at=drain.at + chance.uniform(0, 3)))
     return tuple(sorted(drawn, key=lambda fault: fault.at))
+
+
+#: What people do to a backend, one after the other.
+_COURSES = (
+    ("drained",),
+    ("drained", "undrained"),
+    ("drained", "undrained"),
+    ("weighed",),
+    ("weighed", "unweighed"),
+    ("weighed", "drained", "undrained", "unweighed"),
+    ("drained", "weighed"),
+    ("undrained", "unweighed"),
+)
+
+
+def _changes(chance: random.Random, backends: int) -> tuple[Change, ...]:
+    """What people do: mostly to one backend, which is drained for some reason, and taken back."""
+    drawn = []
+    for place in chance.sample(range(backends), chance.choice((1, 1, 2))):
+        at = chance.uniform(1.0, SPAN)
+        for kind in chance.choice(_COURSES):
+            weight, seconds = chance.choice((1, 2, 5)), chance.choice((None, None, 1.0, 5.0))
+            seconds = None if kind in ("undrained", "unweighed") else seconds
+            drawn.append(Change(kind, at, place, weight, seconds))
+            at += chance.choice((0.01, 0.5, 3.0, 6.0))
+    return tuple(drawn)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Protocol
 
+from lbproxy.testing import staff
 from lbproxy.testing.backends import Backend
 from lbproxy.testing.link import Link, Wire
 from lbproxy.testing.network import Door
@@ -37,6 +38,9 @@ class Surroundings(Protocol):
 
     def pause(self, seconds: float) -> None:
         """Have the balancer's process stand still, while all else goes on."""
+
+    def strike(self, kind: str, number: int) -> bool:
+        """Let something befall the process of a worker; false if there is none."""
 
     def drain(self) -> None:
         """Have the balancer finish what runs, and end."""
@@ -242,6 +246,10 @@ def begin(world: Surroundings, fault: Fault) -> None:
     if fault.kind in STOPS:
         world.happened(fault.kind)
         (world.drain if fault.kind == "drain" else world.end_now)()
+        return
+    if fault.kind in staff.KINDS:
+        if world.strike(fault.kind, fault.backend):
+            world.happened(fault.kind)
         return
     if fault.kind == PAUSE:
         world.happened(fault.kind)

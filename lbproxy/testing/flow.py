@@ -8,6 +8,9 @@ from typing import Any
 
 import attrs
 
+#: Bytes of a smallest piece.
+_SMALL = (1, 1, 2, 3, 7, 20)
+
 
 @attrs.frozen
 class Shape:
@@ -35,16 +38,17 @@ class Flow:
     """
 
     __slots__ = (
+        "_capacity",
         "_chance",
         "_clock",
         "_dropped",
         "_due",
         "_fine",
         "_last",
+        "_latency",
         "_on_arrival",
         "_on_room",
         "_segments",
-        "_shape",
         "_stalled",
         "_under_way",
         "arrived",
@@ -61,7 +65,8 @@ class Flow:
         self.carried = 0
         self._clock = clock
         self._chance = chance
-        self._shape = shape
+        self._capacity = shape.capacity
+        self._latency = shape.latency
         self._fine = shape.fine
         self._on_arrival = on_arrival
         self._on_room = on_room
@@ -74,24 +79,30 @@ class Flow:
     @property
     def room(self) -> int:
         """Bytes that could be put in."""
-        return self._shape.capacity - self._under_way - len(self.arrived)
+        return self._capacity - self._under_way - len(self.arrived)
 
     def push_some(self, data: bytes | memoryview, *, finely: bool = False) -> int:
         """Put in what there is room for, or less if it goes `finely`; how much that was."""
-        count = min(len(data), self.room)
+        size = len(data)
+        count = self._capacity - self._under_way - len(self.arrived)
+        if count >= size:
+            count = size
+        elif count <= 0:
+            return 0
         if finely and count > 1 and self._fine > 0:
             count = self._small(count)
-        if count > 0:
-            self._send(bytes(data[:count]))
-        return max(count, 0)
+        if count:
+            self._send(bytes(data if count == size else data[:count]))
+        return count
 
     def take(self, size: int) -> bytes:
         """Take out at most so many bytes of those that have arrived; at least one."""
-        count = min(size, len(self.arrived))
+        arrived = self.arrived
+        count = min(size, len(arrived))
         if count > 1 and self._fine > 0:
             count = self._small(count)
-        data = bytes(self.arrived[:count])
-        del self.arrived[:count]
+        data = bytes(arrived[:count])
+        del arrived[:count]
         self._on_room()
         return data
 
@@ -117,29 +128,28 @@ class Flow:
         self._due = self._under_way = 0
 
     def _small(self, most: int) -> int:
-        count = min(most, self._fine, self._chance.choice((1, 1, 2, 3, 7, 20)))
+        count = min(most, self._fine, _SMALL[int(self._chance.random() * len(_SMALL))])
         self._fine -= count
         return count
 
     def _send(self, segment: bytes | None) -> None:
         if self._dropped:
             return
+        segments = self._segments
+        at = max(self._last, self._clock.now + self._latency)
         if segment is not None:
             self._under_way += len(segment)
             self.carried += len(segment)
-        segments, now = self._segments, self._clock.seconds()
-        at = max(self._last, now + self._shape.latency)
-        if at == self._last and segments and segment is not None and segments[-1] is not None:
-            segments[-1] += segment  # They arrive at once.
-            return
+            if at == self._last and segments and segments[-1] is not None:
+                segments[-1] += segment  # They arrive at once.
+                return
         segments.append(segment)
         self._last = at
-        self._clock.callLater(at - now, self._arrive)
+        self._clock.call_at(at, self._arrive)
 
     def _arrive(self) -> None:
         self._due += 1
-        if not self._stalled:
-            self._arrive_due()
+        self._arrive_due()
 
     def _arrive_due(self) -> None:
         while self._due and self._segments and not self._stalled:

@@ -12,14 +12,16 @@ from lbproxy.service import Balancer
 
 
 class Inside:
-    """A balancer with one worker, opened."""
+    """A balancer, opened.
+
+    Attributes:
+        workers: Those that it has: its one, or those that have come to be watched.
+    """
 
     def __init__(self, balancer: Balancer) -> None:
-        workers: Any = balancer._workers
-        self._worker: Any = workers._worker
-        self._site: Any = self._worker._site
-        self._timer: Any = self._worker._timer
         self._balancer = balancer
+        alone: Any = getattr(balancer._workers, "_worker", None)
+        self.workers: list[Any] = [] if alone is None else [alone]
 
     @property
     def judged(self) -> list[Pool]:
@@ -27,18 +29,20 @@ class Inside:
         return self._balancer.control.pools
 
     @property
-    def served(self) -> list[Pool]:
-        """The pools of the worker."""
-        return [each.pool for each in self._worker._upstreams.values()]
-
-    @property
     def accepting(self) -> bool:
         """Whether clients are accepted: each backend has its first verdict."""
         return self._balancer.control._accepting
 
-    def on_record(self, take: Callable[[Any, float], None]) -> None:
-        """Have `take` get what the access log would get."""
-        self._site._write = take
+    @property
+    def serving(self) -> int:
+        """How many workers serve."""
+        seats = self._balancer.control.seats
+        return sum(seat.state == "serving" for seat in seats)
+
+    def on_record(self, take: Callable[[Any, float], None], worker: Any = None) -> None:
+        """Have `take` get what the access log of a worker would get; by default of the one."""
+        site = (worker or self.workers[0])._site
+        site._write = take
 
     def on_turn(self, told: Callable[[Backend], None], probed: Callable[[Backend], None]) -> None:
         """Be told when a backend's state changes, and of each probe, after the parent was."""
@@ -56,9 +60,19 @@ class Inside:
 
             pool.on_turn, pool.on_probe = turned, ended
 
-    def on_hold(self, told: Callable[[int], None]) -> None:
-        """Be told how many are held, whenever one more is."""
-        for upstreams in self._worker._upstreams.values():
+    def on_staff(self, told: Callable[[], None]) -> None:
+        """Be told when the state of a worker has changed, after the parent was."""
+        for seat in self._balancer.control.seats:
+
+            def moved(right: Any = seat._core.moved) -> None:
+                right()
+                told()
+
+            seat._core.moved = moved
+
+    def on_hold(self, told: Callable[[int], None], worker: Any = None) -> None:
+        """Be told how many a worker holds, whenever one more is."""
+        for upstreams in (worker or self.workers[0])._upstreams.values():
             room = upstreams.waiting
 
             def hold(*arguments: Any, room: Any = room, right: Any = room.hold) -> Any:
@@ -70,34 +84,46 @@ class Inside:
 
     def held(self) -> Iterator[int]:
         """Bytes that wait to be sent, at each connection."""
-        for timed in self._timer._timed:
-            transport = getattr(timed, "transport", None)
-            if transport is not None:
-                yield transport.queued
+        for worker in self.workers:
+            for timed in worker._timer._timed:
+                transport = getattr(timed, "transport", None)
+                if transport is not None:
+                    yield transport.queued
 
     def busy(self) -> Iterator[str]:
         """What is held although no client is there."""
-        if self._site.clients:
-            yield f"{self._site.clients} clients"
-        if self._site.replay_memory.free != PROCESS_LIMIT:
-            yield f"{PROCESS_LIMIT - self._site.replay_memory.free} bytes kept for retries"
-        for pool in self.served:
-            for backend in pool.backends:
-                if backend.in_flight:
-                    yield f"{backend.in_flight} in flight at {backend.name}"
-        for upstreams in self._worker._upstreams.values():
-            if upstreams.waiting:
-                yield f"{len(upstreams.waiting)} in the queue"
+        for worker in self.workers:
+            yield from _busy(worker)
 
     def left(self) -> Iterator[str]:
         """What is still watched or kept after the end."""
-        yield from self.busy()
-        for timed in self._timer._timed:
-            yield f"a deadline of {type(timed).__name__}"
-        for upstreams in self._worker._upstreams.values():
-            for backend, connections in upstreams.connections.items():
-                if connections._idle:
-                    yield f"{len(connections._idle)} idle connections to {backend.name}"
+        for worker in self.workers:
+            yield from left_by(worker)
+
+
+def _busy(worker: Any) -> Iterator[str]:
+    site = worker._site
+    if site.clients:
+        yield f"{site.clients} clients"
+    if site.replay_memory.free != PROCESS_LIMIT:
+        yield f"{PROCESS_LIMIT - site.replay_memory.free} bytes kept for retries"
+    for upstreams in worker._upstreams.values():
+        for backend in upstreams.pool.backends:
+            if backend.in_flight:
+                yield f"{backend.in_flight} in flight at {backend.name}"
+        if upstreams.waiting:
+            yield f"{len(upstreams.waiting)} in the queue"
+
+
+def left_by(worker: Any) -> Iterator[str]:
+    """What a worker still watches or keeps at its end."""
+    yield from _busy(worker)
+    for timed in worker._timer._timed:
+        yield f"a deadline of {type(timed).__name__}"
+    for upstreams in worker._upstreams.values():
+        for backend, connections in upstreams.connections.items():
+            if connections._idle:
+                yield f"{len(connections._idle)} idle connections to {backend.name}"
 
 
 def number_of(record: Any) -> int | None:

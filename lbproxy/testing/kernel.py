@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import random
 import select
+from collections.abc import Mapping
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING
 
 from lbproxy.testing.sockets import FakeSocket, Routes
@@ -52,17 +54,16 @@ class FakeEpoll:
 
     def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
         """What is ready now, in any order; a call for one of them may change the others."""
-        stirred, sockets = self._kernel.stirred, self._kernel.sockets
+        stirred, sockets, masks = self._kernel.stirred, self._kernel.sockets, self._masks
         ready = []
         for fd in list(stirred):
-            mask = self._masks.get(fd)
+            mask = masks.get(fd)
             if mask is not None and (event := sockets[fd].events() & (mask | _ERR | _HUP)):
                 ready.append((fd, event))
             else:
                 del stirred[fd]
         if len(ready) > 1:
             self._chance.shuffle(ready)
-        self._kernel.events += len(ready)
         return ready[:most]
 
     def _known(self, fd: int) -> None:
@@ -90,12 +91,13 @@ class FakePoll:
 
 
 class Kernel:
-    """The descriptors of the balancer.
+    """The descriptors of one process.
 
     Attributes:
         sockets: Those that are open, by descriptor.
         stirred: Descriptors for which something may have changed, in the order in which it did.
-        events: How many were told so far.
+        killed: Whether its process was.
+        left_at: When somebody else than its parent asked its process to end; `inf` if nobody did.
         routes: The network.
         reactor: Who is told.
     """
@@ -106,15 +108,50 @@ class Kernel:
     def __init__(self) -> None:
         self.sockets: dict[int, FakeSocket] = {}
         self.stirred: dict[int, None] = {}
-        self.events = 0
+        self.killed = False
+        self.left_at = inf
+        self._numbers: dict[int, int] = {}
         self._free: list[int] = []
+        self._made = 0
         self._epolls: list[FakeEpoll] = []
 
     def make_socket(self, family: int) -> FakeSocket:
-        """A socket with the lowest descriptor that is free, as POSIX wants it."""
-        fd = heappop(self._free) if self._free else FIRST + len(self.sockets)
-        skt = self.sockets[fd] = FakeSocket(self, family, fd)
+        """A socket of ours."""
+        skt = FakeSocket(self, family, -1)
+        skt.begin(self.take(skt))
         return skt
+
+    def take(self, skt: FakeSocket) -> int:
+        """Give a socket a descriptor: the lowest one that is free, as POSIX wants it."""
+        if self._free:
+            fd = heappop(self._free)
+        else:
+            fd = FIRST + self._made
+            self._made += 1
+        self.sockets[fd] = skt
+        return fd
+
+    def fork(self, descriptors: Mapping[int, int]) -> Kernel:
+        """The descriptors of a new process.
+
+        Args:
+            descriptors: Those of ours that it inherits, by the numbers that it is told of.
+        """
+        child = Kernel()
+        child.routes = self.routes
+        for number, fd in descriptors.items():
+            if fd in self.sockets:
+                child._numbers[number] = self.sockets[fd].inherited_by(child).fileno()
+        return child
+
+    def inherited(self, number: int) -> FakeSocket:
+        """What was inherited under a number."""
+        return self.sockets[self._numbers[number]]
+
+    def close(self) -> None:
+        """The process has ended: close what it had."""
+        for skt in list(self.sockets.values()):
+            skt.close()
 
     def make_epoll(self, chance: random.Random) -> FakeEpoll:
         """An epoll whose events come in an order that chance decides."""

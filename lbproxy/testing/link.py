@@ -68,12 +68,12 @@ class Link:
             self.broken = True
             self.to_balancer.drop()
             self.from_balancer.drop()
-            self._clock.callLater(self.latency, self.wire.be_reset)
+            self._clock.call_at(self._clock.now + self.latency, self.wire.be_reset)
 
     def reset_by_network(self) -> None:
         """Something between the two has given the connection up, and tells both."""
         self.reset_by_wire()
-        self._clock.callLater(self.latency, self.wire.be_reset)
+        self._clock.call_at(self._clock.now + self.latency, self.wire.be_reset)
 
     # What the wire does.
 
@@ -83,7 +83,7 @@ class Link:
             self.broken = True
             self.to_balancer.drop()
             self.from_balancer.drop()
-            self._clock.callLater(self.latency, self._reset_arrives)
+            self._clock.call_at(self._clock.now + self.latency, self._reset_arrives)
 
     def _reset_arrives(self) -> None:
         if not self._balancer_closed:
@@ -163,15 +163,16 @@ class Wire:
     def pump(self) -> None:
         """There may be room for what waits."""
         flow = self.link.to_balancer
-        while self._out:
-            first = self._out[0]
+        out = self._out
+        while out:
+            first = out[0]
             count = flow.push_some(first)
             if not count:
                 return
             if count == len(first):
-                self._out.popleft()
+                out.popleft()
             else:
-                self._out[0] = first[count:]
+                out[0] = first[count:]
         if self._ending and not flow.ended:
             flow.end()
 

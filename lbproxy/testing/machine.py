@@ -14,6 +14,7 @@ class Machine:
     Attributes:
         host: Its address.
         frozen: Whether its process stands still, while its kernel goes on.
+        deaths: How often it was killed.
     """
 
     def __init__(self, welcome: Callable[[Wire], object]) -> None:
@@ -24,6 +25,7 @@ class Machine:
         """
         self.host = Host(welcome)
         self.frozen = False
+        self.deaths = 0
         self._thawing: list[Callable[[], None]] = []
         self._unplugged: list[Link] = []
 
@@ -47,6 +49,7 @@ class Machine:
 
     def kill(self) -> None:
         """Every connection breaks, and none can be made."""
+        self.deaths += 1
         self.host.door = Door.REFUSING
         self._thawing.clear()
         self.frozen = False

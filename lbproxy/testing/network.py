@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from lbproxy.testing.backlog import Backlog
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.link import Link, Receiver, Wire
@@ -62,6 +63,7 @@ class FakeNetwork:
 
     Attributes:
         hosts: The addresses that the balancer can connect to.
+        waits: From when until when each client waited to be accepted.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class FakeNetwork:
         """Prepare.
 
         Args:
-            kernel: Has the balancer's sockets.
+            kernel: Has the sockets of the balancer's first process.
             chance: Decides where pieces are cut.
             shape: The shape of the next connection to a host.
             tell: Is told what happens, for the trace.
@@ -84,23 +86,27 @@ class FakeNetwork:
         self._chance = chance
         self._shape = shape
         self._tell = tell
-        self._ports: dict[int, FakeSocket] = {}
+        self._ports: dict[int, list[Backlog]] = {}
+        self._lobby = Kernel()
+        self.waits: list[tuple[float, float]] = []
         self._ephemeral = EPHEMERAL
         kernel.routes = self
 
     # What the balancer's sockets ask for.
 
-    def bind(self, skt: FakeSocket, where: tuple[str, int]) -> int:
+    def bind(self, family: int, where: tuple[str, int], shared: bool) -> Backlog:
         """Take a port."""
         port = where[1] or self._next_port()
-        if port in self._ports:
+        others = self._ports.setdefault(port, [])
+        if not all(shared and other.shared for other in others):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        self._ports[port] = skt
-        return port
+        backlog = Backlog(family, port, self.waits)
+        others.append(backlog)
+        return backlog
 
-    def unbind(self, skt: FakeSocket) -> None:
+    def unbind(self, backlog: Backlog) -> None:
         """Give a port back."""
-        del self._ports[skt.address[1]]
+        self._ports[backlog.port].remove(backlog)
 
     def connect(self, skt: FakeSocket, where: tuple[str, int]) -> int:
         """Begin to connect to a host."""
@@ -125,7 +131,8 @@ class FakeNetwork:
             link.stand()
             host.welcome(link.wire)
 
-        clock.callLater(shape.latency + (host.delay if host is not None else 0.0), arrive)
+        delay = 0.0 if host is None else host.delay
+        clock.call_at(clock.now + shape.latency + delay, arrive)
         return errno.EINPROGRESS
 
     # What clients ask for.
@@ -145,22 +152,24 @@ class FakeNetwork:
         clock = self._kernel.reactor
 
         def arrive() -> None:
-            listening = self._ports.get(port)
-            if listening is None or not listening.listening:
+            open_ones = [each for each in self._ports.get(port, ()) if each.open]
+            if not open_ones:
                 refused()
                 return
-            skt = self._kernel.make_socket(listening.family)
+            # Among several the kernel chooses by a hash of the addresses (`socket(7)`).
+            several = len(open_ones) > 1
+            backlog = self._chance.choice(open_ones) if several else open_ones[0]
+            skt = self._lobby.make_socket(backlog.family)
             skt.address = ("127.0.0.1", port)
             skt.peer = (source, self._next_port())
             link = Link(clock, self._chance, shape, skt)
             link.wire.receiver = receiver
             link.stand()
-            listening.queue.append(skt)
-            listening.stir()
+            backlog.come(skt, clock.now)
             connected: Any = receiver
             connected.on_connected(link.wire)
 
-        clock.callLater(shape.latency, arrive)
+        clock.call_at(clock.now + shape.latency, arrive)
 
     def _next_port(self) -> int:
         self._ephemeral += 1

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
-from lbproxy.testing.clients import Client, Result
+from lbproxy.testing import staff
+from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import number_of
+from lbproxy.testing.orders.shopper import Shopper
+from lbproxy.testing.people import MOMENT
 from lbproxy.testing.plan import Ask
+from lbproxy.testing.results import Result
+from lbproxy.testing.sessions import SessionClient
 from lbproxy.testing.world import World
+
+#: Whoever asks something.
+AnyClient = Client | SessionClient | Shopper
 
 #: Manners of clients that take what they are given.
 _PATIENT = frozenset({"keeps", "pipelines", "uploads", "old", "old_keeps"})
 
 #: Reasons for which one who did nothing wrong may be sent away although nothing is broken.
 _FULL = frozenset({"queue_full", "body_too_large"})
+
+#: How a request ends while every backend is drained; an answer to HEAD cannot say.
+_DRAINED = frozenset({"drained", "hold_full", "hold_expired", ""})
 
 #: Seconds that a request may take for no reason that is planned.
 PROMPT = 2.0
@@ -25,15 +37,20 @@ def nothing_fails(world: World) -> Iterator[str]:
     What another one's answer suffers from may still cost one who must not be sent twice its own.
     """
     plan = world.plan
-    if plan.faults:
+    if any(fault.kind not in staff.KINDS for fault in plan.faults):
         return
-    pool = plan.config.pools[0]
+    pool = world.pool
     honest = plan.keep_alive >= pool.backends[0].idle_limit
     perfect = honest and not any(ask.ailment for ask in world.asks.values())
     for client in world.clients:
+        if _lost_its_worker(client):
+            continue
+        if isinstance(client, Shopper):
+            continue  # Whose orders have rules of their own.
         if not isinstance(client, Client):
             for result in client.results:
-                if result.how != "session" and not (result.ask.ailment or result.ask.keyed):
+                late = _was_late(world, client, result)
+                if result.how != "session" and not (late or result.ask.ailment or result.ask.keyed):
                     yield f"session {result.ask.number} ended as {result.how} in peace"
             continue
         if client.visit.manner not in _PATIENT or _spoiled(client):
@@ -48,12 +65,40 @@ def nothing_fails(world: World) -> Iterator[str]:
             if ask.ailment is not None or ask.local or ask.method in ("BAD", "WS"):
                 continue
             repeatable = not ask.unsafe and pool.retry.attempts > 1
+            if _was_drained(world, result) or _was_late(world, client, result):
+                continue
             if result.how == "cut" or (
                 (perfect or (repeatable and ask.method != "PUT")) and not _well(result)
             ):
                 yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"
             elif perfect:
                 yield from _promptly(world, client, result)
+
+
+def _was_drained(world: World, result: Result) -> bool:
+    """Whether it was refused while people had every backend drained, as it has to be."""
+    if result.status != 503 or result.reason not in _DRAINED or result.ended is None:
+        return False
+    began, ended = result.sent - MOMENT, result.ended
+    return all(0 in world.weights.within(name, began, ended) for name in world.weights.names)
+
+
+def _lost_its_worker(client: AnyClient) -> bool:
+    """Whether a connection of a client ended with the process that had it."""
+    return any(wire.link.skt.kernel.killed for wire in client.wires)
+
+
+def _was_late(world: World, client: AnyClient, result: Result) -> bool:
+    """Whether its worker had been asked to end when it came, or had no more time for it.
+
+    What is asked while a server closes an idle connection finds nobody.
+    """
+    for wire in client.wires:
+        left_at = wire.link.skt.kernel.left_at
+        came, ended = result.sent + wire.link.latency, result.ended or inf
+        if came >= left_at or ended >= left_at + world.plan.config.stop.drain:
+            return True
+    return False
 
 
 def _spoiled(client: Client) -> bool:
@@ -74,7 +119,7 @@ def _well(result: Result) -> bool:
 
 def _promptly(world: World, client: Client, result: Result) -> Iterator[str]:
     """Nothing waits for a timeout that nobody needed."""
-    ask, pool = result.ask, world.plan.config.pools[0]
+    ask, pool = result.ask, world.pool
     shapes = (client.visit.shape, *world.plan.shapes)
     trips = (ask.size + ask.upload) / min(shape.capacity for shape in shapes) + 6
     bound = _planned(ask) + trips * 4 * max(shape.latency for shape in shapes) + PROMPT
@@ -103,9 +148,10 @@ def _old(client: Client) -> bool:
 
 def fair(world: World, results: list[Result]) -> Iterator[str]:
     """In peace requests are spread by weight."""
-    weights = {each.name: each.weight for each in world.plan.config.pools[0].backends}
+    now = world.reactor.now
+    weights = {name: world.weights.at(name, now) for name in world.weights.names}
     total = sum(weights.values())
-    once = world.plan.config.pools[0].retry.attempts == 1
+    once = world.pool.retry.attempts == 1
     for result in results:
         well = result.how == "whole" and result.status == 200
         if not well and not (once and result.reason == "reused_connection_closed"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import attrs
 
 from lbproxy.config.model import Config
+from lbproxy.testing.changes import Change
 from lbproxy.testing.flow import Shape
+from lbproxy.testing.reloads import Reload
 
 #: Methods that a proxy must not send twice unless the client gave a key.
 UNSAFE = frozenset({"POST", "PATCH", "PURGE", "RAW"})
@@ -16,7 +18,7 @@ class Ailment:
     """What is wrong with an answer.
 
     Attributes:
-        kind: A name of `serving.AILMENTS`.
+        kind: A name of `answers.AILMENTS`.
         at: Bytes of the body that are given before it shows.
         times: How many deliveries of the request suffer from it; those after them are well.
     """
@@ -80,7 +82,7 @@ class Visit:
     Attributes:
         number: Its own.
         start: Seconds from the beginning.
-        manner: A name of `clients.MANNERS`.
+        manner: A name of `results.MANNERS`.
         asks: Its requests, in order.
         shape: How its connections carry bytes.
         patience: Seconds after which one who leaves does.
@@ -124,6 +126,8 @@ class Plan:
         shapes: Those of connections to backends.
         visits: The clients.
         faults: What befalls the backends.
+        changes: What people change meanwhile.
+        reloads: Other configs that are read meanwhile.
     """
 
     seed: int
@@ -132,6 +136,13 @@ class Plan:
     shapes: tuple[Shape, ...]
     visits: tuple[Visit, ...]
     faults: tuple[Fault, ...]
+    changes: tuple[Change, ...] = ()
+    reloads: tuple[Reload, ...] = ()
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """All that it runs with, one after the other."""
+        return (self.config, *(reload.config for reload in self.reloads))
 
     @property
     def asks(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
@@ -76,6 +77,8 @@ class SimReactor(LeanReactor):
     Attributes:
         now: The time, in seconds since 1970.
         turns: How often it has turned.
+        kernel: The descriptors of its process.
+        processes: Makes other processes, if that is asked for.
     """
 
     def __init__(self, kernel: Kernel, chance: random.Random) -> None:
@@ -87,7 +90,9 @@ class SimReactor(LeanReactor):
         """
         self.now = EPOCH
         self.turns = 0
-        self._kernel = kernel
+        self.kernel = kernel
+        self.processes: Any = None
+        self._others: list[SimReactor] = []
         self._chance = chance
         kernel.reactor = self
         # What `EPollReactor` sets up, but for the epoll.
@@ -95,7 +100,7 @@ class SimReactor(LeanReactor):
         self._reads: set[int] = set()
         self._writes: set[int] = set()
         self._selectables: dict[int, Any] = {}
-        self._calls: list[tuple[float, int, DelayedCall]] = []
+        self._calls: list[tuple[float, int, Any]] = []
         self._count = 0
         self._continuousPolling: Any = _ContinuousPolling(self)
         PosixReactorBase.__init__(self)
@@ -107,11 +112,15 @@ class SimReactor(LeanReactor):
 
     def make_socket(self, family: int, kind: int) -> FakeSocket:
         """A socket, for whoever connects or listens."""
-        return self._kernel.make_socket(family)
+        return self.kernel.make_socket(family)
+
+    def inherited_socket(self, number: int) -> FakeSocket:
+        """A listening socket that the parent has made."""
+        return self.kernel.inherited(number)
 
     def make_poll(self) -> FakePoll:
         """What looks at single sockets, as `select.poll` does."""
-        return self._kernel.make_poll()
+        return self.kernel.make_poll()
 
     def seconds(self) -> float:
         """The time."""
@@ -131,7 +140,40 @@ class SimReactor(LeanReactor):
         connector.connect()
         return connector
 
+    # Other processes.
+
+    def fork(self, kernel: Kernel, chance: random.Random) -> SimReactor:
+        """A reactor for another process, whose time passes with ours."""
+        child = SimReactor(kernel, chance)
+        child.now = self.now
+        self._others.append(child)
+        return child
+
+    def reap(self, child: SimReactor) -> None:
+        """A process has ended: nothing of it is called any more."""
+        self._others.remove(child)
+        child._calls.clear()
+
+    def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> None:
+        """The parent's end of a link; the worker's is that of the process that is made next."""
+        self.processes.adopt(factory.buildProtocol(None))
+
+    def spawnProcess(
+        self,
+        processProtocol: Any,
+        executable: Any,
+        *command: Any,
+        childFDs: Any = None,
+        **more: Any,
+    ) -> Any:
+        """A worker's process; no other one is ever made."""
+        return self.processes.spawn(processProtocol, childFDs)
+
     # Letting time pass.
+
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass, and call nobody."""
+        self._pass_to(self.now + seconds)
 
     def run_until(self, moment: float, done: Callable[[], object] | None = None) -> bool:
         """Let time pass, from one thing that is due to the next.
@@ -147,22 +189,28 @@ class SimReactor(LeanReactor):
             Spinning: If things go on without any time passing.
         """
         at_once = 0
+        stirred, others = self.kernel.stirred, self._others
         while True:
-            busy = self._turn()
+            self._turn()
+            if others:
+                self._turn_others()
             if done is not None and done():
                 return True
-            if busy:
+            busy, following = bool(stirred), self._next()
+            if others:
+                following = min(following, *(other._next() for other in others))
+                busy = busy or any(other.kernel.stirred for other in others)
+            if busy or following <= self.now:
                 at_once += 1
                 if at_once > ENOUGH:
                     watched = [type(each).__name__ for each in self._selectables.values()]
                     raise Spinning(f"{ENOUGH} turns at one instant; watched: {watched}")
                 continue
             at_once = 0
-            following = self._next()
-            if following is None or following > moment:
-                self.now = max(self.now, moment)
+            if following > moment:
+                self._pass_to(max(self.now, moment))
                 return False
-            self.now = max(self.now, following)
+            self._pass_to(following)
 
     def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> DelayedCall:
         assert delay >= 0.0, delay
@@ -172,56 +220,91 @@ class SimReactor(LeanReactor):
         self._reschedule(call)
         return call
 
+    def call_at(self, moment: float, act: Callable[[], object]) -> None:
+        """Call something that nobody will call off; a call of the past is due at once.
+
+        That is most of what happens: bytes arrive. A `DelayedCall` costs more than they do.
+        """
+        self._count += 1
+        heappush(self._calls, (moment, self._count, act))
+
     def getDelayedCalls(self) -> list[DelayedCall]:
-        return [call for time, _, call in self._calls if call.active() and call.time == time]
+        return [
+            call
+            for time, _, call in self._calls
+            if type(call) is DelayedCall and call.active() and call.time == time
+        ]
 
     def pending(self) -> list[str]:
         """What waits to be called, in words."""
-        return [f"{call.func} at {call.getTime() - EPOCH:.3f}" for call in self.getDelayedCalls()]
+        carried = [act for _, _, act in self._calls if type(act) is not DelayedCall]
+        return [
+            *(f"{call.func} at {call.getTime() - EPOCH:.3f}" for call in self.getDelayedCalls()),
+            *(f"{act}" for act in carried),
+        ]
 
     def _reschedule(self, call: DelayedCall) -> None:
         """Note when a call is due; a note of an earlier time than the call's own is void."""
         self._count += 1
         heappush(self._calls, (call.time, self._count, call))
 
-    def _turn(self) -> bool:
-        """Call what is due, then what the kernel says is ready; whether anything was."""
-        self.turns += 1
-        called = self._call_what_is_due()
-        before = self._kernel.events
-        if self._kernel.stirred:
-            self.doPoll(0.0)
-        return called or self._kernel.events != before
+    def _pass_to(self, moment: float) -> None:
+        self.now = moment
+        for other in self._others:
+            other.now = moment
 
-    def _call_what_is_due(self) -> bool:
+    def _turn_others(self) -> None:
+        """Have the other processes turn, in any order; one may end another."""
+        others = list(self._others)
+        if len(others) > 1:
+            self._chance.shuffle(others)
+        for other in others:
+            if other in self._others:
+                other._turn()
+
+    def _turn(self) -> None:
+        """Call what is due, then those for whom the kernel has something."""
+        self.turns += 1
+        calls = self._calls
+        if calls and calls[0][0] <= self.now:
+            self._call_what_is_due()
+        if self.kernel.stirred:
+            self.doPoll(0.0)
+
+    def _call_what_is_due(self) -> None:
         calls, now = self._calls, self.now
         due = []
         while calls and calls[0][0] <= now:
             time, _, call = heappop(calls)
-            if call.cancelled or call.called or call.time != time:
-                continue
-            if call.delayed_time > 0.0:
-                call.activate_delay()
-                self._reschedule(call)
-            else:
-                due.append(call)
+            if type(call) is DelayedCall:
+                if call.cancelled or call.called or call.time != time:
+                    continue
+                if call.delayed_time > 0.0:
+                    call.activate_delay()
+                    self._reschedule(call)
+                    continue
+            due.append(call)
         if len(due) > 1:
             self._chance.shuffle(due)
         for call in due:
-            if call.cancelled:
-                continue
-            call.called = 1
             try:
-                call.func(*call.args, **call.kw)
+                if type(call) is not DelayedCall:
+                    call()
+                elif not call.cancelled:
+                    call.called = 1
+                    call.func(*call.args, **call.kw)
             except Exception:
                 self.log.failure("a delayed call failed")
-        return bool(due)
 
-    def _next(self) -> float | None:
+    def _next(self) -> float:
+        """When something is due next; that it was called off is met, and passed over, then."""
         calls = self._calls
-        while calls and (calls[0][2].cancelled or calls[0][2].called):
+        while calls:
+            moment, _, call = calls[0]
+            if type(call) is not DelayedCall or not (call.cancelled or call.called):
+                return moment
             heappop(calls)
-        return calls[0][0] if calls else None
+        return inf
 
 
 def _nothing(call: DelayedCall) -> None:

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any
 
+from lbproxy.testing.answers import UNASKED, health, message
 from lbproxy.testing.backends import Backend, Delivery, Surroundings
 from lbproxy.testing.link import Wire
+from lbproxy.testing.orders.counter import Counter
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ailment, Ask
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
 
-#: What can be wrong with an answer.
-AILMENTS = (
-    "close_unanswered",
-    "reset_unanswered",
-    "close_half_read",
-    "silent",
-    "garbage_head",
-    "two_lengths",
-    "cut_head",
-    "head_then_cut",
-    "truncate",
-    "reset_body",
-    "stall_body",
-    "bad_chunk",
-    "extra",
-    "gateway",
-    "early",
-    "early_close",
-    "late_close",
-    "unasked_upgrade",
-    "trickle",
-    "reads_late",
-)
-
 #: Bytes of a body that are given at a time.
 PIECE = 8192
-
-#: What nobody asked for: a whole answer, which must reach nobody.
-UNASKED = b"HTTP/1.1 200 OK\r\nX-Ask: 0\r\nContent-Length: 7\r\n\r\nunasked"
 
 
 class Service:
@@ -58,6 +32,7 @@ class Service:
         self._acts: Iterator[float] | None = None
         self._tainted: float | None = None
         self._tunnel = False
+        self._counter = Counter(wire, backend, world.desk, world.clock)
         wire.receiver = self
         self._await_request()
 
@@ -99,6 +74,8 @@ class Service:
     # What is read.
 
     def on_head(self, head: Head) -> bool:
+        if self._counter.begin(head):
+            return True
         target = head.start[1].decode()
         self._probe = not target.startswith("/r/")
         if self._probe:
@@ -151,6 +128,9 @@ class Service:
         self._over()
 
     def on_body(self, data: bytes) -> None:
+        if self._counter.busy:
+            self._counter.add(data)
+            return
         delivery = self._delivery
         if delivery is None:
             return
@@ -162,6 +142,9 @@ class Service:
             )
 
     def on_whole(self) -> None:
+        if self._counter.busy:
+            self._counter.end()
+            return
         if self._probe:
             self._answer_probe()
             return
@@ -186,12 +169,11 @@ class Service:
 
         def answer() -> None:
             if self._wire.writable:
-                now, words = self._world.clock.seconds(), json.dumps(says).encode()
+                now = self._world.clock.seconds()
                 self._backend.probes.append((now, status))
                 if status == 200:
                     self._backend.said.append((now, "drain" in says or says.get("weight") == 0))
-                fields = b"Content-Type: application/json\r\nContent-Length: %d" % len(words)
-                self._wire.write(b"HTTP/1.1 %d X\r\n%b\r\n\r\n%b" % (status, fields, words))
+                self._wire.write(health(status, says))
                 self._wire.end()
 
         self._later(self._backend.slow, answer)
@@ -241,7 +223,7 @@ class Service:
         if ask.method == "WS" and kind != "gateway":
             self._change_over(ask)
             yield inf
-        head, content, framing = self._message(ask, kind)
+        head, content, framing = message(ask, kind)
         if kind == "cut_head":
             wire.write(head[: len(head) // 2])
             self._close()
@@ -294,27 +276,6 @@ class Service:
             self._wire.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
             yield 0.5
             self._close()
-
-    def _message(self, ask: Ask, kind: str) -> tuple[bytes, bytes, str]:
-        """Head, body, and how that is framed."""
-        size, framing, status = ask.size, ask.framing, b"200 OK"
-        if kind == "gateway":
-            size, framing, status = 0, "length", b"503 Service Unavailable"
-        elif kind == "unasked_upgrade":
-            return b"HTTP/1.1 101 X\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n", b"", "close"
-        content = body("answer", ask.number, 0, size)
-        lines = [b"HTTP/1.1 " + status, b"X-Ask: %d" % ask.number]
-        if framing == "length":
-            lines.append(b"Content-Length: %d" % size)
-        elif framing == "chunked":
-            lines.append(b"Transfer-Encoding: chunked")
-        if kind == "two_lengths":
-            lines.append(b"Content-Length: %d" % (size + 1))
-        if ask.closes or kind == "early_close":
-            lines.append(b"Connection: close")
-        if ask.method == "HEAD":
-            content, framing = b"", "head"
-        return b"\r\n".join(lines) + b"\r\n\r\n", content, framing
 
     def _give(self, content: bytes, framing: str, trickle: bool) -> Iterator[float]:
         piece = 97 if trickle else PIECE

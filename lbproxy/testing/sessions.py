@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lbproxy.testing.backends import Backend, Delivery, Surroundings
-from lbproxy.testing.clients import Result
 from lbproxy.testing.clients import Surroundings as ClientSurroundings
 from lbproxy.testing.link import Wire
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ask, Visit
+from lbproxy.testing.results import Result
 
 #: Digits of the number with which a session begins.
 DIGITS = 8
@@ -89,11 +89,13 @@ class SessionClient:
     Attributes:
         visit: Its plan.
         results: What became of its sessions so far.
+        wires: Its connections so far.
     """
 
     def __init__(self, world: ClientSurroundings, visit: Visit) -> None:
         self.visit = visit
         self.results: list[Result] = []
+        self.wires: list[Wire] = []
         self._world = world
         self._left = list(visit.asks)
         self._wire: Wire | None = None
@@ -116,6 +118,7 @@ class SessionClient:
 
     def on_connected(self, wire: Wire) -> None:
         self._wire = wire
+        self.wires.append(wire)
         ask = self._ask
         self._world.tell("session", self.visit.number, ask.number)
         wire.write(b"%08d" % ask.number + body("request", ask.number, 0, ask.upload))

@@ -54,6 +54,10 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     """Plans with less in them, the greatest steps first."""
     for faults in _without(plan.faults):
         yield attrs.evolve(plan, faults=faults)
+    for reloads in _without(plan.reloads):
+        yield attrs.evolve(plan, reloads=reloads)
+    for changes in _without(plan.changes):
+        yield attrs.evolve(plan, changes=changes)
     for visits in _without(plan.visits):
         if visits:
             yield attrs.evolve(plan, visits=visits)

@@ -14,13 +14,16 @@ import attrs
 from lbproxy.balance.standing import State
 from lbproxy.config.model import Pool
 from lbproxy.health.said import NOTHING
-from lbproxy.probe.prober import CHANGING, TICK
-from lbproxy.testing import checkers, peace
+from lbproxy.probe.prober import CHANGING, FIRST_ROUND, TICK
+from lbproxy.testing import bounds, checkers, counting, peace, served, verdicts
+from lbproxy.testing.changes import Change
+from lbproxy.testing.complaints import Complaints
 from lbproxy.testing.draw import SPAN, plan_of
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
+from lbproxy.testing.processes import BOOT
 from lbproxy.testing.reactor import EPOCH, Spinning
-from lbproxy.testing.world import Complaints, World
+from lbproxy.testing.world import World
 
 #: Seconds after which a life that has not come to its end never will.
 LONGEST = 900.0
@@ -91,15 +94,19 @@ def live(plan: Plan) -> Outcome:
 
 @contextmanager
 def collected() -> Iterator[None]:
-    """Without a collection in the middle, so that what the last one finds is this life's."""
+    """Without a collection in the middle, so that what the last one finds is this life's.
+
+    What was there before is not looked at: that would take most of the time. In a process that
+    only lives lives nobody collects in between either (`batch.quiet`).
+    """
     enabled = gc.isenabled()
     gc.disable()
-    gc.freeze()  # What was there before is not looked at: that would take most of the time.
+    gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
         if enabled:
+            gc.unfreeze()
             gc.enable()
 
 
@@ -107,7 +114,13 @@ def _story(world: World) -> Iterator[str]:
     """First all that is planned, then peace, then the end."""
     plan, reactor = world.plan, world.reactor
     world.start()
-    healed = EPOCH + max([SPAN, *(fault.at + fault.seconds for fault in plan.faults)])
+    healed = EPOCH + max(
+        SPAN,
+        *(fault.at + fault.seconds for fault in plan.faults),
+        *(change.at + (change.seconds or 0.0) for change in plan.changes),
+        *(reload.at + FIRST_ROUND for reload in plan.reloads),
+        0.0,
+    )
     reactor.run_until(healed)
     reactor.run_until(healed + LONGEST, lambda: world.deserted)
     stopping = world.stopped is not None
@@ -115,21 +128,26 @@ def _story(world: World) -> Iterator[str]:
         yield from _calm(world)
     yield from _end(world)
     until = world.stopping_since or reactor.now
+    world.counts["change_over"] += world.weights.over(until)
     yield from checkers.one_end_each(world)
-    yield from checkers.ends_in_time(world, healed, _per_request(plan.config.pools[0]))
+    yield from checkers.ends_in_time(world, healed, _per_request(world.pool))
     yield from checkers.nothing_unsafe_twice(world)
+    yield from checkers.orders_mean_what_they_say(world)
     yield from checkers.log_tells_the_truth(world)
-    yield from checkers.budget_kept(world)
-    yield from checkers.held_within_bounds(world)
-    yield from checkers.the_held_go_on(world)
-    yield from checkers.hedges_within_bounds(world)
-    yield from checkers.poison_is_stopped(world)
-    yield from checkers.the_last_stays(world)
-    yield from checkers.verdicts_follow_probes(world)
-    yield from checkers.probes_go_on(world, until)
-    yield from checkers.only_the_well_are_chosen(world)
-    yield from checkers.drains_are_heard(world)
-    yield from checkers.ejections_end(world, until)
+    yield from bounds.budget_kept(world)
+    yield from bounds.held_within_bounds(world)
+    yield from bounds.the_held_go_on(world)
+    yield from bounds.hedges_within_bounds(world)
+    yield from bounds.poison_is_stopped(world)
+    yield from verdicts.the_last_stays(world)
+    yield from verdicts.verdicts_follow_probes(world)
+    yield from verdicts.probes_go_on(world, until)
+    yield from verdicts.only_the_well_are_chosen(world)
+    yield from verdicts.drains_are_heard(world)
+    yield from verdicts.ejections_end(world, until)
+    yield from served.nobody_waits_in_vain(world, until)
+    yield from served.leaving_cuts_nothing(world)
+    yield from counting.counts_add_up(world)
     yield from peace.nothing_fails(world)
 
 
@@ -147,7 +165,7 @@ def _calm(world: World) -> Iterator[str]:
     settled = SETTLED
     if any(visit.manner == "session" for visit in world.plan.visits):
         # Whether somebody who has closed is gone, or only has nothing more to say, nobody knows.
-        settled += 1.5 * world.plan.config.pools[1].timeouts.stream
+        settled += 1.5 * max(each.pools[1].timeouts.stream for each in world.plan.configs)
     reactor.run_until(reactor.now + SETTLED)
     reactor.run_until(reactor.now + settled, lambda: not any(world.inside.busy()))
     for left in world.inside.busy():
@@ -157,6 +175,10 @@ def _calm(world: World) -> Iterator[str]:
         states = [each.state.value for each in world.inside.judged[0].backends]
         yield f"not all backends were back after {bound:.1f} s: {states}"
         return
+    if not any(world.weights.at(name, reactor.now) for name in world.weights.names):
+        for place in range(len(world.weights.names)):
+            world.operator.change(Change("weighed", 0.0, place))
+        reactor.run_until(reactor.now + bound, lambda: _all_well(world))
     asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))
     client = world.visit(Visit(CALM_NUMBERS, 0.0, "keeps", asks, Shape(0.0005)))
     reactor.run_until(reactor.now + 60.0, lambda: world.deserted)
@@ -165,7 +187,7 @@ def _calm(world: World) -> Iterator[str]:
 
 def _recovery(world: World) -> float:
     """Seconds in which each backend is back, now that all are well."""
-    longest = 0.0
+    longest = 2.0 * BOOT[1]
     for pool in world.inside.judged:
         ejected = max(backend.ejection.until for backend in pool.backends) - world.reactor.now
         health = pool.config.health
@@ -178,7 +200,7 @@ def _recovery(world: World) -> float:
 
 def _all_well(world: World) -> bool:
     now = world.reactor.now
-    return all(
+    return world.inside.serving == world.plan.config.workers and all(
         backend.state is State.UP
         and backend.said == NOTHING
         and now >= backend.since + backend_pool.config.slow_start

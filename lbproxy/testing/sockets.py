@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from lbproxy.testing.backlog import Backlog
     from lbproxy.testing.flow import Flow
     from lbproxy.testing.kernel import Kernel
     from lbproxy.testing.link import Link
@@ -26,14 +27,14 @@ class Routes(Protocol):
     def connect(self, skt: FakeSocket, where: tuple[str, int]) -> int:
         """Begin to connect; what `connect_ex` gives."""
 
-    def bind(self, skt: FakeSocket, where: tuple[str, int]) -> int:
-        """Take a port; the one that it is.
+    def bind(self, family: int, where: tuple[str, int], shared: bool) -> Backlog:
+        """Take a port.
 
         Raises:
             OSError: If it is taken.
         """
 
-    def unbind(self, skt: FakeSocket) -> None:
+    def unbind(self, backlog: Backlog) -> None:
         """Give the port back."""
 
 
@@ -44,9 +45,9 @@ class FakeSocket:
         family: As given.
         address: Its own, once it has one.
         peer: Where it leads to.
+        kernel: Has its descriptor.
         link: The connection, once there is one.
-        queue: Of a listening socket: the connections that nobody has accepted yet.
-        listening: Whether it is one.
+        backlog: Of a socket that is bound: who waits there.
     """
 
     __slots__ = (
@@ -54,18 +55,18 @@ class FakeSocket:
         "_connecting",
         "_error",
         "_fd",
-        "_kernel",
         "_linger",
         "_reset",
+        "_shares",
         "_shut",
         "address",
+        "backlog",
         "family",
         "incoming",
+        "kernel",
         "link",
-        "listening",
         "outgoing",
         "peer",
-        "queue",
     )
 
     incoming: Flow
@@ -76,12 +77,12 @@ class FakeSocket:
         self.address: Any = ("0.0.0.0", 0)
         self.peer: Any = None
         self.link: Link | None = None
-        self.queue: list[FakeSocket] = []
-        self.listening = False
-        self._kernel = kernel
+        self.backlog: Backlog | None = None
+        self.kernel = kernel
         self._fd = fd
         self._error = 0
         self._connecting = self._reset = self._shut = self._linger = self._closed = False
+        self._shares = False
 
     # What the balancer calls.
 
@@ -95,6 +96,10 @@ class FakeSocket:
         self._check()
         if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
             self._linger = value == _ABORT
+        elif (level, option) == (socket.SOL_SOCKET, socket.SO_REUSEPORT):
+            self._shares = bool(value)
+            if self.backlog is not None:
+                self.backlog.shared = self._shares
 
     def getsockopt(self, level: int, option: int) -> int:
         self._check()
@@ -114,17 +119,21 @@ class FakeSocket:
         return self.peer
 
     def bind(self, where: tuple[str, int]) -> None:
-        port = self._kernel.routes.bind(self, where)
-        self.address = (where[0] or "0.0.0.0", port)
+        self.backlog = self.kernel.routes.bind(self.family, where, self._shares)
+        self.backlog.holders[self] = None
+        self.address = (where[0] or "0.0.0.0", self.backlog.port)
 
     def listen(self, backlog: int) -> None:
-        self.listening = True
+        assert self.backlog is not None
+        self.backlog.open = True
 
     def accept(self) -> tuple[FakeSocket, Any]:
         self._check()
-        if not self.queue:
+        assert self.backlog is not None
+        if not self.backlog.waiting:
             raise BlockingIOError(errno.EAGAIN, "nobody waits")
-        accepted = self.queue.pop(0)
+        accepted = self.backlog.accept(self.kernel.reactor.now)
+        accepted.move_to(self.kernel)
         return accepted, accepted.peer
 
     def connect_ex(self, where: tuple[str, int]) -> int:
@@ -137,7 +146,7 @@ class FakeSocket:
             return errno.EALREADY
         self._connecting = True
         self.peer = where
-        return self._kernel.routes.connect(self, where)
+        return self.kernel.routes.connect(self, where)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         self._check()
@@ -182,12 +191,9 @@ class FakeSocket:
         if self._closed:
             return
         self._closed = True
-        self._kernel.closed(self._fd)
-        if self.listening:
-            self._kernel.routes.unbind(self)
-            for waiting in self.queue:
-                waiting._linger = True
-                waiting.close()
+        self.kernel.closed(self._fd)
+        if self.backlog is not None and self.backlog.release(self):
+            self.kernel.routes.unbind(self.backlog)
         link = self.link
         if link is None or self._reset:
             return
@@ -198,6 +204,33 @@ class FakeSocket:
             if not self._shut:
                 self.outgoing.end()
             link.closed_by_balancer()
+
+    # What the kernel does with it.
+
+    def begin(self, fd: int) -> None:
+        """Have a descriptor."""
+        self._fd = fd
+
+    def move_to(self, kernel: Kernel) -> None:
+        """Become a descriptor of a process: it has accepted the connection."""
+        self.kernel.closed(self._fd)
+        self._fd = kernel.take(self)
+        self.kernel = kernel
+        self.stir()
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        self._linger = True
+        self.close()
+
+    def inherited_by(self, kernel: Kernel) -> FakeSocket:
+        """The same listening socket, in another process."""
+        assert self.backlog is not None
+        copy = FakeSocket(kernel, self.family, -1)
+        copy.begin(kernel.take(copy))
+        copy.address, copy.backlog = self.address, self.backlog
+        self.backlog.holders[copy] = None
+        return copy
 
     # What the network tells.
 
@@ -229,12 +262,12 @@ class FakeSocket:
 
     def stir(self) -> None:
         """Something has changed for those who watch."""
-        self._kernel.stirred[self._fd] = None
+        self.kernel.stirred[self._fd] = None
 
     def events(self) -> int:
         """What epoll says of it (`tcp_poll` in Linux)."""
-        if self.listening:
-            return _IN if self.queue else 0
+        if self.backlog is not None:
+            return _IN if self.backlog.waiting else 0
         if self._reset:
             return _IN | _OUT | _HUP | (_ERR if self._error else 0)
         if self.link is None:

@@ -9,21 +9,28 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from lbproxy.balance import pool as balance
-from lbproxy.balance.standing import State
+from lbproxy.config import model
+from lbproxy.config.model import Config
+from lbproxy.control.link import share
 from lbproxy.testing import faults
 from lbproxy.testing.backends import Backend, Delivery
-from lbproxy.testing.clients import Client, Result
+from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.network import FakeNetwork
+from lbproxy.testing.orders.desk import Desk
+from lbproxy.testing.orders.shopper import Book, Shopper
+from lbproxy.testing.people import MOMENT, Operator
 from lbproxy.testing.plan import Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
+from lbproxy.testing.reloads import loosest
+from lbproxy.testing.results import Result
+from lbproxy.testing.seen import Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
+from lbproxy.testing.staff import Staff
 from lbproxy.transport.connection import HIGH_WATER
 from lbproxy.transport.transfer import PIECE
 
@@ -35,38 +42,14 @@ ENOUGH = 20
 MOST_HELD = HIGH_WATER + PIECE
 
 
-@attrs.frozen
-class Turn:
-    """A change of a backend's state, as the balancer judged it.
-
-    Attributes:
-        at: When.
-        backend: Its name.
-        state: The new one.
-        until: When it is to be let back, if it is ejected.
-    """
-
-    at: float
-    backend: str
-    state: State
-    until: float
+def _ever(configs: tuple[Config, ...]) -> tuple[model.Backend, ...]:
+    """All backends that the first pool has at some time."""
+    found = {each.name: each for config in configs for each in config.pools[0].backends}
+    return tuple(found.values())
 
 
-@attrs.frozen
-class Probed:
-    """The end of a probe, as the balancer judged it.
-
-    Attributes:
-        at: When.
-        backend: Its name.
-        passed: Whether it is well.
-        up: The verdict then.
-    """
-
-    at: float
-    backend: str
-    passed: bool
-    up: bool
+#: Clients that are no `Client`, by their manner.
+_KINDS: dict[str, Any] = {"session": SessionClient, "shops": Shopper}
 
 
 class World:
@@ -82,14 +65,23 @@ class World:
         struck: All that something can befall: those of its second pool too, which has sessions.
         asks: All requests, by number.
         clients: Those that have come.
+        desk: Where all backends keep orders.
+        book: What shoppers did and were told of those.
         deliveries: For each request those that reached a backend.
         records: What the access log would have, and when each of it ended.
+        recorded: The same, by the worker's process.
+        operator: Who changes weights and configs.
+        pools: All that there are, with all backends that are in them at some time.
+        pool: The first one, with the greatest of its limits.
+        served: The config as each worker has it, with its part of what is limited.
+        staff: The workers' processes, if they have some.
         turns: Changes of state.
         stopped: What the service gave when it was told to end.
         stopping_since: When that was.
         ended_at: When it had ended.
         paused: Seconds for which its process stood still, together.
         probed: Probes that have ended.
+        weights: Those that the backends of the first pool have to have.
         most_held: Requests that were held at a time while no backend could take anything.
         counts: How often each kind of fault happened.
         violations: What must not have happened, and did.
@@ -101,12 +93,19 @@ class World:
         from lbproxy.service import Balancer
 
         self.plan = plan
+        self.operator = Operator(self, plan.config)
+        self.weights = self.operator.weights
+        self.pool = loosest(plan.configs)
+        raw = plan.config.pools[1]
+        self.pools = (attrs.evolve(self.pool, backends=_ever(plan.configs)), raw)
+        self.served = share(attrs.evolve(plan.config, pools=self.pools), plan.config.workers)
         self.chance = random.Random(f"world {plan.seed}")
         self.counts: Counter[str] = Counter()
         self.violations: list[str] = []
         self.trace: list[tuple[Any, ...]] = []
         self.asks = {ask.number: ask for visit in plan.visits for ask in visit.asks}
-        self.clients: list[Client | SessionClient] = []
+        self.clients: list[Client | SessionClient | Shopper] = []
+        self.desk, self.book = Desk(), Book()
         self.deliveries: dict[int, list[Delivery]] = {}
         self.records: list[tuple[Any, float]] = []
         self.turns: list[Turn] = []
@@ -117,26 +116,34 @@ class World:
         self.ended_at: float | None = None
         self.paused = 0.0
         self._absent = len(plan.visits)
-        kernel = self._kernel = Kernel()
+        kernel = Kernel()
         self.reactor = SimReactor(kernel, random.Random(f"order {plan.seed}"))
         cuts = random.Random(f"cuts {plan.seed}")
         self.network = FakeNetwork(kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell)
         self.clock: Any = self.reactor
-        self.balancer = Balancer(self.reactor, plan.config, random.Random(f"balancer {plan.seed}"))
+        self.staff = Staff(self, plan.seed) if plan.config.workers > 1 else None
+        self.balancer = Balancer(
+            self.reactor,
+            plan.config,
+            random.Random(f"balancer {plan.seed}"),
+            read=lambda: self.operator.config,
+        )
         self.inside = Inside(self.balancer)
-        self.inside.on_record(self._recorded)
-        self.inside.on_hold(self._held)
+        self.recorded: dict[int, list[tuple[Any, float]]] = {}
+        for worker in self.inside.workers:
+            self.watch(worker, 0)
+        if self.staff is not None:
+            self.inside.on_staff(self.staff.moved)
         self.inside.on_turn(self._turned, self._ended_probe)
         self.backends = [
-            Backend(each.name, self, plan.keep_alive, Service)
-            for each in plan.config.pools[0].backends
+            Backend(each.name, self, plan.keep_alive, Service) for each in self.pools[0].backends
         ]
         self.struck = list(self.backends)
-        for config in plan.config.pools[1].backends:
+        for config in raw.backends:
             backend = Backend(config.name, self, 0.0, SessionService)
             backend.host.most = NARROW
             self.struck.append(backend)
-        addresses = [each.address for pool in plan.config.pools for each in pool.backends]
+        addresses = [each.address for pool in self.pools for each in pool.backends]
         for address, backend in zip(addresses, self.struck, strict=True):
             host, _, port = address.rpartition(":")
             self.network.hosts[host, int(port)] = backend.host
@@ -182,16 +189,24 @@ class World:
         if delivery.ask.method == "RAW":
             return len(all_of_it)
         backend = next(each for each in self.backends if each.name == name)
-        limit = self.plan.config.pools[0].max_in_flight
-        running = sum(each.running for each in backend.deliveries[-limit - 1 :]) + 1
-        if running > limit and sum(each.running for each in backend.deliveries) >= limit:
+        limit, kernel = self.served.pools[0].max_in_flight, delivery.wire.link.skt.kernel
+        running = 1
+        for each in reversed(backend.deliveries):
+            running += each.running and each.wire.link.skt.kernel is kernel
+            if running > limit:
+                break
+        if running > limit:
             self.violation(f"{name} has more than {limit} requests at a time")
         return len(all_of_it)
 
     def pause(self, seconds: float) -> None:
         """Have the balancer's process stand still: then much is due, and has come, at once."""
         self.paused += seconds
-        self.reactor.now += seconds
+        self.reactor.stand_still(seconds)
+
+    def strike(self, kind: str, number: int) -> bool:
+        """Let something befall the process of a worker; false if there is none."""
+        return self.staff is not None and self.staff.strike(kind, number)
 
     def drain(self) -> None:
         """Have the balancer finish what runs, and end."""
@@ -210,6 +225,15 @@ class World:
         """Whether all clients have come and gone."""
         return self._absent == 0
 
+    def was_killed(self, pid: int) -> bool:
+        """Whether the process of a worker was killed."""
+        return self.staff is not None and pid in self.staff.killed
+
+    @property
+    def lag(self) -> float:
+        """Seconds until all workers have heard of something that was decided."""
+        return MOMENT if self.staff is None else self.staff.lag + self.paused
+
     @property
     def results(self) -> list[Result]:
         """What became of all requests."""
@@ -223,8 +247,12 @@ class World:
             self.clock.callLater(visit.start, self._visit, visit)
         for fault in self.plan.faults:
             self.clock.callLater(fault.at, faults.begin, self, fault)
+        for change in self.plan.changes:
+            self.clock.callLater(change.at, self.operator.change, change)
+        for reload in self.plan.reloads:
+            self.clock.callLater(reload.at, self.operator.reload, reload)
 
-    def visit(self, visit: Visit) -> Client | SessionClient:
+    def visit(self, visit: Visit) -> Client | SessionClient | Shopper:
         """Let one more client come, now."""
         self.asks |= {ask.number: ask for ask in visit.asks}
         self._absent += 1
@@ -232,24 +260,34 @@ class World:
 
     def open_sockets(self) -> int:
         """How many the balancer has."""
-        return len(self._kernel.sockets)
+        living = () if self.staff is None else self.staff.processes.living
+        kernels = [self.reactor.kernel, *(process.kernel for process in living)]
+        return sum(len(kernel.sockets) for kernel in kernels)
 
-    def _visit(self, visit: Visit) -> Client | SessionClient:
-        raw = visit.manner == "session"
-        client = SessionClient(self, visit) if raw else Client(self, visit)
+    def _visit(self, visit: Visit) -> Client | SessionClient | Shopper:
+        client: Client | SessionClient | Shopper
+        client = _KINDS.get(visit.manner, Client)(self, visit)
         self.clients.append(client)
         client.begin()
         return client
+
+    def watch(self, worker: Any, pid: int) -> None:
+        """Look into a worker from now on."""
+        records = self.recorded[pid] = []
+
+        def record(record: Any, ended: float) -> None:
+            record.line(ended)
+            self.records.append((record, ended))
+            records.append((record, ended))
+
+        self.inside.on_record(record, worker)
+        self.inside.on_hold(self._held, worker)
 
     def _held(self, number: int) -> None:
         self.most_held = max(self.most_held, number)
 
     def _ended(self, _: None) -> None:
         self.ended_at = self.reactor.now
-
-    def _recorded(self, record: Any, ended: float) -> None:
-        record.line(ended)
-        self.records.append((record, ended))
 
     def _turned(self, backend: balance.Backend) -> None:
         now = self.reactor.now
@@ -261,31 +299,3 @@ class World:
         assert backend.last_probe is not None
         passed, up = backend.last_probe.passed, backend.verdict.up
         self.probed.append(Probed(self.reactor.now, backend.name, passed, up))
-
-
-@implementer(ILogObserver)
-class Complaints:
-    """What is logged as an error while it is open: none is expected.
-
-    Attributes:
-        said: The complaints.
-    """
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def __enter__(self) -> Complaints:
-        globalLogPublisher.addObserver(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        globalLogPublisher.removeObserver(self)
-
-    def __call__(self, event: LogEvent) -> None:
-        """Heed what is logged (`ILogObserver`)."""
-        failure = event.get("log_failure")
-        if failure is not None or event.get("log_level") in (LogLevel.error, LogLevel.critical):
-            said = formatEvent(event)
-            if failure is not None:
-                said = f"{said}: {failure.getBriefTraceback()}"
-            self.said.append(said)

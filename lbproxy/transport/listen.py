@@ -97,9 +97,10 @@ class Sockets:
     def listenTCP(self, port: int, factory: object, backlog: int = 50, interface: str = "") -> None:
         """Make a socket for each process (`IReactorTCP`)."""
         family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
+        make_socket = getattr(self._reactor, "make_socket", socket.socket)
         try:
             for number in range(self._count):
-                each = socket.socket(family, socket.SOCK_STREAM)
+                each = make_socket(family, socket.SOCK_STREAM)
                 self.sockets.append(each)
                 each.setblocking(False)
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -137,8 +138,9 @@ class Inherited:
         factory: Whose connections are accepted.
     """
 
-    def __init__(self, descriptor: int, factory: Any) -> None:
-        self.socket = socket.socket(fileno=descriptor)
+    def __init__(self, reactor: Any, descriptor: int, factory: Any) -> None:
+        inherit = getattr(reactor, "inherited_socket", _socket_of)
+        self.socket: socket.socket = inherit(descriptor)
         self.socket.setblocking(False)
         self.factory = factory
 
@@ -159,22 +161,28 @@ class Inherited:
         self.socket.close()
 
 
+def _socket_of(descriptor: int) -> socket.socket:
+    return socket.socket(fileno=descriptor)
+
+
 @implementer(IStreamServerEndpoint)
 @attrs.frozen
 class _InheritedEndpoint:
+    reactor: Any
     descriptor: int
 
     def listen(self, protocolFactory: Any) -> Deferred[IListeningPort]:
-        return succeed(Inherited(self.descriptor, protocolFactory))
+        return succeed(Inherited(self.reactor, self.descriptor, protocolFactory))
 
 
-def inherited(descriptor: int) -> Any:
+def inherited(reactor: Any, descriptor: int) -> Any:
     """An endpoint that listens on a socket which another process has bound.
 
     Args:
+        reactor: May bring its own sockets.
         descriptor: The socket, which becomes the endpoint's.
     """
-    return _InheritedEndpoint(descriptor)
+    return _InheritedEndpoint(reactor, descriptor)
 
 
 def cannot_listen(knob: str, endpoint: str, failure: Failure) -> str:

@@ -18,6 +18,7 @@ class Drain:
     """Happens once, however often it is asked for.
 
     Attributes:
+        begun: Whether it was.
         stop: As in the config.
         begun: Whether it has begun.
         ended: Fires when all has ended.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import attrs
@@ -180,8 +179,8 @@ class Worker(MultiService):
     ) -> None:
         """Serve by another config from now on.
 
-        What is not changed by it goes on as if nothing had been: connections, queues, streams. A
-        worker that drains ends by its own config.
+        What is not changed by it goes on as if nothing had been: connections, queues, streams. Who
+        drains has no listeners any more, but what runs here may still be tried elsewhere.
 
         Args:
             config: It; what was prepared for it is used.
@@ -191,23 +190,21 @@ class Worker(MultiService):
         Raises:
             ConfigError: If it was not prepared, and cannot be had; then nothing has changed.
         """
-        if self._drain.begun:
-            self.give_up()
-            for descriptor in chain.from_iterable(doors.values()):
-                os.close(descriptor)
-            return
         if self._next is None or self._next.config is not config:
             self.prepare(config, doors)
         prepared, self._next = self._next, None
         assert prepared is not None
+        accepts = not self._drain.begun
         self._serve_pools(prepared)
         self._site.serve(config, prepared.folders, self._upstreams)
-        self._serve_listeners(prepared)
+        if accepts:
+            self._serve_listeners(prepared)
         self._duty = attrs.evolve(self._duty, config=config)
         self._drain.stop = config.stop
         for names, standing in standings.items():
             self.learn(names, standing)
-        self.link.listening(self._addresses())
+        if accepts:
+            self.link.listening(self._addresses())
 
     def reopen(self, access_log: int | None = None) -> None:
         """Write the access log to where the config says now: to a new file, if it was rotated.
@@ -310,6 +307,9 @@ class Worker(MultiService):
         return Upstreams(self._reactor, self._timer, pool, trusts, self._duty.workers)
 
     def _open(self, config: Config, doors: Doors) -> None:
+        if self._drain.begun:
+            _close(doors)
+            return
         for listener in config.listeners:
             if listener.endpoint in self._listeners or listener.endpoint in self._opened:
                 continue
@@ -394,3 +394,10 @@ class Worker(MultiService):
         self.log.failure("telling what was counted failed", failure)
         if self.running:
             self._tick.start(TICK, now=False).addErrback(self._broke)
+
+
+def _close(doors: Doors) -> None:
+    """Close the sockets that nobody will accept from here."""
+    for descriptors in doors.values():
+        for descriptor in descriptors:
+            os.close(descriptor)

@@ -58,6 +58,18 @@ class RoundRobinTests(SynchronousTestCase):
                 policy.choose(kept[-2:], 0.0, None).name, plain.choose(single[-2:], 0.0, None).name
             )
 
+    @given(st.lists(st.tuples(st.tuples(*[st.integers(1, 9)] * 3), st.integers(0, 30)), max_size=5))
+    def test_other_shares(self, courses: list[tuple[tuple[int, ...], int]]) -> None:
+        """When shares change, what was made beforehand by the old ones is as if it had not been."""
+        kept, single = candidates(1.0, 1.0, 1.0), candidates(1.0, 1.0, 1.0)
+        policy, plain = RoundRobin(), RoundRobin()
+        for shares, run in courses:
+            for each, share in zip((*kept, *single), shares * 2, strict=True):
+                each.share = float(share)
+            kept = [*kept]  # As a pool does.
+            names = "".join(plain.choose([*single], 0.0, None).name for _ in range(run))
+            self.assertEqual(chosen(policy, kept, run), names)
+
     def test_broken_shares(self) -> None:
         """Shares that grow in a slow start are kept too, and so are very many."""
         counted = Counter(chosen(RoundRobin(), candidates(0.5, 1.0), 3000))

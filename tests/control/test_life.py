@@ -109,6 +109,15 @@ class LifeTests(SynchronousTestCase):
         self.assertEqual(self.core.state, "gone")
         self.assert_still()
 
+    def test_after_patience(self) -> None:
+        """Until a process that was too slow has ended, it may be ready, or all may end."""
+        for event, state in (("ready", "serving"), ("drain", "draining")):
+            self.setUp()
+            self.life.start()
+            self.clock.advance(PATIENCE)
+            getattr(self.life, event)()
+            self.assertEqual((self.core.state, self.done[:2]), (state, ["spawn", "kill"]))
+
     def test_drain_before_all(self) -> None:
         """What was never started is gone at once."""
         self.life.drain()

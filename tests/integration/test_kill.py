@@ -11,22 +11,35 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lbproxy.control.backends import Backends
+from lbproxy.testing.orders.history import Place
 from tests.integration.asking import ask
+from tests.integration.shoppers import Shoppers
 from tests.integration.supervised import pid_of, supervised
 from tests.integration.wrk import WRK, Wrk
 from tests.processes import LISTENS, PATIENCE, Process
 
 
-def states(port: int) -> dict[str, str]:
-    """What `/health` says of each backend."""
+def told(port: int) -> list[dict[str, Any]]:
+    """What `/health` says of the backends."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
         connection.request("GET", "/health")
-        document = json.load(connection.getresponse())
-    return {backend["name"]: backend["state"] for backend in document["pools"][0]["backends"]}
+        backends: list[dict[str, Any]] = json.load(connection.getresponse())["pools"][0]["backends"]
+    return backends
+
+
+def states(port: int) -> dict[str, str]:
+    """What `/health` says of each backend."""
+    return {backend["name"]: backend["state"] for backend in told(port)}
+
+
+def addresses(port: int) -> list[int]:
+    """The ports of the backends."""
+    return [int(backend["address"].rpartition(":")[2]) for backend in told(port)]
 
 
 def wait_for(port: int, backend: str, up: bool) -> None:
@@ -68,6 +81,21 @@ def test_first_request(tmp_path: Path) -> None:
     with supervised(tmp_path, pool=f"hold_when_down = {{ seconds = {PATIENCE} }}") as started:
         port = int(started.wait_for_line(LISTENS)["port"])
         assert ask(port, "GET", "/api/restaurants").status == 200
+
+
+def test_orders(shop: Process) -> None:
+    """While each is killed in its turn, orders with a key are placed, and mean what they say."""
+    with Shoppers(shop.port, keys=True) as shoppers:
+        for dying in ("klein", "flask"):
+            shoppers.wait_for_progress()
+            os.kill(pid_of(dying, shop), signal.SIGKILL)
+            wait_for(shop.port, dying, up=False)
+            shoppers.wait_for_progress()
+            wait_for(shop.port, dying, up=True)
+        shoppers.wait_for_progress()
+    assert shoppers.failed == []
+    assert not [each for each in shoppers.unsure if isinstance(each, Place)]
+    assert shoppers.check(addresses(shop.port)) == []
 
 
 def test_interrupt_spares_the_backends(shop: Process) -> None:

@@ -295,3 +295,14 @@ class DrainTests(BalancerCase):
             [line["attempts"][0]["outcome"] for line in self.log.lines], ["stopped", "answered"]
         )
         self.assert_nothing_left()
+
+    def test_last_one_goes(self) -> None:
+        """When the last client has gone, what became of its request is in the log already."""
+        client = self.client(GET)
+        self.accept()
+        reasons: list[list[str]] = []
+        drained = self.site.drain()
+        drained.addCallback(lambda _: reasons.append([each["reason"] for each in self.log.lines]))
+        client.reset()
+        self.reactor.advance(0)
+        self.assertEqual(reasons, [["client_gone"]])

@@ -43,7 +43,7 @@ class NetworkCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.kernel = Kernel()
         self.reactor = SimReactor(self.kernel, random.Random(1))
-        network = FakeNetwork(self.kernel, random.Random(2), lambda: self.shape, lambda *_: None)
+        network = FakeNetwork(self.kernel, random.Random(3), lambda: self.shape, lambda *_: None)
         self.others: list[Listener] = []
         self.host = Host(lambda wire: self.others.append(Listener(wire)))
         network.hosts["10.0.0.9", 80] = self.host

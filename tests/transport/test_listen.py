@@ -92,7 +92,7 @@ class InheritedTests(SynchronousTestCase):
     def endpoint(self, listening: socket.socket) -> Inherited:
         """What listens on an inherited socket."""
         descriptor = os.dup(listening.fileno())
-        port = self.successResultOf(inherited(descriptor).listen(Factory()))
+        port = self.successResultOf(inherited(object(), descriptor).listen(Factory()))
         assert isinstance(port, Inherited)
         self.addCleanup(port.stopListening)
         return port

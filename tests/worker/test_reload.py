@@ -514,7 +514,7 @@ class ListenerTests(ListenerCase):
         self.assertEqual(answers, [b"404", b""])
 
     def test_draining(self) -> None:
-        """A worker that drains takes no config: it opens nothing, and keeps nothing open."""
+        """A worker that drains takes no listeners: it opens nothing, and keeps nothing open."""
         client = self.client("one")
         client.send(GET[:-2])
         self.reactor.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -182,6 +183,27 @@ class WorkerTests(WorkerCase):
         self.reactor.advance(0)
         self.assertEqual(self.parent.told[-1], "counted")
         self.assertEqual(len(self.parent.counts.series), 3)
+
+    def test_other_config_while_leaving(self) -> None:
+        """Who leaves takes another config for what still runs, and opens no listener for it."""
+        client = self.client(GET)
+        self.worker.leave()
+        del self.parent.told[:]
+        pool = self.config.pools[0]
+        config = attrs.evolve(
+            self.config,
+            listeners=(*self.config.listeners, model.Listener("more", "tcp:3001")),
+            pools=(attrs.evolve(pool, backends=pool.backends[1:]),),
+        )
+        mine, theirs = os.pipe()
+        self.worker.serve(config, {("api", "b"): UP}, {"tcp:3001": [theirs]})
+        self.assertEqual(os.read(mine, 1), b"")  # Its only other end is closed.
+        os.close(mine)
+        self.assertEqual((self.parent.told, len(self.reactor.tcpServers)), ([], 1))
+        self.backend()
+        self.assertEqual(self.reactor.tcpClients[0][0], "b")
+        self.backend(OK)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))
 
     def test_drain(self) -> None:
         """Asked by its parent, it tells those who ask that the balancer ends."""

@@ -10,13 +10,13 @@ import attrs
 
 from lbproxy.config.load import load as load_config
 from lbproxy.config.model import Config
+from lbproxy.testing.complaints import Complaints
 from lbproxy.testing.reactor import Spinning
 from lbproxy.testing.scenario.load import load
 from lbproxy.testing.scenario.model import Scenario
 from lbproxy.testing.scenario.result import Result
 from lbproxy.testing.scenario.stage import Stage
 from lbproxy.testing.simulate import collected
-from lbproxy.testing.world import Complaints
 
 
 def play(scenario: str | Path, config: str | Path, seed: int | None = None) -> Result:

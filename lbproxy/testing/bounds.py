@@ -1,0 +1,158 @@
+"""What a pool may do about failures, and how often: retries, hedges, holds, refusals."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from lbproxy.balance.standing import State
+from lbproxy.forward.poison import REFUSED
+from lbproxy.testing.inside import number_of
+from lbproxy.testing.world import World
+
+#: What the access log of one worker would have, and when each of it ended.
+Records = Sequence[tuple[Any, float]]
+
+
+def held_within_bounds(world: World) -> Iterator[str]:
+    """No more requests are held at a time than may be, and none for longer."""
+    hold = world.served.pools[0].hold_when_down
+    for record, _ in world.records:
+        number = number_of(record)
+        if number is None or not record.held:
+            continue
+        world.happened("held")
+        if hold is None:
+            yield f"{number} was held, and nobody asked for that"
+        elif record.held > hold.seconds + 0.6 + world.paused:
+            yield f"{number} was held for {record.held:.3f} s"
+    if hold is not None and world.most_held > hold.requests:
+        yield f"{world.most_held} requests were held at a time, and {hold.requests} may be"
+
+
+def the_held_go_on(world: World) -> Iterator[str]:
+    """Nobody is held to the end of his time while a backend is back to which nothing is sent."""
+    begun: dict[str, list[float]] = {name: [] for name in world.weights.names}
+    for record, _ in world.records:
+        if number_of(record) is not None:
+            for attempt in record.attempts:
+                begun.setdefault(attempt.backend, []).append(attempt.started)
+    for record, ended in world.records:
+        if record.reason != "hold_expired":
+            continue
+        last = {turn.backend: turn for turn in world.turns if turn.at <= ended}
+        for name in begun.keys() & last.keys():
+            turn = last[name]
+            since = max(turn.at, ended - record.held)
+            if 0 in world.weights.within(name, since, ended):
+                continue
+            if turn.state is not State.UP or turn.at != since or ended - since < 1.0 + world.paused:
+                continue
+            if not any(since <= at <= ended for at in begun[name]):
+                yield f"{number_of(record)} was held although {name} was back"
+
+
+def hedges_within_bounds(world: World) -> Iterator[str]:
+    """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
+    hedge = world.pool.hedge
+    share = 0.0 if hedge is None else hedge.budget
+    for records in world.recorded.values():
+        yield from _hedges_within(world, records, share)
+
+
+def _hedges_within(world: World, records: Records, share: float) -> Iterator[str]:
+    requests: list[int] = []
+    hedges: list[int] = []
+    for record, _ in records:
+        number = number_of(record)
+        if record.pool != "api":
+            continue
+        requests.append(int(record.started + record.headed))
+        made = [attempt for attempt in record.attempts if attempt.hedge]
+        hedges += [int(attempt.started) for attempt in made]
+        if number is None:
+            continue
+        if made and (world.asks[number].method not in ("GET", "HEAD") or len(made) > 1):
+            yield f"{number} was hedged {len(made)} times"
+        outcomes = [attempt.outcome for attempt in record.attempts]
+        if outcomes.count("outrun") > len(made):
+            yield f"{number} has an attempt that was outrun by nobody"
+    requests.sort()
+    hedges.sort()
+    for place, second in enumerate(hedges):
+        world.happened("hedged")
+        before = place + 1 - bisect_right(hedges, second - 10)
+        of = bisect_right(requests, second) - bisect_right(requests, second - 11)
+        if before > share * of:
+            yield f"{before} hedges in ten seconds, of {of} requests"
+            return
+
+
+def poison_is_stopped(world: World) -> Iterator[str]:
+    """A request that broke two backends goes to no third one, and is refused: for so long."""
+    for records in world.recorded.values():
+        yield from _poison_stopped_in(world, records)
+
+
+def _poison_stopped_in(world: World, records: Records) -> Iterator[str]:
+    refused: dict[str, float] = {}
+    for record, ended in records:
+        number = number_of(record)
+        if number is None:
+            continue
+        begun = record.started + record.headed
+        until = refused.get(record.asked, 0.0)
+        sent = [attempt for attempt in record.attempts if attempt.started < until - 0.01]
+        if record.reason == "poison_request" and not record.attempts:
+            world.happened("poison_refused")
+            if begun > until + 0.01:
+                yield f"{number} was refused for longer than it may be"
+        elif sent and begun > until - REFUSED and not record.held:
+            yield f"{number} was sent to {sent[0].backend} although it was to be refused"
+        if any(attempt.decision == "poison" for attempt in record.attempts):
+            world.happened("poison_found")
+            refused[record.asked] = ended + REFUSED
+        elif world.asks[number].insists and not _in_a_crowd(world, record):
+            broken = [each for each in record.attempts if each.outcome == "upstream_closed"]
+            if len({each.backend for each in broken}) > 1:
+                yield f"{number} broke two backends, and was not found to be to blame"
+
+
+def _in_a_crowd(world: World, broken: Any) -> bool:
+    """Whether others broke at about the same time, so that one may be as much to blame."""
+    return any(
+        record.asked != broken.asked
+        and abs(ended - broken.started) < 4.0
+        and any(attempt.outcome == "upstream_closed" for attempt in record.attempts)
+        for record, ended in world.records
+        if number_of(record) is not None
+    )
+
+
+def budget_kept(world: World) -> Iterator[str]:
+    """Retries stay within their share of the requests of the last ten seconds."""
+    share = world.pool.retry.budget
+    for records in world.recorded.values():
+        yield from _retries_within(records, share)
+
+
+def _retries_within(records: Records, share: float) -> Iterator[str]:
+    requests: list[int] = []
+    retries: list[int] = []
+    for record, _ in records:
+        if record.pool != "api" or not record.attempts:
+            continue
+        requests.append(int(record.attempts[0].started))
+        for attempt, following in pairwise(record.attempts):
+            if attempt.decision == "retry":
+                retries.append(int(following.started))
+    requests.sort()
+    retries.sort()
+    for place, second in enumerate(retries):
+        before = place + 1 - bisect_right(retries, second - 10)
+        of = bisect_right(requests, second) - bisect_right(requests, second - 10)
+        if before > 31 + share * of:
+            yield f"{before} retries in ten seconds, of {of} requests"
+            return

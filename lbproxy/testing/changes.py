@@ -1,0 +1,185 @@
+"""What people change while the balancer runs, and the weights that have to follow from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from math import inf
+
+import attrs
+
+from lbproxy.control.link import Names
+from lbproxy.control.overrides import Note, Overrides
+
+#: What can be changed, in the words of the trace.
+KINDS = ("drained", "undrained", "weighed", "unweighed")
+
+
+@attrs.frozen
+class Change:
+    """One change, by hand.
+
+    Attributes:
+        kind: One of `KINDS`.
+        at: Seconds from the beginning.
+        backend: Which one, by its place in the first pool.
+        weight: The new one, of those that are weighed.
+        seconds: After how many it is over by itself; `None` is never.
+    """
+
+    kind: str
+    at: float
+    backend: int = 0
+    weight: int = 1
+    seconds: float | None = None
+
+
+def make(overrides: Overrides, names: Names, change: Change) -> bool:
+    """Make a change as the admin listener's pages do; whether it changes anything."""
+    note = Note("operator", f"the {change.kind} of a plan", change.seconds)
+    if change.kind == "drained":
+        overrides.drain(names, note)
+    elif change.kind == "weighed":
+        overrides.weigh(names, change.weight, note)
+    elif change.kind == "undrained":
+        return overrides.undrain(names, note)
+    else:
+        return overrides.unweigh(names, note)
+    return True
+
+
+@attrs.frozen
+class _Reign:
+    """A time for which something holds, and the weight meanwhile.
+
+    Attributes:
+        begin: From when on.
+        due: Until when it was asked to hold.
+        weight: The weight.
+        end: Until when it did.
+    """
+
+    begin: float
+    due: float
+    weight: int = 0
+    end: float = attrs.Factory(lambda self: self.due, takes_self=True)
+
+
+@attrs.frozen
+class _Config:
+    """When a config was read, when all had been told of it, and its weights."""
+
+    begin: float
+    told: float
+    weights: Mapping[str, int]
+
+
+class Weights:
+    """Which weight each backend has to have, and when: what people asked for, worked out anew.
+
+    A drain lies over a weight; giving a weight ends the drain. Either ends in its time.
+    """
+
+    def __init__(self, configured: Mapping[str, int]) -> None:
+        """Begin.
+
+        Args:
+            configured: The weights of the config, by the names of the backends.
+        """
+        self._configs = [_Config(-inf, -inf, configured)]
+        self._drains: dict[str, list[_Reign]] = defaultdict(list)
+        self._given: dict[str, list[_Reign]] = defaultdict(list)
+
+    @property
+    def names(self) -> list[str]:
+        """All backends that there were at some time."""
+        return list(dict.fromkeys(name for each in self._configs for name in each.weights))
+
+    def begin(self, configured: Mapping[str, int], now: float) -> None:
+        """Another config is read; until it is `told`, either may hold.
+
+        What was changed of a backend that is not in it any more is forgotten.
+        """
+        for name in self.names:
+            if name not in configured:
+                self._end(self._drains[name], now)
+                self._end(self._given[name], now)
+        self._configs.append(_Config(now, inf, configured))
+
+    def told(self, now: float) -> None:
+        """All workers have been told of the config that was read last."""
+        self._configs[-1] = attrs.evolve(self._configs[-1], told=now)
+
+    def time_of(self, name: str) -> tuple[float, float]:
+        """From when until when there is a backend, from the reading of one config to another's.
+
+        One that no config has had yet will be there some day.
+        """
+        having = [place for place, each in enumerate(self._configs) if name in each.weights]
+        if not having:
+            return inf, inf
+        behind = having[-1] + 1
+        until = self._configs[behind].begin if behind < len(self._configs) else inf
+        return self._configs[having[0]].begin, until
+
+    def note(self, name: str, change: Change, now: float) -> bool:
+        """Take a change in; whether it changes anything."""
+        drains, given = self._drains[name], self._given[name]
+        ended = change.kind in ("undrained", "weighed", "drained") and self._end(drains, now)
+        until = inf if change.seconds is None else now + change.seconds
+        if change.kind == "drained":
+            drains.append(_Reign(now, until))
+        elif change.kind == "undrained":
+            return ended
+        elif change.kind == "weighed":
+            self._end(given, now)
+            given.append(_Reign(now, until, change.weight))
+        else:
+            return self._end(given, now)
+        return True
+
+    def at(self, name: str, moment: float) -> int:
+        """The weight of a backend at a moment; 0 if there is none of its name."""
+        config = next(each for each in reversed(self._configs) if each.told <= moment)
+        return self._weight(name, moment, config)
+
+    def within(self, name: str, begin: float, end: float) -> set[int]:
+        """All the weights that a backend has within a time."""
+        moments = [
+            moment
+            for reign in (*self._drains[name], *self._given[name])
+            for moment in (reign.begin, reign.end)
+            if begin < moment <= end
+        ]
+        found = {self.at(name, moment) for moment in (begin, *moments)}
+        for config in self._configs:
+            if config.begin <= end and config.told >= begin:
+                found |= {self._weight(name, moment, config) for moment in (begin, *moments)}
+        return found
+
+    def ended(self, name: str, since: float, now: float) -> bool:
+        """Whether a change of a backend has come to its end within a time."""
+        reigns = (*self._drains[name], *self._given[name])
+        return any(since <= reign.end <= now for reign in reigns)
+
+    def over(self, until: float) -> int:
+        """How many changes have ended in their time."""
+        return sum(
+            reign.end == reign.due <= until
+            for reigns in (*self._drains.values(), *self._given.values())
+            for reign in reigns
+        )
+
+    def _weight(self, name: str, moment: float, config: _Config) -> int:
+        for reigns in (self._drains[name], self._given[name]):
+            for reign in reversed(reigns):
+                if reign.begin <= moment < reign.end:
+                    return reign.weight
+        return config.weights.get(name, 0)
+
+    def _end(self, reigns: list[_Reign], now: float) -> bool:
+        """End what holds, if anything does."""
+        if not reigns or reigns[-1].end <= now:
+            return False
+        reigns[-1] = attrs.evolve(reigns[-1], end=now)
+        return True

@@ -1,0 +1,62 @@
+"""Mistakes about what people change while the balancer runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbproxy.control.judged import Judged
+from lbproxy.control.overrides import Kind, Overrides
+from lbproxy.testing.mistakes.registry import Put, mutation, nothing
+from lbproxy.worker.serve import Worker
+
+
+@mutation
+def a_drain_by_hand_is_not_told(put: Put) -> None:
+    def wrong(self: Any, backend: Any, weight: int) -> None:
+        self.pool.weigh(backend, weight, self._clock.seconds())
+
+    put(Judged, "weigh", wrong)
+
+
+@mutation
+def an_undrain_is_forgotten(put: Put) -> None:
+    def wrong(self: Any, names: Any, note: Any) -> bool:
+        return self.of(names, Kind.DRAIN) is not None
+
+    put(Overrides, "undrain", wrong)
+
+
+@mutation
+def a_change_never_ends(put: Put) -> None:
+    put(Overrides, "_end", nothing)
+
+
+@mutation
+def the_end_of_a_change_outlives_it(put: Put) -> None:
+    put(Overrides, "_forget", nothing)
+
+
+@mutation
+def a_weight_ends_no_drain(put: Put) -> None:
+    right = Overrides.weigh
+
+    def weigh(self: Any, names: Any, weight: int, note: Any) -> None:
+        drained = self.of(names, Kind.DRAIN)
+        right(self, names, weight, note)
+        if drained is not None:
+            self._held[names, Kind.DRAIN] = drained
+            self._changed(names)
+
+    put(Overrides, "weigh", weigh)
+
+
+@mutation
+def a_drain_cuts_what_runs(put: Put) -> None:
+    right = Worker.learn
+
+    def wrong(self: Any, names: Any, standing: Any) -> None:
+        right(self, names, standing)
+        if standing.given == 0 and names[1] != "d":
+            self._site.abort()
+
+    put(Worker, "learn", wrong)

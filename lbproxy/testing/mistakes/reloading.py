@@ -1,0 +1,85 @@
+"""Mistakes about another config for a balancer that runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbproxy.control.children import Child, Children
+from lbproxy.control.overrides import Overrides
+from lbproxy.control.parent import Parent
+from lbproxy.observe.metrics import Counts
+from lbproxy.testing.mistakes.registry import Put, mutation, nothing
+from lbproxy.worker.serve import Worker
+
+
+@mutation
+def a_reload_is_not_told(put: Put) -> None:
+    put(Worker, "serve", nothing)
+
+
+@mutation
+def a_reload_cuts_what_runs(put: Put) -> None:
+    right = Worker.serve
+
+    def wrong(self: Any, *told: Any) -> None:
+        right(self, *told)
+        self._site.abort()
+
+    put(Worker, "serve", wrong)
+
+
+@mutation
+def a_reload_forgets_who_is_drained(put: Put) -> None:
+    def wrong(self: Any, known: Any) -> None:
+        self._held.clear()
+
+    put(Overrides, "keep", wrong)
+
+
+@mutation
+def counts_begin_anew_with_a_reload(put: Put) -> None:
+    right = Parent.serve
+
+    def wrong(self: Any, config: Any) -> Any:
+        self.counts = Counts()
+        return right(self, config)
+
+    put(Parent, "serve", wrong)
+
+
+@mutation
+def only_the_first_worker_hears_of_a_reload(put: Put) -> None:
+    right = Child.serve
+
+    def wrong(self: Any, *told: Any) -> None:
+        if self._name in ("1", "in reserve"):
+            right(self, *told)
+
+    put(Child, "serve", wrong)
+
+
+@mutation
+def a_new_worker_has_the_config_of_before(put: Put) -> None:
+    right = Children.adopt
+
+    def wrong(self: Any, config: Any) -> None:
+        before = self._config
+        reserve, self._reserve = self._reserve, None
+        right(self, config)
+        self._config, self._reserve = before, reserve
+
+    put(Children, "adopt", wrong)
+
+
+@mutation
+def who_leaves_is_given_listeners(put: Put) -> None:
+    right = Worker.serve
+
+    def wrong(self: Any, *told: Any) -> None:
+        begun, self._drain.begun = self._drain.begun, False
+        try:
+            right(self, *told)
+        finally:
+            self._drain.begun = begun
+
+    put(Worker, "serve", wrong)

@@ -1,0 +1,116 @@
+"""Mistakes about what is sent again, held, or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from lbproxy.errors import Stage
+from lbproxy.forward.budget import RetryBudget
+from lbproxy.forward.poison import Suspects
+from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry
+from lbproxy.proxy import attempts, failover
+from lbproxy.proxy.exchange import Exchange
+from lbproxy.proxy.failover import Decision, decide
+from lbproxy.proxy.hedge import Hedge
+from lbproxy.proxy.hedging import Hedging
+from lbproxy.proxy.queue import WaitingRoom
+from lbproxy.testing.mistakes.registry import Put, mutation, nothing
+
+
+@mutation
+def a_post_is_sent_again(put: Put) -> None:
+    def wrong(stage: Stage, method_class: MethodClass) -> Verdict:
+        safe = method_class is MethodClass.UNSAFE and stage is not Stage.ANSWERED
+        return may_retry(stage, MethodClass.SAFE if safe else method_class)
+
+    put(failover, "may_retry", wrong)
+
+
+@mutation
+def attempts_are_not_counted(put: Put) -> None:
+    def wrong(*told: Any, **more: Any) -> Decision:
+        decision = decide(*told, **more)
+        return Decision.RETRY if decision is Decision.ATTEMPTS_SPENT else decision
+
+    put(attempts, "decide", wrong)
+
+
+@mutation
+def the_budget_is_ignored(put: Put) -> None:
+    put(RetryBudget, "spend", lambda self, now: True)
+
+
+@mutation
+def the_tee_keepsnothing(put: Put) -> None:
+    put(Tee, "append", nothing)
+
+
+@mutation
+def the_tee_is_never_given_back(put: Put) -> None:
+    def wrong(self: Any) -> None:
+        self.pieces, self.whole = [], False
+
+    put(Tee, "release", wrong)
+
+
+@mutation
+def a_retry_sends_only_what_is_new(put: Put) -> None:
+    right = Exchange._attempt
+
+    def wrong(self: Any, now: float) -> None:
+        self._unsent = () if self._record.attempts else self._unsent
+        right(self, now)
+
+    put(Exchange, "_attempt", wrong)
+
+
+@mutation
+def the_poisonous_are_sent_on(put: Put) -> None:
+    put(Suspects, "broke", lambda self, who, backend, now: False)
+
+
+@mutation
+def the_poisonous_are_not_refused(put: Put) -> None:
+    put(Suspects, "refuses", lambda self, who, now: 0.0)
+
+
+@mutation
+def the_poisonous_are_refused_for_ever(put: Put) -> None:
+    put(Suspects, "refuses", lambda self, who, now: 1.0 if who in self.refused else 0.0)
+
+
+@mutation
+def the_budget_of_hedges_is_ignored(put: Put) -> None:
+    right = Hedging.watch
+
+    def wrong(self: Any, exchange: Any, now: float) -> None:
+        self.budget.share = 1.0
+        right(self, exchange, now)
+
+    put(Hedging, "watch", wrong)
+
+
+@mutation
+def who_is_outrun_is_not_released(put: Put) -> None:
+    put(Hedge, "lose", nothing)
+
+
+@mutation
+def too_many_are_held(put: Put) -> None:
+    right = WaitingRoom.hold
+
+    def wrong(self: Any, *told: Any) -> Any:
+        limit, self._hold = self._hold, attrs.evolve(self._hold, requests=1_000_000)
+        try:
+            return right(self, *told)
+        finally:
+            self._hold = limit
+
+    put(WaitingRoom, "hold", wrong)
+
+
+@mutation
+def nobody_says_that_a_backend_is_back(put: Put) -> None:
+    put(WaitingRoom, "let_go", nothing)

@@ -1,0 +1,1 @@
+"""What an order means, whatever befalls the backends: eight rules, and what they look at."""

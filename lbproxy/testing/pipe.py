@@ -1,0 +1,110 @@
+"""The channel between a parent and a worker: bytes and descriptors, in order, after a while."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+
+
+class Pipe:
+    """One end of a pair of connected sockets: what a protocol takes for its transport.
+
+    Attributes:
+        open: Whether its process still has it.
+    """
+
+    def __init__(self, clock: Any, latency: float) -> None:
+        """Prepare; what comes waits until somebody is there to take it.
+
+        Args:
+            clock: Carries what is written.
+            latency: Seconds to the other end.
+        """
+        self.open = True
+        self._clock = clock
+        self._latency = latency
+        self._last = 0.0
+        self._protocol: Any = None
+        self._waiting: list[bytes | int | None] = []
+        self._other: Pipe
+
+    @classmethod
+    def pair(cls, clock: Any, latency: float) -> tuple[Pipe, Pipe]:
+        """Both ends."""
+        here, there = cls(clock, latency), cls(clock, latency)
+        here._other, there._other = there, here
+        return here, there
+
+    def connect(self, protocol: Any) -> None:
+        """Have a protocol speak and hear here."""
+        self._protocol = protocol
+        protocol.makeConnection(self)
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            self._take(each)
+
+    def close(self) -> None:
+        """The process that has this end is gone: the other one hears of it behind what was sent."""
+        if self.open:
+            self.open = False
+            self._send(None)
+            for each in self._waiting:
+                _drop(each)
+
+    # What a protocol asks of its transport.
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        if self.open:
+            self._send(data)
+
+    def sendFileDescriptor(self, descriptor: int) -> None:
+        """Send a descriptor: whoever gets it has one of its own."""
+        if self.open:
+            self._send(os.dup(descriptor))
+
+    def loseConnection(self) -> None:
+        """Close this end."""
+        self.close()
+
+    def getPeer(self) -> str:
+        """Nobody asks who that is."""
+        return "the other process"
+
+    getHost = getPeer
+
+    # The rest is ours.
+
+    def _send(self, what: bytes | int | None) -> None:
+        # What is sent at one instant must stay in order, which the clock does not promise.
+        self._last = max(self._clock.now + self._latency, self._last + 1e-6)
+        self._clock.call_at(self._last, partial(self._other._come, what))
+
+    def _come(self, what: bytes | int | None) -> None:
+        if not self.open:
+            _drop(what)
+        elif self._protocol is None:
+            self._waiting.append(what)
+        else:
+            self._take(what)
+
+    def _take(self, what: bytes | int | None) -> None:
+        if what is None:
+            self.open = False
+            self._protocol.connectionLost(Failure(ConnectionDone()))
+        elif isinstance(what, int):
+            self._protocol.fileDescriptorReceived(what)
+        else:
+            self._protocol.dataReceived(what)
+
+
+def _drop(what: bytes | int | None) -> None:
+    """A descriptor that nobody takes is closed."""
+    if isinstance(what, int):
+        with suppress(OSError):
+            os.close(what)

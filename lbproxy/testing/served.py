@@ -1,0 +1,35 @@
+"""What clients must not notice of the processes that serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from lbproxy.testing.world import World
+
+
+def nobody_waits_in_vain(world: World, until: float) -> Iterator[str]:
+    """Nobody waits to be accepted while a worker serves, whoever's queue he is in."""
+    if world.staff is None or not world.network.waits:
+        return
+    first = min(accepted for _, accepted in world.network.waits)
+    for came, accepted in world.network.waits:
+        since = max(came, first)
+        if since + world.lag >= accepted or accepted > until:
+            continue
+        if not any(begin < accepted and end > since for begin, end in world.staff.unserved):
+            yield f"somebody waited {accepted - since:.3f} s until he was accepted"
+
+
+def leaving_cuts_nothing(world: World) -> Iterator[str]:
+    """A worker that is asked to end by somebody else finishes what it has begun."""
+    if not world.plan.config.stop.drain:
+        return
+    for client in world.clients:
+        for wire in client.wires:
+            left_at, trip = wire.link.skt.kernel.left_at, 2 * wire.link.latency
+            for result in client.results:
+                ended = result.ended or inf
+                under_way = result.sent + trip < left_at < ended
+                if under_way and result.how == "cut" and ended < left_at + trip + 0.002:
+                    yield f"{result.ask.number} was cut when its worker was asked to end"

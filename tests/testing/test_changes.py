@@ -1,0 +1,89 @@
+"""What weight each backend has to have, by what people asked for and by the configs."""
+
+from __future__ import annotations
+
+from math import inf
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from lbproxy.control.overrides import Overrides
+from lbproxy.testing.changes import Change, Weights, make
+
+
+def drained(seconds: float | None = None) -> Change:
+    return Change("drained", 0.0, seconds=seconds)
+
+
+def weighed(weight: int, seconds: float | None = None) -> Change:
+    return Change("weighed", 0.0, weight=weight, seconds=seconds)
+
+
+UNDRAINED, UNWEIGHED = Change("undrained", 0.0), Change("unweighed", 0.0)
+
+
+class WeightsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.weights = Weights({"a": 1, "b": 2})
+
+    def note(self, now: float, change: Change, name: str = "a") -> bool:
+        return self.weights.note(name, change, now)
+
+    def at(self, *moments: float) -> list[int]:
+        """The weight of `a` at each moment."""
+        return [self.weights.at("a", moment) for moment in moments]
+
+    def test_drain(self) -> None:
+        """It holds until it is ended, or ends; a weight is under it."""
+        self.assertTrue(self.note(1.0, weighed(5)))
+        self.assertTrue(self.note(2.0, drained()))
+        self.assertTrue(self.note(3.0, UNDRAINED))
+        self.assertFalse(self.note(3.5, UNDRAINED))
+        self.assertTrue(self.note(4.0, drained(1.0)))
+        self.assertEqual(self.at(0.9, 1.0, 2.0, 2.9, 3.0, 4.5, 5.0), [1, 5, 0, 0, 5, 0, 5])
+        self.assertFalse(self.note(6.0, UNDRAINED))
+        self.assertTrue(self.note(7.0, UNWEIGHED))
+        self.assertEqual(self.at(7.0), [1])
+        self.assertEqual(self.weights.at("b", 4.5), 2)
+        self.assertEqual([self.weights.over(moment) for moment in (4.9, 5.0, inf)], [0, 1, 1])
+
+    def test_weight_ends_drain(self) -> None:
+        """To give a weight ends the drain, for good."""
+        self.note(1.0, drained())
+        self.note(2.0, weighed(3, 1.0))
+        self.assertEqual(self.at(1.5, 2.5, 3.5), [0, 3, 1])
+
+    def test_within(self) -> None:
+        """All weights of a time, its borders included."""
+        self.note(1.0, drained(1.0))
+        self.assertEqual(self.weights.within("a", 0.5, 3.0), {0, 1})
+        self.assertEqual(self.weights.within("a", 1.2, 1.8), {0})
+        self.assertEqual(self.weights.within("a", 1.2, 2.0), {0, 1})
+
+    def test_reload(self) -> None:
+        """Until all have been told either config may hold; who is gone takes his changes along."""
+        self.note(1.0, drained())
+        self.weights.begin({"b": 4, "c": 1}, 2.0)
+        self.assertEqual(self.weights.within("b", 2.1, 2.2), {2, 4})
+        self.weights.told(3.0)
+        self.assertEqual(self.weights.within("b", 3.1, 9.0), {4})
+        self.assertEqual([self.weights.at(name, 3.5) for name in "abc"], [0, 4, 1])
+        self.weights.begin({"a": 1}, 5.0)
+        self.weights.told(5.0)
+        self.assertEqual(self.at(5.5), [1])
+        self.assertEqual(self.weights.names, ["a", "b", "c"])
+        self.assertEqual(self.weights.time_of("c"), (2.0, 5.0))
+        self.assertEqual(self.weights.time_of("b"), (-inf, 5.0))
+        self.assertEqual(self.weights.time_of("d"), (inf, inf))
+
+    def test_as_it_is(self) -> None:
+        """The balancer's own book comes to the same."""
+        clock, names = Clock(), ("api", "a")
+        overrides = Overrides(clock, lambda _: None)
+        for change in (weighed(3, 2.0), drained(5.0), UNWEIGHED, UNDRAINED, UNDRAINED, weighed(2)):
+            self.assertIs(
+                make(overrides, names, change), self.note(clock.seconds(), change), change
+            )
+            for _ in range(3):
+                self.assertEqual(overrides.weight(names, 1), self.at(clock.seconds())[0])
+                clock.advance(0.25)
