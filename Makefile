@@ -6,8 +6,7 @@
 # make simulate SEEDS=1000   so many lives of the balancer among simulated failures; SEED=n repeats one
 # make mutations   mistakes put into the balancer, and the first seed that finds each
 # make lower  the unit tests with the oldest dependencies that setup.cfg admits
-# make trials  20,000 requests to a gunicorn that closes idle connections, and rolling restarts under
-#             load, on real processes; 6 minutes
+# make trials  keep-alive races, rolling restarts and reloads under load, on real processes; 8 minutes
 # make bench  lbproxy beside its peers, in 12 minutes; RECORD=1 keeps the run and shows it in the docs
 # make bench-quick   a part of it, in 2 minutes
 # make bench-micro   single functions

@@ -17,7 +17,8 @@ from itertools import accumulate
 
 import attrs
 
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.registry import balancer_for
 from lbproxy.config import model
 

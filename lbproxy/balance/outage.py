@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
 from lbproxy.health.slow_start import share
 
 

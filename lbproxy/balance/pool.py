@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Set
-from datetime import UTC, datetime
 from math import inf
 from typing import Any, cast
 
-import attrs
-
+from lbproxy.balance.backend import AVAILABLE, Backend, unknown_backend
 from lbproxy.balance.balancer import Balancer, Observer
 from lbproxy.balance.standing import Standing, State
 from lbproxy.balance.tiers import Tiers
 from lbproxy.config import model
 from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, Stage, UpstreamError
 from lbproxy.health.alike import Alike, Symptom
-from lbproxy.health.ejection import Ejection
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.health.said import NOTHING, Said
 from lbproxy.health.slow_start import share
@@ -38,71 +35,9 @@ _SYMPTOMS = {
     Stage.ANSWERED: Symptom.BROKEN,
 }
 
-#: Those that are chosen; a backend that no probe has judged yet is taken as up.
-_AVAILABLE = frozenset({State.UNKNOWN, State.UP})
-
 #: The share of a backend that starts slowly grows in so many steps, not with each choice: what a
 #: policy has worked out of the shares holds that long.
 STEPS = 100
-
-
-@attrs.define(eq=False)
-class Backend:
-    """One address of a pool.
-
-    Attributes:
-        config: As in `[[pools.NAME.backends]]`.
-        verdict: What the probes say.
-        since: When its state last changed, or its last drain ended, in the clock's seconds.
-        weight: Its share of the requests in full health; 0 takes no new ones.
-        given: The weight by the config, or as it was set since; `weight` is less if it asks for
-            less itself.
-        limit: Attempts that may be under way at it.
-        said: What it says of itself.
-        share: Its weight at present, for the policy.
-        current: The policy's own number.
-        in_flight: Attempts under way.
-        starting: Whether it is in its slow start.
-        reached: Whether its port accepted the last connection.
-        back: When it did so again, in the clock's seconds.
-        troubled: Whether a good answer would change anything of what is thought of it.
-        last_probe: How the last probe ended.
-        gone: Whether it has left the pool, and only finishes what it has.
-        name: As in `X-Served-By` and the logs.
-    """
-
-    config: model.Backend
-    verdict: Verdict
-    since: float
-    weight: int
-    given: int
-    limit: int
-    said: Said = NOTHING
-    state: State = State.UNKNOWN
-    share: float = 0.0
-    current: float = 0.0
-    in_flight: int = 0
-    starting: bool = False
-    reached: bool = True
-    back: float = -inf
-    troubled: bool = False
-    ejection: Ejection = attrs.Factory(Ejection)
-    last_probe: ProbeOutcome | None = None
-    gone: bool = False
-    name: str = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.name = self.config.name
-
-    @property
-    def available(self) -> bool:
-        """Whether it may be chosen."""
-        return self.state in _AVAILABLE and self.weight > 0
-
-    @property
-    def draining(self) -> bool:
-        """Whether it only finishes what it has."""
-        return self.weight == 0
 
 
 class Pool:
@@ -134,7 +69,7 @@ class Pool:
                 config is divided already.
         """
         self.config = config
-        self.backends = [_backend(config, each, now) for each in config.backends]
+        self.backends = [unknown_backend(config, each, now) for each in config.backends]
         self._parts = parts
         self.degraded = False
         self._settle_at = inf
@@ -211,7 +146,7 @@ class Pool:
 
     def drained(self) -> bool:
         """Whether a backend could answer that is drained."""
-        return any(each.draining and each.state in _AVAILABLE for each in self.backends)
+        return any(each.draining and each.state in AVAILABLE for each in self.backends)
 
     def find(self, name: str) -> Backend | None:
         """The backend of a name, if there is one."""
@@ -242,7 +177,7 @@ class Pool:
         for each in config.backends:
             backend = before.pop((each.name, each.address), None)
             if backend is None:
-                backend = _backend(config, each, now)
+                backend = unknown_backend(config, each, now)
                 joined.append(backend)
             self._keep(backend, each)
             self.backends.append(backend)
@@ -414,7 +349,7 @@ class Pool:
             "name": self.name,
             "balancer": self.config.balancer,
             "fails_alike": self.alike(now) or None,
-            "backends": [self._report(backend, now) for backend in self.backends],
+            "backends": [backend.report(now) for backend in self.backends],
         }
 
     # The rest is ours.
@@ -576,44 +511,3 @@ class Pool:
         backend.starting = part < 1.0
         before, backend.share = backend.share, backend.weight * part
         return backend.share != before
-
-    def _report(self, backend: Backend, now: float) -> dict[str, Any]:
-        state = backend.state
-        if state is State.EJECTED and now >= backend.ejection.until:
-            state = State.UP  # It is let back at the next choice.
-        probe = backend.last_probe
-        return {
-            "name": backend.name,
-            "address": backend.config.address,
-            "state": state.value,
-            "since": moment(backend.since),
-            "weight": backend.weight,
-            "draining": backend.draining,
-            "in_flight": backend.in_flight,
-            "says": backend.said.report(),
-            "last_probe": None
-            if probe is None
-            else {
-                "passed": probe.passed,
-                "detail": probe.detail,
-                "latency": round(probe.latency, 6),
-                "at": moment(probe.at),
-            },
-        }
-
-
-def _backend(pool: model.Pool, config: model.Backend, now: float) -> Backend:
-    """A backend of which nothing is known yet."""
-    health = pool.health
-    rise, fall = (1, 1) if health is None else (health.rise, health.fall)
-    # Without probes nobody will ever ask: only live traffic judges.
-    state = State.UP if health is None else State.UNKNOWN
-    weight = config.weight
-    verdict = Verdict(rise, fall)
-    limit, part = pool.max_in_flight, float(weight)
-    return Backend(config, verdict, now, weight, weight, limit, state=state, share=part)
-
-
-def moment(seconds: float) -> str:
-    """A time as RFC 3339 writes it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lbproxy.balance.hashing import hash64
 
 if TYPE_CHECKING:
-    from lbproxy.balance.pool import Backend
+    from lbproxy.balance.backend import Backend
 
 #: How much of the first tier may be gone before the second one helps: with 1.4, 28 % (Envoy's
 #: default `overprovisioning_factor`).

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lbproxy import __version__
-from lbproxy.balance.pool import Pool, moment
+from lbproxy.balance.backend import moment
+from lbproxy.balance.pool import Pool
 from lbproxy.control.link import Names, WorkerReport
 
 

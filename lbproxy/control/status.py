@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbproxy.balance.pool import Backend, Pool, moment
+from lbproxy.balance.backend import Backend, moment
+from lbproxy.balance.pool import Pool
 from lbproxy.control.link import Names
 from lbproxy.control.overrides import Kind, Override
 from lbproxy.control.parent import Parent

@@ -16,8 +16,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.outage import is_shut, shut
-from lbproxy.balance.pool import Backend
 from lbproxy.errors import (
     HandshakeFailed,
     HoldFull,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 from enum import Enum
 
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.outage import is_shut
-from lbproxy.balance.pool import Backend
 from lbproxy.errors import Stage, UpstreamError
 from lbproxy.forward.retry import Verdict, may_retry
 from lbproxy.proxy.plan import Plan

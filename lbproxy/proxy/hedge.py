@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from lbproxy.balance.pool import GATEWAY_STATUSES, Backend
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import GATEWAY_STATUSES
 from lbproxy.errors import AnswerCut, GatewayStatus, UpstreamError
 from lbproxy.http1.message import Fields, ResponseHead
 from lbproxy.observe.accesslog import OUTRUN, Attempt

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from twisted.internet.interfaces import IReactorTime
 
-from lbproxy.balance.pool import Backend
+from lbproxy.balance.backend import Backend
 from lbproxy.config import model
 from lbproxy.errors import HoldExpired, HoldFull, QueueFull, Unavailable
 from lbproxy.transport.timer import NEVER, CoarseTimer

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from lbproxy.balance.pool import Backend
+from lbproxy.balance.backend import Backend
 from lbproxy.config.model import Listener
 from lbproxy.errors import BadPreface, ProxyError, QueueFull, Unavailable, UpstreamError
 from lbproxy.observe.accesslog import Attempt

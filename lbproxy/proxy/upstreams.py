@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.outage import is_shut, takes_held
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.pool import Pool
 from lbproxy.config import model
 from lbproxy.errors import Drained, NoBackend
 from lbproxy.forward.budget import RetryBudget

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
 from lbproxy.forward.retry import PROCESS_LIMIT
 from lbproxy.observe.accesslog import Record
 from lbproxy.service import Balancer

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
-from lbproxy.balance import pool as balance
+from lbproxy.balance import backend as balance
 from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control.link import share

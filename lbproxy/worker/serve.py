@@ -15,8 +15,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.balancer import Balancer
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.registry import balancer_for, same_policy
 from lbproxy.balance.standing import Standing
 from lbproxy.config import model

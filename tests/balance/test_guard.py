@@ -12,8 +12,9 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.outage import is_shut
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.outage import is_shut, shut, takes_held
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import model
 from lbproxy.errors import ConnectFailed

@@ -7,7 +7,8 @@ import random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.standing import State

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.consistent_hash import ConsistentHash
 from lbproxy.balance.peak_ewma import FLOOR, PeakEwma
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.registry import same_policy
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.standing import State

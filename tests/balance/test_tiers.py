@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.tiers import spill
 from lbproxy.config import model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 from pathlib import Path
@@ -14,97 +13,20 @@ import pytest
 from tests.integration.commands import done, lbproxy, status, top
 from tests.integration.group import ASK, Group, answer, group, until
 from tests.integration.load import Load
-from tests.integration.origin import BACKEND, OK, Origin, Wire, polite
+from tests.integration.origin import BACKEND, Origin, Wire, polite
 from tests.processes import free_port
+from tests.trials.reloading import edit, reloading
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
-#: Reloads during one test.
-ROUNDS = 8
-
-#: Bytes of the upload that come in each: slow, but not too slow for `timeouts.body`.
-PIECE = 4096
-
 ASK_ONCE = ASK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-
-UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def everything(origin: Origin, wire: Wire) -> None:
-    """An origin of which each path is something that lasts, driven by its client or by the test."""
-    while head := origin.request(wire):
-        path = head.split(b" ")[1]
-        if path == b"/socket":
-            wire.send(UPGRADED)
-            while data := wire.exactly(4):
-                wire.send(data[::-1])
-        elif path == b"/events":
-            wire.send(EVENTS)
-            origin.streams.append(wire)  # type: ignore[attr-defined]
-            wire.rest()
-        elif path == b"/upload":
-            length = int(re.findall(rb"(?i)content-length: (\d+)", head)[0])
-            wire.send(OK.replace(b"2\r\n\r\nok", b"8\r\n\r\n%08d" % len(wire.exactly(length))))
-        else:
-            wire.send(OK)
-
-
-def edit(folder: Path, old: str, new: str) -> None:
-    """Put something else in the place of what stands in the config's file."""
-    config = folder / "lbproxy.toml"
-    before = config.read_text()
-    assert old in before
-    config.write_text(before.replace(old, new, 1))
 
 
 @WORKERS
 def test_nothing_is_cut(tmp_path: Path, workers: int) -> None:
     """A WebSocket, an event stream, a slow upload and many requests live through all reloads."""
-    origin, other = Origin(everything), Origin(polite)
-    streams: list[Wire] = []
-    origin.streams = streams  # type: ignore[attr-defined]
-    pool = "slow_start = 0.0\nretry = { attempts = 1 }"
-    joined = BACKEND.format(name="b", port=other.port)
-    lasting = '[[routes]]\npath = "/{0}"\npool = "lasting"\n'
-    routes = "".join(lasting.format(path) for path in ("socket", "events", "upload"))
-    lasts = BACKEND.format(name="lasts", port=origin.port).replace("pools.api", "pools.lasting")
-    with group(tmp_path, origin, pool=pool, top=top(workers)) as proxy:
-        edit(tmp_path, "[[routes]]", f"{routes}[[routes]]")
-        edit(tmp_path, "[pools.api]", f"[pools.lasting]\nhealth = false\n{lasts}[pools.api]")
-        assert "+ pools.lasting" in done(proxy, "reload")
-        wires = [proxy.connect() for _ in range(3)]
-        websocket, events, upload = wires
-        websocket.send(
-            b"GET /socket HTTP/1.1\r\nHost: shop\r\n"
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-        )
-        assert websocket.head().startswith(b"HTTP/1.1 101 ")
-        events.send(b"GET /events HTTP/1.1\r\nHost: shop\r\n\r\n")
-        assert events.head().startswith(b"HTTP/1.1 200 ")
-        size = PIECE * ROUNDS
-        upload.send(b"POST /upload HTTP/1.1\r\nHost: shop\r\nContent-Length: %d\r\n\r\n" % size)
-        before = len(origin.heads)
-        with Load(proxy, 8) as load:
-            for number in range(ROUNDS):
-                there = number % 2
-                last = BACKEND.format(name="a", port=origin.port)
-                edit(tmp_path, last + there * joined, last + (1 - there) * joined)
-                edit(tmp_path, f"attempts = {number + 1} ", f"attempts = {number + 2} ")
-                told = done(proxy, "reload", "--reason", f"round {number}")
-                assert f"{'-' if there else '+'} pools.api.backends.b" in told
-                load.wait_for_progress()
-                websocket.send(b"%04d" % number)
-                assert websocket.exactly(4) == (b"%04d" % number)[::-1]
-                streams[0].send(b"6\r\ndata\n\n\r\n")
-                assert events.until(b"data\n\n\r\n").endswith(b"data\n\n\r\n")
-                upload.send(b"x" * PIECE)
-            assert len(other.heads) > 0
-            assert len(origin.heads) > before
-        assert (sum(load.lost), load.refused) == (0, [])
-        assert answer(upload).endswith(b"%08d" % size)
-        for wire in wires:
-            wire.socket.close()
+    outcome = reloading(tmp_path / "trial", workers, reloads=6)
+    assert outcome.faults == [], outcome.verdict
 
 
 @WORKERS

@@ -12,14 +12,17 @@ from pathlib import Path
 from tests.integration.wrk import WRK
 from tests.trials.keep_alive import keep_alive
 from tests.trials.outcome import Outcome
+from tests.trials.reloading import reloading
 from tests.trials.rolling import rolling
 
-#: 20,000 requests each, and six restarts of each backend.
+#: 20,000 requests each, six restarts of each backend, and a reload each second for two minutes.
 FULL: dict[str, Callable[[Path], Outcome]] = {
     "keep-alive": partial(keep_alive, backend="", clients=500, waves=40),
     "keep-alive-known": partial(keep_alive, backend='server = "gunicorn"', clients=500, waves=40),
     "rolling": partial(rolling, workers=1, rolls=3),
     "rolling-workers": partial(rolling, workers=2, rolls=3),
+    "reloading": partial(reloading, workers=1, reloads=60, every=1.0),
+    "reloading-workers": partial(reloading, workers=2, reloads=60, every=1.0),
 }
 
 

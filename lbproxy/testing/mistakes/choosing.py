@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbproxy.balance import backend as backend_module
 from lbproxy.balance import pool as pool_module
-from lbproxy.balance.pool import Backend, Pool
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.standing import State
 from lbproxy.health import verdict
@@ -40,17 +42,17 @@ def the_ejected_are_never_let_back(put: Put) -> None:
 
 @mutation
 def the_ejected_are_chosen(put: Put) -> None:
-    put(pool_module, "_AVAILABLE", frozenset({State.UNKNOWN, State.UP, State.EJECTED}))
+    put(backend_module, "AVAILABLE", frozenset({State.UNKNOWN, State.UP, State.EJECTED}))
 
 
 @mutation
 def the_down_are_chosen(put: Put) -> None:
-    put(pool_module, "_AVAILABLE", frozenset({State.UNKNOWN, State.UP, State.DOWN}))
+    put(backend_module, "AVAILABLE", frozenset({State.UNKNOWN, State.UP, State.DOWN}))
 
 
 @mutation
 def weight_nought_is_one(put: Put) -> None:
-    put(Backend, "available", property(lambda self: self.state in pool_module._AVAILABLE))
+    put(Backend, "available", property(lambda self: self.state in backend_module.AVAILABLE))
 
 
 @mutation

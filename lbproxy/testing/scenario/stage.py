@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from lbproxy.balance import pool as balance
+from lbproxy.balance import backend as balance
 from lbproxy.config.model import Config
 from lbproxy.observe.accesslog import Record
 from lbproxy.proxy.listener import ANNOUNCED
