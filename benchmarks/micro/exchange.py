@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import finalize
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -27,10 +28,6 @@ from lbproxy.transport.timer import CoarseTimer
 
 #: Requests that are under way together, as when a reactor gives many events at a time.
 TOGETHER = 64
-
-
-#: Where lines are written.
-_NOWHERE = os.open(os.devnull, os.O_WRONLY)
 
 
 class _Wire:
@@ -77,8 +74,9 @@ class Exchanges:
         upstreams = Upstreams(clock, timer, pool)
         listener = model.Listener("web", "tcp:0")
         config = model.Config((listener,), (model.Route("/", pool="api"),))
-        log = AccessLog(timer, os.devnull, _NOWHERE)
+        log = AccessLog(timer, os.devnull)
         log.privilegedStartService()
+        finalize(self, log.stopService)
         site = Site(
             clock,
             timer,

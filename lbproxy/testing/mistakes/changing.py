@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbproxy.control.judged import Judged
 from lbproxy.control.overrides import Kind, Overrides
+from lbproxy.control.parent import Parent
 from lbproxy.testing.mistakes.registry import Put, mutation, nothing
 from lbproxy.worker.serve import Worker
 
 
 @mutation
 def a_drain_by_hand_is_not_told(put: Put) -> None:
-    def wrong(self: Any, backend: Any, weight: int) -> None:
-        self.pool.weigh(backend, weight, self._clock.seconds())
+    def wrong(self: Any, names: Any) -> None:
+        _, backend = self.find(names[1], names[0])
+        self._give_weight(self._judged[names[0]], backend)
 
-    put(Judged, "weigh", wrong)
+    put(Parent, "_weigh", wrong)
 
 
 @mutation
