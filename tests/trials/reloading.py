@@ -48,6 +48,7 @@ class Lasting:
             elif path == b"/events":
                 wire.send(EVENTS)
                 self.streams.append(wire)
+                wire.socket.settimeout(None)  # Its client only listens.
                 wire.rest()
             else:
                 length = int(re.findall(rb"(?i)content-length: (\d+)", head)[0])
