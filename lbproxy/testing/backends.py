@@ -20,6 +20,10 @@ class Surroundings(Protocol):
     asks: dict[int, Ask]
     desk: Desk
 
+    @property
+    def ending(self) -> bool:
+        """Whether the balancer, or a worker, has been asked to end."""
+
     def tell(self, *what: object) -> None:
         """Note something in the trace."""
 

@@ -9,6 +9,7 @@ import attrs
 
 from lbproxy.testing.asking import announcement, request_head
 from lbproxy.testing.link import Wire
+from lbproxy.testing.parting import TO_CLIENT, parts
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ask, Visit
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
@@ -29,6 +30,10 @@ class Surroundings(Protocol):
     """What a client needs of its world."""
 
     clock: Any
+
+    @property
+    def ending(self) -> bool:
+        """Whether the balancer, or a worker, has been asked to end."""
 
     def tell(self, *what: object) -> None:
         """Note something in the trace."""
@@ -165,6 +170,9 @@ class Client:
         assert head is not None
         if head.fields.get(b"x-ask") == b"%d" % result.ask.number:
             awaited = body("answer", result.ask.number, self._got, len(data))
+            if data != awaited and self._is_parted_from(head, data, awaited):
+                self._leave("left", reset=False)
+                return
             if data != awaited:
                 self._wrong(result, f"got other bytes than its backend sent, from {self._got} on")
         else:
@@ -201,6 +209,10 @@ class Client:
             self._last_sent = True
             return  # The end follows.
         self._ask_next()
+
+    def _is_parted_from(self, head: Head, data: bytes, awaited: bytes) -> bool:
+        ends = head.status == 101 and self._world.ending
+        return ends and parts(data, awaited, TO_CLIENT)
 
     def _wrong(self, result: Result, what: str) -> None:
         self._world.violation(f"{result.ask.number} {what}")

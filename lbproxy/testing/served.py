@@ -30,6 +30,9 @@ def leaving_cuts_nothing(world: World) -> Iterator[str]:
             left_at, trip = wire.link.skt.kernel.left_at, 2 * wire.link.latency
             for result in client.results:
                 ended = result.ended or inf
-                under_way = result.sent + trip < left_at < ended
+                came = min(
+                    (each.at for each in world.deliveries.get(result.ask.number, ())), default=inf
+                )
+                under_way = came + trip < left_at < ended
                 if under_way and result.how == "cut" and ended < left_at + trip + 0.002:
                     yield f"{result.ask.number} was cut when its worker was asked to end"

@@ -10,6 +10,7 @@ from lbproxy.testing.answers import UNASKED, health, message
 from lbproxy.testing.backends import Backend, Delivery, Surroundings
 from lbproxy.testing.link import Wire
 from lbproxy.testing.orders.counter import Counter
+from lbproxy.testing.parting import TO_BACKEND, parts
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ailment, Ask
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
@@ -135,6 +136,10 @@ class Service:
         if delivery is None:
             return
         awaited = body("request", delivery.ask.number, delivery.received, len(data))
+        ends = self._tunnel and self._world.ending
+        if data != awaited and ends and parts(data, awaited, TO_BACKEND):
+            self._close()
+            return
         delivery.received += len(data)
         if data != awaited or delivery.received > delivery.ask.upload:
             self._world.violation(

@@ -34,6 +34,7 @@ class Staff:
         processes: Makes them.
         unserved: When there was nobody who serves: from when until when.
         killed: The numbers of those that were killed.
+        asked_to_end: Whether one was asked to end by somebody else than its parent.
     """
 
     def __init__(self, world: Surroundings, seed: int) -> None:
@@ -45,6 +46,7 @@ class Staff:
         """
         self._world = world
         self.killed: set[int] = set()
+        self.asked_to_end = False
         self.unserved: list[tuple[float, float]] = [(-inf, inf)]
         self.processes = Processes(world.reactor, seed, self._watch, self._unwatch, world.violation)
 
@@ -64,6 +66,7 @@ class Staff:
             self.killed.add(process.pid)
             process.signalProcess("KILL")
         else:
+            self.asked_to_end = True
             process.leave()
         return True
 

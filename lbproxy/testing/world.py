@@ -225,6 +225,12 @@ class World:
         """Whether all clients have come and gone."""
         return self._absent == 0
 
+    @property
+    def ending(self) -> bool:
+        """Whether the balancer, or a worker, has been asked to end."""
+        asked = self.staff is not None and self.staff.asked_to_end
+        return asked or self.stopping_since is not None
+
     def was_killed(self, pid: int) -> bool:
         """Whether the process of a worker was killed."""
         return self.staff is not None and pid in self.staff.killed

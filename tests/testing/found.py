@@ -56,7 +56,7 @@ FOUND = {
     "a_post_is_sent_again": 2,
     "attempts_are_not_counted": 3,
     "the_budget_is_ignored": 6,
-    "the_tee_keepsnothing": 15,
+    "the_tee_keeps_nothing": 15,
     "the_tee_is_never_given_back": 1,
     "a_retry_sends_only_what_is_new": 7,
     "the_poisonous_are_sent_on": 9,

@@ -43,7 +43,7 @@ def the_budget_is_ignored(put: Put) -> None:
 
 
 @mutation
-def the_tee_keepsnothing(put: Put) -> None:
+def the_tee_keeps_nothing(put: Put) -> None:
     put(Tee, "append", nothing)
 
 
