@@ -74,7 +74,11 @@ class Reloader:
     async def _reload(self) -> Plan:
         try:
             plan = await self._try()
-        except (ConfigError, OSError, ReloadRefused) as error:
+        except ReloadRefused as error:  # At the end, which is nobody's mistake.
+            self.log.warn("reload refused: {reason}", reason=error)
+            self._reopen()
+            raise
+        except (ConfigError, OSError) as error:
             for line in str(error).splitlines():
                 self.log.error("reload refused: {line}", line=line)
             self._reopen()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from twisted.python.failure import Failure
+
 from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.testing import changes
@@ -80,8 +82,12 @@ class Operator:
         served = self._world.balancer.reloader.reload()
         served.addCallbacks(
             lambda _: self.weights.told(self._world.reactor.now),
-            lambda failure: self._world.violation(f"a reload failed: {failure.getErrorMessage()}"),
+            self._failed,
         )
+
+    def _failed(self, failure: Failure) -> None:
+        if self._world.stopped is None:  # Else the end has come in the middle of it.
+            self._world.violation(f"a reload failed: {failure.getErrorMessage()}")
 
     def weight(self, backend: model.Backend, moment: float) -> int:
         """Which weight a backend of any pool has to have at a moment."""

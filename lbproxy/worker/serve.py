@@ -128,7 +128,7 @@ class Worker(MultiService):
             self._clock, self._site, self._listeners.values(), config.stop, self._close
         )
         self.drained = self._drain.ended
-        self._ending = self._telling = False
+        self._ending = self._telling = self._closed = False
         for part in (self._timer, self._access_log, *self._listeners.values()):
             IService(part).setServiceParent(self)
 
@@ -191,6 +191,9 @@ class Worker(MultiService):
         Raises:
             ConfigError: If it was not prepared, and cannot be had; then nothing has changed.
         """
+        if self._closed:  # Its process is about to end: nobody would close what it makes now.
+            _close(doors)
+            return
         if self._next is None or self._next.config is not config:
             self.prepare(config, doors)
         prepared, self._next = self._next, None
@@ -379,6 +382,7 @@ class Worker(MultiService):
 
     async def _close(self) -> None:
         """The clients have gone: close what is left, and tell what was counted last."""
+        self._closed = True
         if self._tick.running:
             self._tick.stop()
         for upstreams in self._upstreams.values():

@@ -529,6 +529,17 @@ class ListenerTests(ListenerCase):
         self.assertEqual(self.ask(client, GET[-2:]), b"404")
         self.assertTrue(self.ended(client))
 
+    def test_ended(self) -> None:
+        """One that has ended makes nothing any more that nobody would close."""
+        self.worker.end()
+        self.reactor.settle()
+        self.successResultOf(self.worker.drained)
+        given = os.dup(self.listening().fileno())
+        pools = (*self.config.pools, model.Pool("new", (model.Backend("n", "n:80"),)))
+        self.worker.serve(attrs.evolve(self.config, pools=pools), {}, {"tcp:80": [given]})
+        self.assertRaises(OSError, os.fstat, given)
+        self.assertEqual(list(self.worker._timer._timed), [])
+
 
 class SecureTests(ListenerCase):
     """Listeners that speak TLS, or did."""
