@@ -91,6 +91,8 @@ class CoarseTimer(Service):
             self._late_until = now + RESOLUTION
         self._ticked = now
         for timed in [timed for timed in self._timed if timed.deadline <= now]:
+            if timed.deadline > now or timed not in self._timed:
+                continue  # What another one did in this tick has put it off, or ended it.
             try:
                 timed.expired(now)
             except Exception:  # One connection's fault must not stop the clock of all.

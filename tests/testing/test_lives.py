@@ -17,6 +17,9 @@ from tests.testing.found import FOUND
 #: Those of every run of the tests; `make simulate` takes any number.
 SEEDS = range(1, 201)
 
+#: Lives that have shown a mistake, which none of the others did.
+KEPT = (14489, 17211)
+
 #: Seeds that are tried for each mistake that the one in `FOUND` does not find.
 MOST = 300
 
@@ -30,6 +33,11 @@ class LivesTests(SynchronousTestCase):
             self.assertEqual(verdict.violations, (), said)
             counts += verdict.counts
         self.assertEqual(batch.missing(counts), [])
+
+    def test_kept(self) -> None:
+        """What was mended once stays so."""
+        for seed in KEPT:
+            self.assertEqual(run(seed).violations, (), f"make simulate SEED={seed}")
 
     def test_plans_are_drawn_alike(self) -> None:
         """A seed stands for one plan."""

@@ -28,6 +28,21 @@ class Faulty(Watched):
         raise ZeroDivisionError
 
 
+class First(Watched):
+    """Something at whose deadline others are put off, or ended."""
+
+    def __init__(self, deadline: float, timer: CoarseTimer, others: list[Watched]) -> None:
+        super().__init__(deadline)
+        self._timer = timer
+        self._others = others
+
+    def expired(self, now: float) -> None:
+        super().expired(now)
+        later, gone = self._others
+        later.deadline = now + 2.0
+        self._timer.discard(gone)
+
+
 class CoarseTimerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -45,6 +60,16 @@ class CoarseTimerTests(SynchronousTestCase):
         self.assertTrue(1.0 <= first[0] <= 1.0 + RESOLUTION + 0.01, first)
         self.assertTrue(1.3 <= second[0] <= 1.3 + RESOLUTION + 0.01, second)
         self.assertEqual((len(first), len(second), third), (1, 1, []))
+
+    def test_put_off(self) -> None:
+        """What another deadline of the same tick has put off or ended is not over in that tick."""
+        others = [Watched(1.0), Watched(1.0)]
+        for one in (First(1.0, self.timer, others), *others):
+            self.timer.add(one)
+        self.clock.pump([0.1] * 15)
+        self.assertEqual([one.over for one in others], [[], []])
+        self.clock.pump([0.1] * 30)
+        self.assertEqual([len(one.over) for one in others], [1, 0])
 
     def test_read_late(self) -> None:
         """Who is held up knows it while that lasts, and until all that came has been read."""
