@@ -120,6 +120,8 @@ def wait_until_refused(port: int) -> None:
             socket.create_connection(("127.0.0.1", port)).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:  # It was closing just then.
+            continue
     raise AssertionError("somebody listens still")
 
 

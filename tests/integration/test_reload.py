@@ -28,6 +28,8 @@ def refuses(address: tuple[str, int]) -> bool:
         socket.create_connection(address).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # It was closing just then.
+        return False
     return False
 
 
