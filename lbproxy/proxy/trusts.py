@@ -27,7 +27,7 @@ class Trusts:
         """Begin without any."""
         # Weak, since what a file said before it was written anew is of no use to anybody.
         self._contexts: WeakValueDictionary[_Source, ssl.SSLContext] = WeakValueDictionary()
-        self._made: dict[tuple[str, str], tuple[_Source, Trust]] = {}
+        self._made: dict[str, dict[tuple[str, str], tuple[_Source, Trust]]] = {}
 
     def of(self, config: model.Pool) -> dict[str, Trust]:
         """Those of a pool's backends that speak TLS, by name.
@@ -35,27 +35,30 @@ class Trusts:
         Raises:
             ConfigError: If a file of authorities cannot be used any more.
         """
-        return {
-            backend.name: self._trust(config.name, backend, tls)
-            for backend in config.backends
-            if (tls := config.tls_of(backend)) is not None
-        }
+        before = self._made.get(config.name, {})
+        made, trusts = {}, {}
+        for backend in config.backends:
+            tls = config.tls_of(backend)
+            if tls is None:
+                continue
+            key = backend.name, backend.address
+            source = tls.verify, _written(tls.verify)
+            known = before.get(key)
+            if known is None or known[0] != source or known[1].name != tls.name:
+                known = source, self._make(config.name, source, tls)
+            made[key], trusts[backend.name] = known, known[1]
+        # Nothing is kept of those that have gone: where DNS names them there is no end of them.
+        self._made[config.name] = made
+        return trusts
 
-    def _trust(self, pool: str, backend: model.Backend, tls: model.UpstreamTLS) -> Trust:
-        source = tls.verify, _written(tls.verify)
-        key = pool, f"{backend.name} {backend.address}"
-        made = self._made.get(key)
-        if made is not None and made[0] == source and made[1].name == tls.name:
-            return made[1]
+    def _make(self, pool: str, source: _Source, tls: model.UpstreamTLS) -> Trust:
         context = self._contexts.get(source)
         if context is None:
             try:
                 self._contexts[source] = context = client_context(tls.verify)
             except BadCertificate as error:
                 raise ConfigError(f"pools.{pool}.verify: {error}") from None
-        trust = Trust(context, tls.name)
-        self._made[key] = source, trust
-        return trust
+        return Trust(context, tls.name)
 
 
 def _written(verify: bool | str) -> int:

@@ -43,6 +43,13 @@ class TrustsTests(SynchronousTestCase):
         written = os.stat(self.file).st_mtime_ns + 1_000_000_000
         os.utime(self.file, ns=(written, written))
 
+    def test_gone(self) -> None:
+        """Of a backend that has left the pool nothing is kept."""
+        gone = ref(self.trusts.of(self.pool())["a"])
+        self.trusts.of(self.pool(model.Backend("b", "b.example:1")))
+        gc.collect()
+        self.assertIsNone(gone())
+
     def test_plain(self) -> None:
         """Only who speaks TLS has something to show."""
         plain = model.Backend("b", "b.example:1", tls=False)
