@@ -289,8 +289,10 @@ class Parent(Service):
             pool.name: before.get(pool.name) or self._judge(pool, checks[pool.name])
             for pool in config.pools
         }
-        served = _addresses(self.config).items()
-        self._unserved = frozenset(dict(_addresses(config).items() - served))
+        served = _addresses(self.config)
+        self._unserved = frozenset(
+            names for names, where in _addresses(config).items() if served.get(names) != where
+        )
         self.config = config
         for pool in config.pools:
             if pool.name in before:

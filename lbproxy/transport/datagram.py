@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -97,8 +97,6 @@ def ask(
     try:
         exchange = _Exchange(reactor, host, fits)
     except OSError as error:
-        failed: Deferred[bytes] = Deferred()
-        failed.errback(ConnectFailed(error.strerror or str(error)))
-        return failed
+        return fail(ConnectFailed(error.strerror or str(error)))
     exchange.send(host, port, data)
     return exchange.answer
