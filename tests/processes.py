@@ -65,6 +65,17 @@ def free_port() -> int:
         return port
 
 
+def refuses(port: int) -> bool:
+    """Whether nobody listens on a port of the loopback address."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:  # It is closing just now.
+        pass
+    return False
+
+
 class Process:
     """A program that runs beside the test, its output read as it comes.
 

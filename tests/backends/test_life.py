@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.exchange import ask, ask_once, connect
-from tests.processes import PATIENCE, Process, free_port, start_backend
+from tests.processes import PATIENCE, Process, free_port, refuses, start_backend
 
 NAMES = ("klein", "flask")
 ORDER = {
@@ -116,12 +116,8 @@ def test_stopped(tmp_path: Path, name: str) -> None:
 def wait_until_refused(port: int) -> None:
     """Wait until nobody listens on a port; each try waits for the kernel, not for a time."""
     for _ in range(100_000):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
+        if refuses(port):
             return
-        except ConnectionResetError:  # It was closing just then.
-            continue
     raise AssertionError("somebody listens still")
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from websockets.sync.client import connect as connect_websocket
-from websockets.sync.server import ServerConnection
-from websockets.sync.server import serve as serve_websocket
 
+from tests.integration.echo import echo
 from tests.integration.origin import OK, Origin, Wire, balancer, polite, script
 from tests.processes import PATIENCE, Process
 
@@ -156,27 +154,12 @@ def test_ambiguous(tmp_path: Path) -> None:
 
 def test_websocket(tmp_path: Path) -> None:
     """A WebSocket's messages come back through the tunnel, and it closes in order."""
-
-    def echo(peer: ServerConnection) -> None:
-        for message in peer:
-            peer.send(message)
-
-    with serve_websocket(echo, "127.0.0.1", 0) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            origin = Origin(polite)
-            origin.close()
-            origin.port = server.socket.getsockname()[1]
-            with balancer(tmp_path, origin) as proxy:
-                address = f"ws://127.0.0.1:{proxy.process.port}/ws"
-                with connect_websocket(address) as client:
-                    for message in ("hello", "x" * 300_000, "bye"):
-                        client.send(message)
-                        assert client.recv(PATIENCE) == message
-        finally:
-            server.shutdown()
-            serving.join()
+    with echo() as server, balancer(tmp_path, server.origin) as proxy:
+        address = f"ws://127.0.0.1:{proxy.process.port}/ws"
+        with connect_websocket(address) as client:
+            for message in ("hello", "x" * 300_000, "bye"):
+                client.send(message)
+                assert client.recv(PATIENCE) == message
 
 
 def test_stop(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from lbproxy.control.backends import Backends
 from lbproxy.testing.orders.history import Place
 from tests.integration.asking import ask
+from tests.integration.group import alive
 from tests.integration.shoppers import Shoppers
 from tests.integration.supervised import pid_of, supervised
 from tests.integration.wrk import WRK, Wrk
@@ -116,11 +117,3 @@ def test_killed_balancer(shop: Process) -> None:
     while [pid for pid in pids if alive(pid)]:
         assert time.monotonic() < until
         time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that is only not waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -14,23 +14,12 @@ from tests.integration.commands import done, lbproxy, status, top
 from tests.integration.group import ASK, Group, answer, group, until
 from tests.integration.load import Load
 from tests.integration.origin import BACKEND, Origin, Wire, polite
-from tests.processes import free_port
+from tests.processes import free_port, refuses
 from tests.trials.reloading import edit, reloading
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
 ASK_ONCE = ASK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-
-
-def refuses(address: tuple[str, int]) -> bool:
-    """Whether nobody listens there."""
-    try:
-        socket.create_connection(address).close()
-    except ConnectionRefusedError:
-        return True
-    except ConnectionResetError:  # It was closing just then.
-        return False
-    return False
 
 
 @WORKERS
@@ -92,7 +81,7 @@ def test_listeners(tmp_path: Path, workers: int) -> None:
             assert wire.rest() == b""
             wire.socket.close()
         # The worker in reserve has the sockets too, and nobody waits for it.
-        until(lambda: refuses(address))
+        until(lambda: refuses(address[1]))
         kept.send(ASK)
         assert answer(kept).endswith(b"ok")
         kept.socket.close()

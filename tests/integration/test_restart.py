@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_websocket
-from websockets.sync.server import ServerConnection
-from websockets.sync.server import serve as serve_websocket
 
 from tests.integration.activated import Port
 from tests.integration.crowd import Crowd
+from tests.integration.echo import echo
 from tests.integration.group import ASK, answer
 from tests.integration.origin import Origin, Wire, polite
 from tests.processes import PATIENCE
@@ -243,39 +242,22 @@ def test_event_streams(tmp_path: Path, workers: int) -> None:
 
 def test_websocket(tmp_path: Path) -> None:
     """Both ends of a WebSocket are told why it closes, and the client may come again at once."""
-    codes: list[int | None] = []
-
-    def echo(peer: ServerConnection) -> None:
-        for message in peer:
-            peer.send(message)
-        codes.append(peer.close_code)
-
-    with serve_websocket(echo, "127.0.0.1", 0) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            origin = Origin(polite)
-            origin.close()
-            origin.port = server.socket.getsockname()[1]
-            with Port(tmp_path, 1, origin) as port:
-                running = port.serving()
-                address = f"ws://127.0.0.1:{port.number}/"
-                with connect_websocket(address) as client:
-                    client.send("hello")
-                    assert client.recv(PATIENCE) == "hello"
-                    running.signal(signal.SIGTERM)
-                    before, running = running, port.start()
-                    with pytest.raises(ConnectionClosed) as closed:
-                        client.recv(PATIENCE)
-                assert closed.value.rcvd is not None
-                assert closed.value.rcvd.code == 1012
-                assert before.wait() == 0, before.output
-                with connect_websocket(address) as client:
-                    client.send("again")
-                    assert client.recv(PATIENCE) == "again"
-                assert running.stop() == 0, running.output
-                assert [line["reason"] for line in port.lines()] == ["stopped", "answered"]
-        finally:
-            server.shutdown()
-            serving.join()
-    assert codes == [1001, 1000]
+    with echo() as server, Port(tmp_path, 1, server.origin) as port:
+        running = port.serving()
+        address = f"ws://127.0.0.1:{port.number}/"
+        with connect_websocket(address) as client:
+            client.send("hello")
+            assert client.recv(PATIENCE) == "hello"
+            running.signal(signal.SIGTERM)
+            before, running = running, port.start()
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(PATIENCE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert before.wait() == 0, before.output
+        with connect_websocket(address) as client:
+            client.send("again")
+            assert client.recv(PATIENCE) == "again"
+        assert running.stop() == 0, running.output
+        assert [line["reason"] for line in port.lines()] == ["stopped", "answered"]
+    assert server.codes == [1001, 1000]

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-from types import TracebackType
 from typing import Self
 
 from tests.processes import PATIENCE
@@ -37,15 +36,10 @@ class Wrk:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGINT)  # At which it tells what it saw.
         try:
-            said, _ = self._process.communicate(timeout=PATIENCE)
+            said = self._process.communicate(timeout=PATIENCE)[0]
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
