@@ -286,8 +286,11 @@ class SocketTests(TransportCase):
 
     def test_name_of_both(self) -> None:
         """Of several addresses those of IPv4 come first, and one that fails is not the last."""
-        for family in (socket.AF_INET, socket.AF_INET6):
-            listening = self.listening(family)
+        refusing = socket.socket()
+        self.addCleanup(refusing.close)
+        refusing.bind(("127.0.0.1", 0))  # It does not listen, and nobody else may at its port.
+        port = refusing.getsockname()[1]
+        for listening in (self.listening(), self.listening(socket.AF_INET6, port)):
             dialled = self.dial(f"localhost:{listening.getsockname()[1]}")
             self.names.answer("::1", "127.0.0.1")
             self.reactor.turn()
@@ -317,8 +320,7 @@ class SocketTests(TransportCase):
     def test_silent_address(self) -> None:
         """An address that does not answer leaves the others their share of the time."""
         port = int(self.full().rpartition(":")[2])
-        listening = socket.create_server(("::1", port), family=socket.AF_INET6)
-        self.addCleanup(listening.close)
+        listening = self.listening(socket.AF_INET6, port)
         dialled = self.dial(f"shop.example:{port}")
         self.names.answer("127.0.0.1", "::1")
         self.reactor.advance(0.9)

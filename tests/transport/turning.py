@@ -152,10 +152,10 @@ class TransportCase(SynchronousTestCase):
         self.reactor = TurningReactor()
         self.addCleanup(self.reactor.close)
 
-    def listening(self, family: int = socket.AF_INET) -> socket.socket:
-        """A socket that listens on loopback, and does not block."""
+    def listening(self, family: int = socket.AF_INET, port: int = 0) -> socket.socket:
+        """A socket that listens on loopback, at a free port or the given one; it does not block."""
         host = "127.0.0.1" if family == socket.AF_INET else "::1"
-        listening = socket.create_server((host, 0), family=family)
+        listening = socket.create_server((host, port), family=family)
         self.addCleanup(listening.close)
         listening.setblocking(False)
         return listening
