@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
+from lbproxy.config.model import Pool
 from lbproxy.testing import staff
 from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import number_of
@@ -40,8 +41,7 @@ def nothing_fails(world: World) -> Iterator[str]:
     if any(fault.kind not in staff.KINDS for fault in plan.faults):
         return
     pool = world.pool
-    honest = plan.keep_alive >= pool.backends[0].idle_limit
-    perfect = honest and not any(ask.ailment for ask in world.asks.values())
+    perfect = _keeps_alive(world) and not any(ask.ailment for ask in world.asks.values())
     for client in world.clients:
         if _lost_its_worker(client):
             continue
@@ -55,6 +55,7 @@ def nothing_fails(world: World) -> Iterator[str]:
             continue
         if client.visit.manner not in _PATIENT or _spoiled(client):
             continue
+        cut_behind = False
         for result in client.results:
             ask = result.ask
             # Where its end is that of a connection, a backend that does not read on resets that.
@@ -64,15 +65,33 @@ def nothing_fails(world: World) -> Iterator[str]:
                 yield f"{ask.number} was answered while it was sent, and its client saw a cut"
             if ask.ailment is not None or ask.local or ask.method in ("BAD", "WS"):
                 continue
-            repeatable = not ask.unsafe and pool.retry.attempts > 1
-            if _was_drained(world, result) or _was_late(world, client, result):
+            if cut_behind and result.how == "cut":
                 continue
+            if _was_drained(world, result):
+                # What it had still to send is not waited for, nor what is asked behind that.
+                cut_behind = client.visit.manner == "pipelines"
+                continue
+            if _was_late(world, client, result):
+                continue
+            repeatable = not ask.unsafe and pool.retry.attempts > 1 and _fits_a_try(pool, ask)
             if result.how == "cut" or (
                 (perfect or (repeatable and ask.method != "PUT")) and not _well(result)
             ):
                 yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"
             elif perfect:
                 yield from _promptly(world, client, result)
+
+
+def _keeps_alive(world: World) -> bool:
+    """Whether backends keep idle connections for as long as the balancer takes them to.
+
+    They count from when they have written an answer, and the balancer from when it has all of it.
+    """
+    shapes, kept = world.plan.shapes, world.plan.keep_alive
+    latency = max(shape.latency for shape in shapes)
+    sizes = (ask.size for ask in world.asks.values())
+    pieces = max(sizes, default=0) / min(shape.capacity for shape in shapes)
+    return kept == 0.0 or kept - world.pool.backends[0].idle_limit > (pieces + 2) * latency
 
 
 def _was_drained(world: World, result: Result) -> bool:
@@ -140,6 +159,11 @@ def _planned(ask: Ask) -> float:
     """Seconds that a request takes by its own nature."""
     waits = 1.0 if ask.expect and ask.waits else 0.0
     return ask.delay + waits + 0.01 * ask.hints + ask.upload / 500_000
+
+
+def _fits_a_try(pool: Pool, ask: Ask) -> bool:
+    """Whether attempts are not spent on answers that no try is long enough for."""
+    return pool.retry.timeout is None or _planned(ask) < pool.retry.timeout / 2
 
 
 def _old(client: Client) -> bool:

@@ -309,7 +309,7 @@ class Service:
         if framing == "close" or ask.closes or kind == "early_close":
             self._close()
         elif kind == "late_close":
-            self._later(0.004, self._close)
+            self._later(0.004, self._close_late)
         else:
             self._await_request()
 
@@ -319,6 +319,14 @@ class Service:
             return
         self._tainted = self._world.clock.seconds()
         self._wire.write(UNASKED)
+
+    def _close_late(self) -> None:
+        """Close, whatever is being answered by now."""
+        if self._wire.ends_body:
+            self._wire.reset()  # An end in order would look whole.
+            self._over()
+        else:
+            self._close()
 
     def _close(self) -> None:
         self._wire.close()

@@ -23,7 +23,7 @@ from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.orders.desk import Desk
 from lbproxy.testing.orders.shopper import Book, Shopper
 from lbproxy.testing.people import MOMENT, Operator
-from lbproxy.testing.plan import Plan, Visit
+from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.testing.reloads import loosest
 from lbproxy.testing.results import Result
@@ -192,12 +192,19 @@ class World:
         limit, kernel = self.served.pools[0].max_in_flight, delivery.wire.link.skt.kernel
         running = 1
         for each in reversed(backend.deliveries):
-            running += each.running and each.wire.link.skt.kernel is kernel
+            here = each.running and each.wire.link.skt.kernel is kernel
+            running += here and not self._has_left(each.ask)
             if running > limit:
                 break
         if running > limit:
             self.violation(f"{name} has more than {limit} requests at a time")
         return len(all_of_it)
+
+    def _has_left(self, ask: Ask) -> bool:
+        """Whether the client of a tunnel has gone: what it sent may still be on its way."""
+        return ask.method == "WS" and any(
+            result.ask is ask and result.ended is not None for result in self.results
+        )
 
     def pause(self, seconds: float) -> None:
         """Have the balancer's process stand still: then much is due, and has come, at once."""
