@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from lbproxy.testing import faults, reloads, staff
+from lbproxy.testing import faults, policies, reloads, staff
 from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.changes import Change
 from lbproxy.testing.configs import config_of
@@ -37,7 +37,7 @@ def plan_of(seed: int) -> Plan:
     else:
         drawn = _faults(chance, len(config.pools[0].backends) + 2, config.workers)
     keep_alive = config.pools[0].backends[0].idle_limit
-    return Plan(
+    plan = Plan(
         seed,
         config,
         # Some close their idle connections long before they are known to.
@@ -48,6 +48,8 @@ def plan_of(seed: int) -> Plan:
         _changes(chance, len(config.pools[0].backends)) if chance.random() < 0.35 else (),
         reloads.drawn(chance, config, SPAN) if chance.random() < 0.3 else (),
     )
+    # From a source of its own, so that all else stays what a seed stands for.
+    return policies.drawn(random.Random(f"policies {seed}"), plan)
 
 
 def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lbproxy.testing.mistakes import (
+    balancing,
     carrying,
     changing,
     choosing,
@@ -15,6 +16,7 @@ from lbproxy.testing.mistakes.registry import MUTATIONS, mutated
 
 __all__ = [
     "MUTATIONS",
+    "balancing",
     "carrying",
     "changing",
     "choosing",

@@ -8,7 +8,6 @@ from math import inf
 from lbproxy.config.model import Pool
 from lbproxy.testing import staff
 from lbproxy.testing.clients import Client
-from lbproxy.testing.inside import number_of
 from lbproxy.testing.orders.shopper import Shopper
 from lbproxy.testing.people import MOMENT
 from lbproxy.testing.plan import Ask
@@ -168,27 +167,3 @@ def _fits_a_try(pool: Pool, ask: Ask) -> bool:
 
 def _old(client: Client) -> bool:
     return client.visit.manner.startswith("old")
-
-
-def fair(world: World, results: list[Result]) -> Iterator[str]:
-    """In peace requests are spread by weight."""
-    now = world.reactor.now
-    weights = {name: world.weights.at(name, now) for name in world.weights.names}
-    total = sum(weights.values())
-    once = world.pool.retry.attempts == 1
-    for result in results:
-        well = result.how == "whole" and result.status == 200
-        if not well and not (once and result.reason == "reused_connection_closed"):
-            yield f"{result.ask.number}, asked in peace, ended as {result.how} {result.status}"
-    asked = {result.ask.number for result in results}
-    hedges = sum(
-        attempt.hedge
-        for record, _ in world.records
-        if number_of(record) in asked
-        for attempt in record.attempts
-    )
-    for name, weight in weights.items():
-        awaited = len(results) * weight / total
-        got = sum(result.backend == name for result in results)
-        if abs(got - awaited) > 2 + hedges:  # Each may move a request, and one turn.
-            yield f"{name} got {got} of {len(results)} requests, and {awaited:.1f} are its share"

@@ -77,6 +77,8 @@ class Operator:
             return
         self._world.tell("reload", reload.kind)
         self._world.happened(reload.kind)
+        if reload.config.pools[0].balancer != self.config.pools[0].balancer:
+            self._world.happened("other_policy")
         self.config = reload.config
         self.weights.begin(weights_of(self.config), self._world.reactor.now)
         served = self._world.balancer.reloader.reload()

@@ -97,6 +97,11 @@ class Visit:
     patience: float = 0.0
     announced: bool = False
 
+    @property
+    def source(self) -> str:
+        """The client's address."""
+        return f"10.0.2.{self.number % 250 + 1}"
+
 
 @attrs.frozen
 class Fault:

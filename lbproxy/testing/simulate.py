@@ -15,10 +15,11 @@ from lbproxy.balance.standing import State
 from lbproxy.config.model import Pool
 from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, FIRST_ROUND, TICK
-from lbproxy.testing import bounds, checkers, counting, peace, served, verdicts
+from lbproxy.testing import alike, bounds, checkers, choices, counting, peace, served, verdicts
 from lbproxy.testing.changes import Change
 from lbproxy.testing.complaints import Complaints
 from lbproxy.testing.draw import SPAN, plan_of
+from lbproxy.testing.fair import fair
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.processes import BOOT
@@ -139,12 +140,15 @@ def _story(world: World) -> Iterator[str]:
     yield from bounds.the_held_go_on(world)
     yield from bounds.hedges_within_bounds(world)
     yield from bounds.poison_is_stopped(world)
+    yield from alike.nothing_in_vain(world)
     yield from verdicts.the_last_stays(world)
     yield from verdicts.verdicts_follow_probes(world)
     yield from verdicts.probes_go_on(world, until)
     yield from verdicts.only_the_well_are_chosen(world)
     yield from verdicts.drains_are_heard(world)
     yield from verdicts.ejections_end(world, until)
+    yield from choices.backups_wait(world)
+    yield from choices.nobody_is_refused_for_nothing(world)
     yield from served.nobody_waits_in_vain(world, until)
     yield from served.leaving_cuts_nothing(world)
     yield from counting.counts_add_up(world)
@@ -182,7 +186,7 @@ def _calm(world: World) -> Iterator[str]:
     asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))
     client = world.visit(Visit(CALM_NUMBERS, 0.0, "keeps", asks, Shape(0.0005)))
     reactor.run_until(reactor.now + 60.0, lambda: world.deserted)
-    yield from peace.fair(world, client.results)
+    yield from fair(world, client.visit.source, client.results)
 
 
 def _recovery(world: World) -> float:

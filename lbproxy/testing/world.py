@@ -173,8 +173,7 @@ class World:
         name = "raw" if visit.manner == "session" else "announced" if visit.announced else "web"
         endpoints = {each.name: each.endpoint for each in self.plan.config.listeners}
         port = int(endpoints[name].rpartition(":")[2])
-        source = f"10.0.2.{visit.number % 250 + 1}"
-        self.network.dial(port, source, visit.shape, receiver, refused)
+        self.network.dial(port, visit.source, visit.shape, receiver, refused)
 
     def visited(self, client: object) -> None:
         """A client has nothing more to do."""
@@ -256,6 +255,7 @@ class World:
         """Start the balancer, and let the plan begin."""
         self.balancer.privilegedStartService()
         self.balancer.startService()
+        self.happened(self.plan.config.pools[0].balancer)
         for visit in self.plan.visits:
             self.clock.callLater(visit.start, self._visit, visit)
         for fault in self.plan.faults:

@@ -74,4 +74,11 @@ FOUND = {
     "counts_are_told_again": 1,
     "the_last_counts_are_not_told": 1,
     "each_worker_has_the_whole_limit": 10,
+    "backups_are_like_all_others": 1,
+    "backups_never_help": 43,
+    "a_key_is_nothing": 15,
+    "a_key_keeps_its_old_order": 615,
+    "always_the_second_of_two": 12,
+    "a_reload_leaves_the_policy": 148,
+    "what_all_fail_alike_is_retried": 83,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from lbproxy.balance.pool import Pool
 from lbproxy.errors import Stage
 from lbproxy.forward.budget import RetryBudget
 from lbproxy.forward.poison import Suspects
@@ -114,3 +115,8 @@ def too_many_are_held(put: Put) -> None:
 @mutation
 def nobody_says_that_a_backend_is_back(put: Put) -> None:
     put(WaitingRoom, "let_go", nothing)
+
+
+@mutation
+def what_all_fail_alike_is_retried(put: Put) -> None:
+    put(Pool, "fails_alike", lambda self, error, now: False)
