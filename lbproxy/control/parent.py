@@ -91,7 +91,7 @@ class Parent(Service):
         self.overrides = Overrides(self._clock, self._weigh)
         self._accepting = False
         self._announced: dict[str, str] = {}
-        self._tick = LoopingCall(self._tell_whole)
+        self._tick = LoopingCall(self._look_round)
         self._tick.clock = clock
         self._emptied: Deferred[None] | None = None
         self._hard_stop: IDelayedCall | None = None
@@ -353,6 +353,11 @@ class Parent(Service):
     def _give_weight(self, judged: Judged, backend: Backend) -> None:
         weight = self.overrides.weight(judged.names(backend), backend.config.weight)
         judged.weigh(backend, weight)
+
+    def _look_round(self) -> None:
+        for seat in self.seats:
+            seat.look()
+        self._tell_whole()
 
     def _tell_whole(self) -> None:
         workers = tuple(seat.report() for seat in self.seats)

@@ -7,10 +7,15 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from lbproxy.control.life import WorkerCore, WorkerLife, life_of
 from lbproxy.control.link import Load, Names, WorkerEnd, WorkerReport, Workers
 from lbproxy.observe.metrics import Counts
+
+#: Looks in a row, one a second, between which a worker tells nothing before it counts as hung. They
+#: are counted, not timed: a machine that has stood still for a minute makes one look behind it.
+SILENT = 10
 
 
 class Judge(Protocol):
@@ -39,6 +44,7 @@ class Occupant:
         worker: It, once it is made.
         load: What it has to do.
         queues: Those that it accepts clients from.
+        silent: For how many looks it has told nothing; `None` until it could serve.
     """
 
     worker: WorkerEnd
@@ -49,6 +55,7 @@ class Occupant:
         self.load = Load()
         self.queues: frozenset[int] = frozenset()
         self.addresses: Mapping[str, str] = {}
+        self.silent: int | None = None
 
     @property
     def serving(self) -> bool:
@@ -57,7 +64,7 @@ class Occupant:
 
     def ready(self, addresses: Mapping[str, str]) -> None:
         """It could accept clients."""
-        self.addresses = addresses
+        self.addresses, self.silent = addresses, 0
         self._judge.welcome(self)
         if self._seat.occupant is self:
             self._seat.life.ready()
@@ -77,7 +84,7 @@ class Occupant:
 
     def counted(self, counts: Counts, load: Load) -> Deferred[Any]:
         """What it has counted since the last time, and what it has to do."""
-        self.load = load
+        self.load, self.silent = load, 0
         self._judge.counted(counts)
         return succeed(None)
 
@@ -101,6 +108,8 @@ class Seat:
         occupant: Who has it; `None` while nobody does.
         leavers: Those that had it, and still finish what they have begun.
     """
+
+    log = Logger()
 
     def __init__(self, number: int, clock: IReactorTime, judge: Judge, workers: Workers) -> None:
         self.number = number
@@ -139,6 +148,21 @@ class Seat:
         core, occupant = self._core, self.occupant
         pid = None if occupant is None else occupant.worker.pid
         return WorkerReport(core.number, pid, core.state, core.since, max(core.restarts, 0))
+
+    def look(self) -> None:
+        """Kill who tells nothing any more, though each tells every second what it has counted."""
+        for occupant in self.occupants:
+            if occupant.silent is None:
+                continue
+            occupant.silent += 1
+            if occupant.silent == SILENT:
+                self.log.error(
+                    "worker {n} (process {pid}) has told nothing for {seconds} s, and is killed",
+                    n=self.number + 1,
+                    pid=occupant.worker.pid,
+                    seconds=SILENT,
+                )
+                occupant.worker.kill()
 
     def exited(self, occupant: Occupant, how: str) -> None:
         """One of those that had the seat has ended."""

@@ -10,9 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.control.link import Load
 from lbproxy.control.parent import GRACE, PATIENCE
+from lbproxy.control.seat import SILENT
 from lbproxy.health.said import NOTHING, Said
 from lbproxy.observe.metrics import EJECTIONS, Counts
-from tests.control.staff import Staff
+from tests.control.staff import Hand, Staff
 
 
 class ParentCase(SynchronousTestCase):
@@ -190,6 +191,64 @@ class ReportTests(ParentCase):
         self.assertEqual(numbers[0], 1)
 
 
+class SilenceTests(ParentCase):
+    """A worker that hangs is killed, and then another one takes its place."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.staff.start()
+        self.first, self.second = self.staff.hands
+
+    def seconds_pass(self, seconds: int, *speakers: Hand) -> None:
+        """Let some seconds pass, in each of which these workers tell what they have counted."""
+        for _ in range(seconds):
+            self.staff.clock.advance(1.0)
+            for hand in speakers:
+                hand.occupant.counted(Counts(), hand.load)
+
+    def test_one_that_hangs(self) -> None:
+        """It is killed when it has told nothing for long, and only it is."""
+        self.seconds_pass(SILENT - 1, self.second)
+        self.assertEqual(self.first.asked, ["start"])
+        self.seconds_pass(1, self.second)
+        self.assertEqual((self.first.asked, self.second.asked), (["start", "kill"], ["start"]))
+        self.first.occupant.exited("by signal 9")
+        self.staff.clock.advance(0.0)
+        self.assertEqual([hand.number for hand in self.staff.hands], [0, 1, 0])
+
+    def test_killed_once(self) -> None:
+        """What does not end by that is told once."""
+        self.seconds_pass(3 * SILENT, self.second)
+        self.assertEqual(self.first.asked, ["start", "kill"])
+
+    def test_one_that_comes_back(self) -> None:
+        """What was told in time counts anew."""
+        self.seconds_pass(SILENT - 2, self.second)
+        self.seconds_pass(1, self.first, self.second)
+        self.seconds_pass(SILENT - 1, self.second)
+        self.assertEqual(self.first.asked, ["start"])
+
+    def test_machine_stands_still(self) -> None:
+        """After a minute in which nobody could tell anything all have the same time again."""
+        self.staff.clock.advance(60.0)
+        self.seconds_pass(SILENT - 2)
+        self.assertEqual((self.first.asked, self.second.asked), (["start"], ["start"]))
+
+    def test_one_that_leaves(self) -> None:
+        """So is one that only had to finish what it had begun."""
+        self.first.occupant.leaving()
+        self.staff.hands[2].occupant.ready({})
+        self.seconds_pass(SILENT, *self.staff.hands[1:])
+        self.assertEqual(self.first.asked, ["start", "kill"])
+
+    def test_one_that_starts(self) -> None:
+        """One that is not ready yet has a time of its own for that."""
+        self.first.occupant.exited("by signal 9")
+        self.staff.clock.advance(0.0)
+        self.seconds_pass(SILENT + 1, self.second)
+        self.assertEqual(self.staff.hands[2].asked, ["start"])
+
+
 class EndTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.staff = Staff()
@@ -232,7 +291,7 @@ class EndTests(SynchronousTestCase):
             hand.occupant.exited("in order")
         self.successResultOf(ended)
 
-    def test_one_that_hangs(self) -> None:
+    def test_one_that_does_not_end(self) -> None:
         """One that does not end in time is killed."""
         ended = self.parent.drain()
         self.staff.clock.advance(30.0 + GRACE)
