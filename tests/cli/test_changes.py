@@ -129,7 +129,7 @@ class ChangeTests(StoryCase):
         """What the balancer does not do is one line, and status 1."""
         for words in (("drain", "c"), ("undrain", "c"), ("weight", "c", "1")):
             self.assertEqual(self.run_to_end(*words), 1)
-        told = 'lbproxy: there is no backend "c"\n'
+        told = 'lbproxy: there is no backend "c"; there are a, b\n'
         self.assertEqual(self.errors.getvalue(), told * 3)
 
     def test_command_line(self) -> None:

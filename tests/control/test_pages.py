@@ -202,7 +202,7 @@ class PagesTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """A backend or a pool that there is not."""
         for said, reason, detail in (
-            ({"backend": "c"}, "unknown_backend", 'there is no backend "c"'),
+            ({"backend": "c"}, "unknown_backend", 'there is no backend "c"; there are a, b'),
             (
                 {"backend": "a", "pool": "x"},
                 "unknown_backend",
@@ -211,7 +211,7 @@ class PagesTests(SynchronousTestCase):
             (
                 {"backend": "c", "pool": "api"},
                 "unknown_backend",
-                'there is no backend "c" in pool "api"',
+                'there is no backend "c" in pool "api"; there are a, b',
             ),
         ):
             code, told = self.tell("/drain", **said)
