@@ -7,11 +7,23 @@ from typing import Any
 from lbproxy.cli.client import Failed
 
 
+class Gone(Failed):
+    """Who is asked for is not there any more.
+
+    Attributes:
+        names: The pool's and its own.
+    """
+
+    def __init__(self, pool: str, name: str) -> None:
+        super().__init__(f"{pool}/{name} is not there any more")
+        self.names = pool, name
+
+
 def one(status: dict[str, Any], pool: str, backend: str) -> dict[str, Any]:
     """A backend by its own name.
 
     Raises:
-        Failed: If it is not there any more.
+        Gone: If it is not there any more.
     """
     return _found(status, pool, backend, ("name",))
 
@@ -20,7 +32,7 @@ def named(status: dict[str, Any], pool: str, name: str) -> dict[str, Any]:
     """A backend, or all members of one in the config.
 
     Raises:
-        Failed: If none is there any more.
+        Gone: If none is there any more.
     """
     return _found(status, pool, name, ("name", "configured_name"))
 
@@ -43,6 +55,6 @@ def _found(status: dict[str, Any], pool: str, name: str, keys: tuple[str, ...]) 
         if each["name"] == pool and name in [entry[key] for key in keys]
     ]
     if not found:
-        raise Failed(f"{pool}/{name} is not there any more")
+        raise Gone(pool, name)
     told = {"pool": pool, "name": name, "backends": found, "complete": status["complete"]}
     return {**told, "backend": found[0]} if found[0]["name"] == name else told

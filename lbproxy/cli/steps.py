@@ -110,6 +110,10 @@ class Roll:
             await self._start_anew(step)
         except Stopped:
             raise
+        except found.Gone as error:
+            left = [each for each in ours if each != error.names]
+            others = f"; {_left(left)}" if left else ""
+            raise Stopped(f"{error}, nor is its drain{others}") from None
         except Failed as error:
             raise Stopped(f"{step.name}: {error}; {_left(ours)}") from None
         except CancelledError:

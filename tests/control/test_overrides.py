@@ -103,10 +103,10 @@ class MembersTests(SynchronousTestCase):
         """Those of the members, whose config says 6: 2, and 3 of each record."""
         return [self.overrides.weight(names, 6, 3) for names in (ONE, TWO)]
 
-    def authors(self, kind: Kind) -> list[str | None]:
+    def authors(self, kind: Kind) -> list[str]:
         """Who has made what holds for each."""
         held = [self.overrides.of(names, kind) for names in (ONE, TWO)]
-        return [each and each.note.author for each in held]
+        return ["" if each is None else each.note.author for each in held]
 
     def test_all(self) -> None:
         """A change of the name holds for each member, and for nobody else."""
