@@ -52,7 +52,11 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
+
+#: How many names people are told of, at most.
+FEW = 20
 
 
 class Stage(Enum):
@@ -350,6 +354,12 @@ class Unresolved(Exception):
     """A name was looked up and nothing was found; its text says why, for people."""
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names for people: the first of them, if they are many."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return (", ".join(names[:FEW]) or "none") + more
+
+
 class AdminError(Exception):
     """What is asked of the admin listener is not done; its text is for people as it stands.
 
@@ -385,12 +395,12 @@ class UnknownBackend(AdminError):
     status = 404
     reason = "unknown_backend"
 
-    def __init__(self, backend: str, pool: str | None, pools: list[str]) -> None:
+    def __init__(self, backend: str, pool: str | None, pools: list[str], there: list[str]) -> None:
         if pool is not None and pool not in pools:
-            super().__init__(f'there is no pool "{pool}"; there are {", ".join(pools) or "none"}')
+            super().__init__(f'there is no pool "{pool}"; there are {listed(pools)}')
         else:
             where = "" if pool is None else f' in pool "{pool}"'
-            super().__init__(f'there is no backend "{backend}"{where}')
+            super().__init__(f'there is no backend "{backend}"{where}; there are {listed(there)}')
 
 
 class AmbiguousBackend(AdminError):

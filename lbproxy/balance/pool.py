@@ -75,6 +75,7 @@ class Pool:
         self._settle_at = inf
         self._full = 0
         self._tiers = Tiers(self.backends)
+        self._unsorted = False
         self._alike = Alike()
         self._alike_elsewhere = ""
         self.on_suspect: Callable[[Backend], None] | None = None
@@ -192,8 +193,7 @@ class Pool:
         for backend in gone:
             self._leave(backend)
         self._full = sum(each.in_flight >= each.limit for each in self.backends)
-        self._tiers.sort(self.backends)
-        self._settle_at = -inf
+        self._sort_later()
         if probed and config.health is None:
             for backend in self.backends:
                 self._forget_probes(backend, now)
@@ -340,7 +340,7 @@ class Pool:
             self._turn(backend, standing.state, standing.detail, now)
         backend.since, backend.starting = standing.since, standing.starting
         if self._grow(backend, now):
-            self._tiers.sort(self.backends)
+            self._sort_later()
         self._settle_at = -inf
 
     def report(self, now: float) -> dict[str, Any]:
@@ -361,9 +361,15 @@ class Pool:
             self.reinstate(backend, now)
             if backend.starting:
                 grown = self._grow(backend, now) or grown
-        if grown:
+        if grown or self._unsorted:
             self._tiers.sort(self.backends)
+            self._unsorted = False
         self._settle_at = min((self._due(backend, now) for backend in self.backends), default=inf)
+
+    def _sort_later(self) -> None:
+        """Sort the tiers before the next choice: once, however many change in between."""
+        self._unsorted = True
+        self._settle_at = -inf
 
     def _due(self, backend: Backend, now: float) -> float:
         """When time alone will change something about a backend."""
@@ -475,9 +481,8 @@ class Pool:
         if returns and backend.available:
             backend.since, backend.current = now, 0.0
             backend.starting = self._is_late(backend, now)
-            self._settle_at = -inf
         self._grow(backend, now)
-        self._tiers.sort(self.backends)
+        self._sort_later()
         if self.on_weigh is not None:
             self.on_weigh(backend)
 
@@ -492,8 +497,7 @@ class Pool:
         if state is State.UP and before is not State.UNKNOWN:
             backend.starting = self._is_late(backend, now)
         self._grow(backend, now)
-        self._tiers.sort(self.backends)
-        self._settle_at = -inf
+        self._sort_later()
         if self.on_turn is not None:
             self.on_turn(backend, detail)
 

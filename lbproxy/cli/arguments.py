@@ -47,7 +47,11 @@ def command(commands: Any, name: str, story: Story, brief: str, epilog: str) -> 
 
 def backend(parser: Any) -> None:
     """Of which backend it is."""
-    parser.add_argument("name", metavar="NAME", help="the backend's name")
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="the backend's name, or that in the config of all members that DNS has",
+    )
     parser.add_argument("--pool", help="its pool, where several have one of that name")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lbproxy.cli import arguments, words
 from lbproxy.cli.client import Client, Failed
+from lbproxy.cli.found import in_flight, is_idle, named
 
 #: What the exit statuses of all commands that change something mean.
 EPILOG = "The exit status is 0 if it is done, else 1; 2 is a wrong command line."
@@ -45,23 +46,12 @@ def add_to(commands: Any) -> None:
 async def drain(client: Client, asked: argparse.Namespace) -> int:
     """Drain, and wait if that is asked for."""
     told = await client.tell("/drain", arguments.said(asked))
-    name = words.name(told)
     if not asked.json:
-        count = told["backend"]["in_flight"]
-        print(f"{name} gets nothing new; {count} in flight", flush=True)
+        print(f"{words.subject(told)} gets nothing new; {in_flight(told)} in flight", flush=True)
     if asked.wait:
-
-        async def finished() -> bool:
-            nonlocal told
-            told = {**told, **find(await client.status(), told["pool"], asked.name)}
-            return is_idle(told)
-
-        if not await client.eventually(asked.timeout, finished):
-            raise Failed(_unfinished(name, told, asked.timeout))
-        if not told["backend"]["draining"]:
-            raise Failed(f"{name} takes requests again: its drain was ended meanwhile")
+        told = await _finished(client, told, asked.timeout)
         if not asked.json:
-            print(f"{name} has finished")
+            print(f"{words.subject(told)} has finished")
     if asked.json:
         print(json.dumps(told, indent=2))
     return 0
@@ -70,40 +60,66 @@ async def drain(client: Client, asked: argparse.Namespace) -> int:
 async def undrain(client: Client, asked: argparse.Namespace) -> int:
     """End a drain."""
     told = await client.tell("/undrain", arguments.said(asked))
-    name, backend = words.name(told), told["backend"]
-    if words.asks_for_none(backend):
-        raise Failed(f"{name} wants no requests itself: {words.notes(backend)}")
-    if backend["draining"]:
-        raise Failed(
-            f"{name} has the weight 0 in the config; give it another one: lbproxy weight"
-            f" {backend['name']} N"
-        )
     what = "takes requests again" if told["changed"] else "was not drained"
-    down = "" if backend["available"] else f", but is {backend['state']}"
-    print(f"{name} {what}{down}")
+    kept = []
+    for backend in told["backends"]:
+        why = _kept(told, backend)
+        if why:
+            kept.append(why)
+        else:
+            down = "" if backend["available"] else f", but is {backend['state']}"
+            print(f"{words.name(told, backend)} {what}{down}")
+    if kept:
+        raise Failed("\n".join(kept))
     return 0
 
 
-def find(status: dict[str, Any], pool: str, backend: str) -> dict[str, Any]:
-    """A backend in a status, in the shape of an answer to a change.
+async def _finished(client: Client, told: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Wait until nothing is in flight at those who are drained; how they are then."""
+    left: dict[str, int] = {}
 
-    Raises:
-        Failed: If it is not there any more.
-    """
-    for each in status["pools"]:
-        for entry in each["backends"]:
-            if (each["name"], entry["name"]) == (pool, backend):
-                return {"pool": pool, "backend": entry, "complete": status["complete"]}
-    raise Failed(f"{pool}/{backend} is not there any more")
+    async def finished() -> bool:
+        nonlocal told
+        now = named(await client.status(), told["pool"], told["name"])
+        there = [each["name"] for each in now["backends"]]
+        left.update(
+            (each["name"], each["in_flight"])
+            for each in told["backends"]
+            if each["in_flight"] and each["name"] not in there
+        )
+        told = {**now, "changed": told["changed"]}
+        return is_idle(told)
+
+    if not await client.eventually(seconds, finished):
+        raise Failed(_unfinished(told, seconds))
+    for each in told["backends"]:
+        if not each["draining"]:
+            raise Failed(
+                f"{words.name(told, each)} takes requests again: its drain was ended meanwhile"
+            )
+    if left:
+        gone = ", ".join(f"{name} with {count} in flight" for name, count in left.items())
+        raise Failed(f"nobody tells any more of who has left meanwhile: {gone}")
+    return told
 
 
-def is_idle(told: dict[str, Any]) -> bool:
-    """Whether nothing is in flight at a backend, in any worker, as far as all have told."""
-    return bool(told["complete"]) and told["backend"]["in_flight"] == 0
+def _kept(told: dict[str, Any], backend: dict[str, Any]) -> str:
+    """Why a backend gets nothing although its drain was to end; empty if that is not so."""
+    name = words.name(told, backend)
+    if words.asks_for_none(backend):
+        return f"{name} wants no requests itself: {words.notes(backend)}"
+    drain = backend["drain"]
+    if drain is not None:
+        command = f"lbproxy undrain {drain['backend']} --pool {told['pool']}"
+        return f"{name} stays drained {words.by(backend, 'drain')}; to end that: {command}"
+    if backend["draining"]:
+        command = f"lbproxy weight {told['name']} N"
+        return f"{name} has the weight 0 in the config; give it another one: {command}"
+    return ""
 
 
-def _unfinished(name: str, told: dict[str, Any], seconds: float) -> str:
-    count = told["backend"]["in_flight"]
+def _unfinished(told: dict[str, Any], seconds: float) -> str:
+    name, count = f"{told['pool']}/{told['name']}", in_flight(told)
     what = (
         f"{count} in flight at {name}" if count else f"a worker that does not tell what {name} has"
     )

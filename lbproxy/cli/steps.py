@@ -11,9 +11,8 @@ from typing import Any
 import attrs
 from twisted.internet.defer import CancelledError
 
-from lbproxy.cli import words
+from lbproxy.cli import found, words
 from lbproxy.cli.client import Client, Failed
-from lbproxy.cli.drain import find, is_idle
 from lbproxy.cli.restart import Restart
 
 
@@ -102,7 +101,7 @@ class Roll:
             its_own = backend["drain"] is None and words.asks_for_none(backend)
             if backend["draining"] and not its_own:
                 notes = words.notes(backend)
-                self._say(f"{words.name(told)}: {notes}; it stays so")
+                self._say(f"{words.name(told, backend)}: {notes}; it stays so")
             else:
                 ours.append((told["pool"], backend["name"]))
         try:
@@ -111,6 +110,10 @@ class Roll:
             await self._start_anew(step)
         except Stopped:
             raise
+        except found.Gone as error:
+            left = [each for each in ours if each != error.names]
+            others = f"; {_left(left)}" if left else ""
+            raise Stopped(f"{error}, nor is its drain{others}") from None
         except Failed as error:
             raise Stopped(f"{step.name}: {error}; {_left(ours)}") from None
         except CancelledError:
@@ -129,7 +132,7 @@ class Roll:
             nonlocal alone
             told = await self._look(step)
             alone = self._is_alone(told, needed)
-            return alone or all(map(is_idle, told))
+            return alone or all(map(found.is_idle, told))
 
         self._say(f"{step.name}: drained, finishing what it has")
         seconds = self._asked.timeout
@@ -179,8 +182,8 @@ class Roll:
             pool = each["pool"]
             if not each["probed"]:
                 raise Failed(
-                    f"nobody would notice whether {words.name(each)} comes back, since"
-                    f" pools.{pool}.health is false; nothing was done"
+                    f"nobody would notice whether {words.name(each, each['backend'])} comes back,"
+                    f" since pools.{pool}.health is false; nothing was done"
                 )
         if self._is_alone(told, needed):
             raise Failed(
@@ -202,16 +205,16 @@ class Roll:
         """How each member of a step is; and whether it is probed, and has others beside it."""
         status = await self._client.status()
         pools = {pool["name"]: pool for pool in status["pools"]}
-        found = []
+        looked = []
         for pool, backend in step.members:
-            told = find(status, pool, backend)
+            told = found.one(status, pool, backend)
             others = [
                 each["available"]
                 for each in pools[pool]["backends"]
                 if each["address"] != step.address
             ]
-            found.append({**told, "probed": pools[pool]["probed"], "others": any(others)})
-        return found
+            looked.append({**told, "probed": pools[pool]["probed"], "others": any(others)})
+        return looked
 
 
 def _answers(backend: dict[str, Any], since: str) -> bool:

@@ -30,9 +30,9 @@ async def story(client: Client, asked: argparse.Namespace) -> int:
     """Weigh it, and say what it has now."""
     number = None if asked.weight == "config" else asked.weight
     told = await client.tell("/weight", {**arguments.said(asked), "weight": number})
-    backend = told["backend"]
-    notes = words.notes(backend)
-    print(f"{words.name(told)} has the weight {words.weight(backend)}{notes and f'; {notes}'}")
+    for backend in told["backends"]:
+        name, notes = words.name(told, backend), words.notes(backend)
+        print(f"{name} has the weight {words.weight(backend)}{notes and f'; {notes}'}")
     return 0
 
 

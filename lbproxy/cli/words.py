@@ -28,9 +28,16 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def name(told: dict[str, Any]) -> str:
+def name(told: dict[str, Any], backend: dict[str, Any]) -> str:
     """A backend with its pool, of an answer to a change."""
-    return f"{told['pool']}/{told['backend']['name']}"
+    return f"{told['pool']}/{backend['name']}"
+
+
+def subject(told: dict[str, Any]) -> str:
+    """What an answer to a change is about: a backend, or how many members of one."""
+    count = len(told["backends"])
+    members = "" if "backend" in told else f", {count} {'member' if count == 1 else 'members'},"
+    return f"{told['pool']}/{told['name']}{members}"
 
 
 def weight(backend: dict[str, Any]) -> str:
@@ -43,11 +50,11 @@ def notes(backend: dict[str, Any]) -> str:
     """Whatever is special about a backend."""
     told = []
     if backend["drain"] is not None:
-        told.append(f"drained {_by(backend['drain'])}")
+        told.append(f"drained {by(backend, 'drain')}")
     elif backend["draining"] and not asks_for_none(backend):
         told.append("drained by its weight in the config")
     if backend["override"] is not None:
-        told.append(f"weight {backend['override']['weight']} {_by(backend['override'])}")
+        told.append(f"weight {backend['override']['weight']} {by(backend, 'override')}")
     if backend["says"]:
         said = (
             key if value is True else f"{key} {value}" for key, value in backend["says"].items()
@@ -72,10 +79,18 @@ def probe(backend: dict[str, Any]) -> str:
     return "none" if last is None else f"{last['detail']} ({last['latency'] * 1000:.0f} ms)"
 
 
-def _by(override: dict[str, Any]) -> str:
-    until, reason = override["until"], override["reason"]
+def by(backend: dict[str, Any], key: str) -> str:
+    """Who has changed a backend, until when and why; and whether that is so of all members.
+
+    Args:
+        backend: As it was told.
+        key: `drain` or `override`.
+    """
+    override = backend[key]
+    until, reason, name = override["until"], override["reason"], override["backend"]
+    whole = "" if name == backend["name"] else f"with all of {name} "
     limit = "" if until is None else f" until {_local(until)}"
-    return f"by {override['author']}{limit}" + (f": {reason}" if reason else "")
+    return f"{whole}by {override['author']}{limit}" + (f": {reason}" if reason else "")
 
 
 def _local(moment: str) -> str:

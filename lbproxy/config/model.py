@@ -38,6 +38,9 @@ BALANCERS = ("round_robin", "least_loaded", "two_choices", "peak_ewma", "consist
 #: The part of a server's keep-alive that we use: it must not close while we send.
 KEEP_ALIVE_USED = 0.8
 
+#: The metadata of a field that no file says.
+DERIVED = {"derived": True}
+
 #: What a backend's weight may be.
 WEIGHTS = kinds.count("a whole number", 0, 1000)
 
@@ -292,6 +295,7 @@ class Backend:
         server: A key of `KEEP_ALIVE`, if it is known what runs there.
         keep_alive: Seconds for which it keeps an idle connection, if not as usual for `server`.
         tls: Whether it speaks TLS, if not as its pool; and so are `verify` and `sni`.
+        record_weight: The factor in its weight that is its record's in DNS.
     """
 
     name: Annotated[str, Kind(kinds.backend_name)]
@@ -303,6 +307,7 @@ class Backend:
     verify: Verify | None = None
     sni: Name | None = None
     backup: Flag = False
+    record_weight: int = attrs.field(default=1, metadata=DERIVED)
 
     @property
     def host(self) -> str:

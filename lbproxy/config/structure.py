@@ -31,7 +31,7 @@ from lbproxy.config.kinds import (
 )
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake
-from lbproxy.config.model import Admin, Listener
+from lbproxy.config.model import DERIVED, Admin, Listener
 from lbproxy.http1.parser import HeadLimits
 
 Hook = Callable[[Any, Any], Any]
@@ -80,7 +80,7 @@ def _step(error: BaseException) -> Path:
 
 
 def _unknown_key(cls: type, path: Path, key: str) -> Mistake:
-    known = set(attrs.fields_dict(cls))
+    known = {field.name for field in attrs.fields(cls) if field.metadata != DERIVED}
     if cls in _named:
         known.discard("name")
     guess = guessed(key, known)
@@ -136,6 +136,8 @@ def _attrs_class(cls: Any, checks: Mapping[str, Kind | Switched] | None = None) 
         name: override(struct_hook=_annotated(Annotated[object, kind]))
         for name, kind in (checks or {}).items()
     }
+    derived = [field.name for field in attrs.fields(cls) if field.metadata == DERIVED]
+    overrides |= dict.fromkeys(derived, override(omit=True))
     read = make_dict_structure_fn(
         cls,
         _converter,

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from lbproxy.control.link import Names
+from lbproxy.discovery.members import configured_name
 
 
 class Kind(Enum):
@@ -44,11 +45,13 @@ class Override:
     """A change that holds.
 
     Attributes:
+        backend: Whose it is: a backend's own name, or the one in the config of all its members.
         weight: In place of the one in the config; that of a drain is 0.
         note: Who, why, and for how long.
         since: From when on, in the clock's seconds.
     """
 
+    backend: str
     weight: int
     note: Note
     since: float
@@ -62,6 +65,9 @@ class Override:
 class Overrides:
     """All changes that hold.
 
+    One of a name in the config holds for all of its members, those that join later too, unless a
+    member has one of the same kind itself. Each is ended by the name that it was made by.
+
     It knows no pool: whoever has the pools is told that a weight may have changed, and asks
     `weight` for it, as does whoever makes the pools anew.
     """
@@ -73,7 +79,8 @@ class Overrides:
 
         Args:
             clock: Provides the time.
-            changed: Is called with the names of a backend whose weight may be another one.
+            changed: Is called with the names of a backend whose weight may be another one, or
+                with those that its members have in the config.
         """
         self._clock = clock
         self._changed = changed
@@ -81,24 +88,30 @@ class Overrides:
         self._ends: dict[tuple[Names, Kind], IDelayedCall] = {}
 
     def of(self, names: Names, kind: Kind) -> Override | None:
-        """The change of a kind that holds for a backend."""
-        return self._held.get((names, kind))
+        """The change of a kind that holds for a backend: its own, or that of all members."""
+        return self._held.get((names, kind)) or self._held.get((_configured(names), kind))
 
-    def weight(self, names: Names, configured: int) -> int:
-        """The weight of a backend, given that in the config."""
+    def weight(self, names: Names, configured: int, record: int = 1) -> int:
+        """The weight of a backend.
+
+        Args:
+            names: The backend's.
+            configured: What the config says, with that of its record in DNS.
+            record: The latter, which is laid on whatever is set for all members.
+        """
         for kind in Kind:
             override = self.of(names, kind)
             if override is not None:
-                return override.weight
+                return override.weight * (1 if override.backend == names[1] else record)
         return configured
 
     def drain(self, names: Names, note: Note) -> None:
         """Have a backend finish what it has, and get nothing new."""
-        self._put(names, Kind.DRAIN, Override(0, note, self._clock.seconds()))
+        self._put(names, Kind.DRAIN, 0, note)
         self._say("{pool}/{backend} is drained {note}", names, note)
 
     def undrain(self, names: Names, note: Note) -> bool:
-        """End the drain of a backend; false if there was none."""
+        """End the drain of a backend; false if it has none itself."""
         if not self._drop(names, Kind.DRAIN):
             return False
         self._say("{pool}/{backend} is not drained any more {note}", names, note)
@@ -109,20 +122,21 @@ class Overrides:
         drain = names, Kind.DRAIN
         self._held.pop(drain, None)
         self._forget(drain)
-        self._put(names, Kind.WEIGHT, Override(weight, note, self._clock.seconds()))
+        self._put(names, Kind.WEIGHT, weight, note)
         self._say("{pool}/{backend} has the weight {weight} {note}", names, note, weight)
 
     def unweigh(self, names: Names, note: Note) -> bool:
-        """Give a backend the weight of the config again; false if it has that."""
+        """Give a backend the weight of the config again; false if it has none of its own."""
         if not self._drop(names, Kind.WEIGHT):
             return False
         self._say("{pool}/{backend} has the weight of the config again {note}", names, note)
         return True
 
     def keep(self, known: Collection[Names]) -> None:
-        """Drop those of backends that there are no more."""
+        """Drop those of backends that there are no more, and of names with no member."""
+        there = {*known, *map(_configured, known)}
         for names, kind in list(self._held):
-            if names not in known:
+            if names not in there:
                 note = self._held.pop((names, kind)).note
                 self._forget((names, kind))
                 text = f"{{pool}}/{{backend}} is gone, and with it the {kind.value} {{note}}"
@@ -136,12 +150,12 @@ class Overrides:
 
     # The rest is ours.
 
-    def _put(self, names: Names, kind: Kind, override: Override) -> None:
+    def _put(self, names: Names, kind: Kind, weight: int, note: Note) -> None:
         key = names, kind
         self._forget(key)
-        self._held[key] = override
-        if override.note.seconds is not None:
-            self._ends[key] = self._clock.callLater(override.note.seconds, self._end, names, kind)
+        self._held[key] = Override(names[1], weight, note, self._clock.seconds())
+        if note.seconds is not None:
+            self._ends[key] = self._clock.callLater(note.seconds, self._end, names, kind)
         self._changed(names)
 
     def _drop(self, names: Names, kind: Kind) -> bool:
@@ -164,3 +178,9 @@ class Overrides:
     def _say(self, text: str, names: Names, note: Note, weight: int | None = None) -> None:
         pool, backend = names
         self.log.info(text, pool=pool, backend=backend, note=note, weight=weight)
+
+
+def _configured(names: Names) -> Names:
+    """A backend's, as the config has them."""
+    pool, backend = names
+    return pool, configured_name(backend)

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from lbproxy.balance.backend import Backend
 from lbproxy.config import model
 from lbproxy.config.difference import Plan
 from lbproxy.control import question, report, status
@@ -21,7 +22,7 @@ from lbproxy.control.overrides import Note
 from lbproxy.control.parent import Parent
 from lbproxy.control.present import present
 from lbproxy.control.question import Question
-from lbproxy.errors import AdminError, BadQuestion, NotPossible
+from lbproxy.errors import AdminError, BadQuestion, NotPossible, listed
 from lbproxy.observe import exposition
 
 #: Starts a supervised backend anew. Fires when its next process was started.
@@ -116,8 +117,7 @@ class Pages:
         asked, names = self._asked(request, question.BASE)
         if self._restart is None:
             raise NotPossible("the balancer supervises no backend: it runs without --with-backends")
-        _, backend = self._parent.find(*reversed(names))
-        restarted = self._restart(backend.config)
+        restarted = self._restart(self._one(names).config)
         self._log_restart(names, asked.note)
         await restarted
         return await self._changed(request, names, True)
@@ -144,15 +144,24 @@ class Pages:
 
     def _asked(self, request: IRequest, keys: question.Keys) -> tuple[Question, Names]:
         asked = question.read(request, keys)
-        pool, backend = self._parent.find(asked.backend, asked.pool)
-        return asked, (pool.name, backend.name)
+        pool, _ = self._parent.named(asked.backend, asked.pool)
+        return asked, (pool.name, asked.backend)
+
+    def _one(self, names: Names) -> Backend:
+        _, found = self._parent.named(*reversed(names))
+        if len(found) > 1:
+            there = listed([each.name for each in found])
+            raise NotPossible(f'"{names[1]}" is {len(found)} backends, one at a time: {there}')
+        return found[0]
 
     async def _changed(self, request: IRequest, names: Names, changed: bool) -> bytes:
         complete = await self._parent.fresh()
-        told = status.backend(self._parent, names)
-        return document(
-            request, {"pool": names[0], "backend": told, "changed": changed, "complete": complete}
-        )
+        pool, name = names
+        told: dict[str, Any] = {"pool": pool, "name": name}
+        told["backends"] = found = status.named(self._parent, names)
+        if found[0]["name"] == name:
+            told["backend"] = found[0]
+        return document(request, {**told, "changed": changed, "complete": complete})
 
     def _log_restart(self, names: Names, note: Note) -> None:
         pool, backend = names

@@ -20,13 +20,13 @@ from lbproxy.balance.pool import Pool
 from lbproxy.balance.standing import Standing
 from lbproxy.config import model
 from lbproxy.config.model import Config
-from lbproxy.control import report
+from lbproxy.control import lookup, report
 from lbproxy.control.judged import Judged
 from lbproxy.control.link import Names, Whole, Workers
 from lbproxy.control.overrides import Overrides
 from lbproxy.control.seat import Occupant, Seat
-from lbproxy.discovery.members import configured_name
-from lbproxy.errors import AmbiguousBackend, UnknownBackend
+from lbproxy.discovery.members import configured_name, goes_by
+from lbproxy.errors import UnknownBackend
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from lbproxy.probe.checks import Check
 
@@ -215,17 +215,17 @@ class Parent(Service):
             UnknownBackend: If there is none.
             AmbiguousBackend: If the pool is not told, and there are several.
         """
-        found = [
-            (among, each)
-            for among in self.pools
-            for each in among.backends
-            if each.name == backend and pool in (None, among.name)
-        ]
-        if not found:
-            raise UnknownBackend(backend, pool, [among.name for among in self.pools])
-        if len(found) > 1:
-            raise AmbiguousBackend(backend, [among.name for among, _ in found])
-        return found[0]
+        among, found = lookup.found(self.pools, backend, pool, lambda each: each == backend)
+        return among, found[0]
+
+    def named(self, name: str, pool: str | None = None) -> tuple[Pool, list[Backend]]:
+        """All backends that a name means: one, or the members of one in the config.
+
+        Raises:
+            UnknownBackend: If there is none.
+            AmbiguousBackend: If the pool is not told, and there are several.
+        """
+        return lookup.found(self.pools, name, pool, lambda each: goes_by(each, name))
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -301,6 +301,10 @@ class Parent(Service):
                 self._judged[pool.name].start()
         for gone in before.values():
             gone.stop()
+        for judged in self._judged.values():  # Who joins a name that is drained is so at once.
+            for backend in judged.pool.backends:
+                if judged.names(backend) in self._unserved:
+                    self._give_weight(judged, backend)
 
     def _first_rounds(self) -> Deferred[Any]:
         return gatherResults([judged.first_round() for judged in self._judged.values()])
@@ -345,13 +349,16 @@ class Parent(Service):
 
     def _weigh(self, names: Names) -> None:
         with suppress(UnknownBackend):  # It may be gone from a config that is not served yet.
-            _, backend = self.find(names[1], names[0])
+            _, backends = self.named(names[1], names[0])
             judged = self._judged[names[0]]
-            self._give_weight(judged, backend)
-            judged.tell(backend)
+            for backend in backends:
+                self._give_weight(judged, backend)
+                judged.tell(backend)
 
     def _give_weight(self, judged: Judged, backend: Backend) -> None:
-        weight = self.overrides.weight(judged.names(backend), backend.config.weight)
+        config = backend.config
+        names = judged.names(backend)
+        weight = self.overrides.weight(names, config.weight, config.record_weight)
         judged.weigh(backend, weight)
 
     def _look_round(self) -> None:

@@ -9,6 +9,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.control.link import Names
 from lbproxy.control.overrides import Kind, Override
 from lbproxy.control.parent import Parent
+from lbproxy.discovery.members import configured_name
 from lbproxy.health.slow_start import share
 
 
@@ -30,11 +31,10 @@ def document(parent: Parent, complete: bool) -> dict[str, Any]:
     return told
 
 
-def backend(parent: Parent, names: Names) -> dict[str, Any]:
-    """What the document says of one backend."""
-    pool, found = parent.find(names[1], names[0])
-    (entry,) = (each for each in pool.report(parent.now)["backends"] if each["name"] == names[1])
-    return {**entry, **_more(parent, pool, found)}
+def named(parent: Parent, names: Names) -> list[dict[str, Any]]:
+    """What the document says of one backend, or of all members of one."""
+    pool, found = parent.named(names[1], names[0])
+    return [{**each.report(parent.now), **_more(parent, pool, each)} for each in found]
 
 
 def _more(parent: Parent, pool: Pool, backend: Backend) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def _more(parent: Parent, pool: Pool, backend: Backend) -> dict[str, Any]:
     seconds = pool.config.slow_start
     warm = not backend.starting or share(backend.since, parent.now, seconds) >= 1.0
     return {
+        "configured_name": configured_name(backend.name),
         "configured_weight": backend.config.weight,
         "backup": backend.config.backup,
         "available": backend.available,
@@ -55,6 +56,7 @@ def _override(override: Override | None) -> dict[str, Any] | None:
     if override is None:
         return None
     return {
+        "backend": override.backend,
         "weight": override.weight,
         "author": override.note.author,
         "reason": override.note.reason,

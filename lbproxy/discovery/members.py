@@ -30,6 +30,11 @@ def configured_name(name: str) -> str:
     return name.partition("@")[0]
 
 
+def goes_by(backend: str, name: str) -> bool:
+    """Whether a backend is meant by a name: its own, or the one in the config of all members."""
+    return name in (backend, configured_name(backend))
+
+
 def expanded(pool: Pool, answers: Mapping[Question, Answer]) -> Pool:
     """The pool with members in the place of each backend whose name is resolved.
 
@@ -50,6 +55,7 @@ def _members(pool: Pool, backend: Backend, answer: Answer) -> Iterator[Backend]:
     first = min((place.priority for place in places), default=0)
     tls = pool.tls_of(backend)
     for place in places:
+        share = max(place.weight, 1)
         where = _host_and_port(place.address, place.port or _port(backend.address))
         called = where
         if place.target:
@@ -61,7 +67,8 @@ def _members(pool: Pool, backend: Backend, answer: Answer) -> Iterator[Backend]:
             backend,
             name=f"{backend.name}@{called}",
             address=where,
-            weight=backend.weight * max(place.weight, 1),
+            weight=backend.weight * share,
+            record_weight=share,
             backup=backend.backup or place.priority > first,
             # Its certificate is for a name, as before, and not for what DNS has for that.
             sni=backend.sni if tls is None else tls.name.rstrip(".") or place.target or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,6 +13,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.standing import State
+from lbproxy.balance.tiers import Tiers
 from lbproxy.config import model
 from lbproxy.errors import ConnectFailed, ReusedConnectionClosed, UpstreamClosed
 from lbproxy.health.outcome import ProbeOutcome
@@ -365,6 +367,20 @@ class WeightTests(SynchronousTestCase):
         self.a, self.b = self.pool.backends
         self.weighed: list[Backend] = []
         self.pool.on_weigh = self.weighed.append
+
+    def test_many(self) -> None:
+        """However many change between two choices, the tiers are sorted once; before the next."""
+        sort, sorted_at = Tiers.sort, []
+
+        def noted(tiers: Tiers, backends: Iterable[Backend]) -> None:
+            sorted_at.append([each.weight for each in backends])
+            sort(tiers, backends)
+
+        self.patch(Tiers, "sort", noted)
+        self.pool.weigh(self.a, 0, 20.0)
+        self.pool.weigh(self.b, 3, 20.0)
+        self.assertEqual(names(self.pool, 3, 20.0), "bbb")
+        self.assertEqual(sorted_at, [[0, 3]])
 
     def test_another(self) -> None:
         """Another weight is another share at once, and heard of; the same one is no news."""

@@ -45,6 +45,13 @@ class StoryCase(SynchronousTestCase):
         pages = Pages(self.staff.parent, self.staff.reloader.reload, restart)
         self.treq: Any = StubTreq(Guard(pages.app.resource()))
 
+    def stand_for(self, *numbers: int) -> None:
+        """Have a stand for members with these numbers, as DNS would."""
+        members = [model.Backend(f"a@{number}", f"10.0.0.{number}:1") for number in numbers]
+        self.staff.members["a"] = tuple(members)
+        self.staff.reloader.refresh()
+        self.staff.answer(**{name: name not in self.ill for name in self.staff.probes})
+
     def restart(self, backend: model.Backend) -> Deferred[None]:
         """Start a backend anew."""
         self.restarted.append(backend.name)

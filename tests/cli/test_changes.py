@@ -125,11 +125,84 @@ class ChangeTests(StoryCase):
             ],
         )
 
+    def in_flight(self, **counts: int) -> None:
+        """Have so much under way at members, by their numbers behind an underscore."""
+        load = {("api", f"a@{number[1:]}"): count for number, count in counts.items()}
+        self.staff.hands[0].load = Load(load, {"api": 0}, 1)
+
+    def test_members(self) -> None:
+        """All members of a name are drained, waited for and given back, later ones too."""
+        self.stand_for(1, 2)
+        self.in_flight(_1=1, _2=3)
+        ended = self.begin("drain", "a", "--wait", "--reason", "disk")
+        self.stand_for(1, 2, 3)
+        self.in_flight(_2=1)
+        self.pass_time(5.0)
+        self.assertNoResult(ended)
+        self.in_flight()
+        self.pass_time(0.25)
+        self.assertEqual(self.successResultOf(ended), 0)
+        self.run_to_end("status")
+        self.assertEqual(self.run_to_end("undrain", "a"), 0)
+        told = self.output.getvalue()
+        self.assertEqual(told.count("drained with all of a by ann: disk\n"), 3)
+        lines = told.splitlines()
+        self.assertEqual(lines[0], "api/a, 2 members, gets nothing new; 4 in flight")
+        self.assertEqual(lines[1], "api/a, 3 members, has finished")
+        back = [f"api/a@{number} takes requests again" for number in (1, 2, 3)]
+        self.assertEqual(lines[-3:], back)
+
+    def test_member_leaves(self) -> None:
+        """Of a member that leaves DNS with something to do nobody knows when it has finished."""
+        self.stand_for(1, 2)
+        self.in_flight(_1=2, _2=1)
+        ended = self.begin("drain", "a", "--wait")
+        self.stand_for(2)
+        self.pass_time(1.0)
+        self.assertNoResult(ended)
+        self.in_flight()
+        self.pass_time(0.25)
+        self.assertEqual(self.successResultOf(ended), 1)
+        told = "lbproxy: nobody tells any more of who has left meanwhile: a@1 with 2 in flight\n"
+        self.assertEqual(self.errors.getvalue(), told)
+
+    def test_undrained_as_drained(self) -> None:
+        """A drain is ended by the name that it was made by; what keeps another is told."""
+        self.stand_for(1, 2)
+        self.run_to_end("drain", "a", "--reason", "disk")
+        self.run_to_end("drain", "a@2")
+        self.assertEqual(self.run_to_end("undrain", "a@1"), 1)
+        self.assertEqual(self.run_to_end("undrain", "a"), 1)
+        self.assertEqual(
+            self.errors.getvalue().splitlines(),
+            [
+                "lbproxy: api/a@1 stays drained with all of a by ann: disk; to end that: lbproxy"
+                " undrain a --pool api",
+                "lbproxy: api/a@2 stays drained by ann; to end that: lbproxy undrain a@2"
+                " --pool api",
+            ],
+        )
+        self.assertEqual(self.output.getvalue().splitlines()[2:], ["api/a@1 takes requests again"])
+        self.assertEqual(self.run_to_end("undrain", "a@2"), 0)
+
+    def test_members_weight(self) -> None:
+        """Each member is told with what holds for it."""
+        self.stand_for(1, 2)
+        self.run_to_end("weight", "a@2", "7")
+        self.assertEqual(self.run_to_end("weight", "a", "5"), 0)
+        self.assertEqual(
+            self.output.getvalue().splitlines()[1:],
+            [
+                "api/a@1 has the weight 5 (config: 1); weight 5 with all of a by ann",
+                "api/a@2 has the weight 7 (config: 1); weight 7 by ann",
+            ],
+        )
+
     def test_unknown(self) -> None:
         """What the balancer does not do is one line, and status 1."""
         for words in (("drain", "c"), ("undrain", "c"), ("weight", "c", "1")):
             self.assertEqual(self.run_to_end(*words), 1)
-        told = 'lbproxy: there is no backend "c"\n'
+        told = 'lbproxy: there is no backend "c"; there are a, b\n'
         self.assertEqual(self.errors.getvalue(), told * 3)
 
     def test_command_line(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any, ClassVar
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.python.failure import Failure
@@ -121,6 +122,25 @@ class RollTests(StoryCase):
         self.pass_time(10.0)
         self.assertEqual(self.restarted, ["a", "b"])
 
+    def test_leaves_one_of_two_pools(self) -> None:
+        """What is left drained of a program that one pool has no more is told."""
+        pool = self.staff.written.pools[0]
+        self.staff.written = attrs.evolve(
+            self.staff.written, pools=(pool, attrs.evolve(pool, name="other"))
+        )
+        self.staff.reloader.reload()
+        self.pass_time(WARM)
+        ended = self.begin("roll")
+        self.staff.written = attrs.evolve(
+            self.staff.written,
+            pools=(attrs.evolve(pool, backends=pool.backends[1:]), self.staff.written.pools[1]),
+        )
+        self.staff.reloader.reload()
+        self.pass_time(1.0)
+        self.assertEqual(self.successResultOf(ended), 1)
+        told = "nor is its drain; it stays drained, until: lbproxy undrain a --pool other\n"
+        self.assertIn(told, self.errors.getvalue())
+
     def test_drained_before(self) -> None:
         """What somebody has drained before is restarted, and stays drained."""
         self.run_to_end("drain", "b", "--reason", "disk")
@@ -176,6 +196,51 @@ class RollTests(StoryCase):
         """A pool that there is not."""
         self.assertEqual(self.run_to_end("roll", "--pool", "x"), 1)
         self.assertEqual(self.errors.getvalue(), 'lbproxy: there is no pool "x"\n')
+
+
+class MembersTests(StoryCase):
+    """Rolls of the members of a name."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stand_for(1, 2)
+        self.pass_time(WARM)
+
+    @property
+    def draining(self) -> list[bool]:
+        """Whether each member, and the other backend, is drained."""
+        return [each.draining for each in self.staff.parent.pools[0].backends]
+
+    def test_members(self) -> None:
+        """Each member of a name is a step; a drain of all of them outlives that, and is told."""
+        self.run_to_end("drain", "a", "--reason", "disk")
+        self.assertEqual(self.run_to_end("roll", "--force", seconds=4 * WARM), 0)
+        self.assertEqual(self.restarted, ["a@1", "a@2", "b"])
+        told = "api/a@1: drained with all of a by ann: disk; it stays so\n"
+        self.assertIn(told, self.output.getvalue())
+        self.assertEqual(self.draining, [True, True, False])
+
+    def test_drained_with_all_meanwhile(self) -> None:
+        """Who is drained with all others while it is restarted is left with that drain only."""
+        ended = self.begin("roll")
+        self.run_to_end("drain", "a")
+        self.pass_time(WARM)
+        self.assertEqual(self.successResultOf(ended), 1)
+        self.assertIn("api/a@1 takes no requests any more", self.errors.getvalue())
+        self.run_to_end("undrain", "a")
+        self.assertEqual(self.draining, [False] * 3)
+
+    def test_leaves(self) -> None:
+        """One that is at another address after its restart is gone, and so is its drain."""
+        ended = self.begin("roll")
+        self.stand_for(2, 3)
+        self.pass_time(1.0)
+        self.assertEqual(self.successResultOf(ended), 1)
+        self.assertEqual(
+            self.errors.getvalue(),
+            "not rolled: api/a@2, api/b\n"
+            "lbproxy: api/a@1 is not there any more, nor is its drain\n",
+        )
 
 
 class StepTests(SynchronousTestCase):

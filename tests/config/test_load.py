@@ -276,6 +276,12 @@ MISTAKES = (
         "pools.api.backends[0].weight",
         "expected a whole number from 0 to 1000",
     ),
+    (
+        BACKEND,
+        "record_weight = 2",
+        "pools.api.backends[0].record_weight",
+        "unknown key; did you mean weight?",
+    ),
     (BACKEND, "backup = 1", "pools.api.backends[0].backup", "expected true or false, found 1"),
     (BACKEND, "backup = true", "pools.api.backends", "every one is a backup, and none is there"),
     (BACKEND, "weight = 0", "pools.api.backends", "every weight is 0, so none would be chosen"),

@@ -7,10 +7,17 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.model import Backend, Config
+from lbproxy.control import status
+from lbproxy.control.overrides import Kind, Note
 from lbproxy.observe.metrics import EJECTIONS
 from tests.control.staff import Hand, Staff
 
 ONE, TWO = Backend("a@10.0.0.1:1", "10.0.0.1:1"), Backend("a@10.0.0.2:1", "10.0.0.2:1")
+
+
+ANN = Note("ann", "disk", 60.0)
+
+ALL = "api", "a"
 
 
 def shown(config: Config) -> list[str]:
@@ -18,7 +25,7 @@ def shown(config: Config) -> list[str]:
     return [backend.name for backend in config.pools[0].backends]
 
 
-class NamesTests(SynchronousTestCase):
+class NamesCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.staff = Staff(workers=1)
 
@@ -44,6 +51,8 @@ class NamesTests(SynchronousTestCase):
         """The backends of each config that the worker was told of."""
         return [shown(config) for config in self.hand.configs]
 
+
+class NamesTests(NamesCase):
     def test_change(self) -> None:
         """Members are probed, and then the worker hears of them; who stays is not probed anew."""
         self.start()
@@ -121,3 +130,89 @@ class NamesTests(SynchronousTestCase):
         self.stand_for(ONE, TWO)
         self.answer(TWO)
         self.assertEqual(self.served(), [[ONE.name, TWO.name, "b"]])
+
+
+class ChangedTests(NamesCase):
+    """What people change of a name that stands for several."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start()
+        self.stand_for(ONE)
+        self.answer(ONE)
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Those of all backends, as the worker was told."""
+        told = self.hand.standings.items()
+        return {name: each.said.weight_of(each.given) for (_, name), each in told}
+
+    def drain(self) -> None:
+        """Drain all of the name."""
+        self.staff.parent.overrides.drain(ALL, ANN)
+
+    def test_joins(self) -> None:
+        """Who joins a drained name is drained with the first word of it, to people too."""
+        self.drain()
+        self.assertEqual(self.weights, {ONE.name: 0, "b": 1})
+        self.stand_for(ONE, TWO)
+        told = status.named(self.staff.parent, ALL)
+        self.assertEqual([each["draining"] for each in told], [True, True])
+        self.assertNotIn(TWO.name, self.weights)
+        self.answer(TWO)
+        self.assertEqual(self.weights, {ONE.name: 0, TWO.name: 0, "b": 1})
+        self.staff.parent.overrides.undrain(ALL, ANN)
+        self.assertEqual(self.weights, {ONE.name: 1, TWO.name: 1, "b": 1})
+
+    def test_all_others(self) -> None:
+        """It holds when none of those is left that it was made for; so do author and end."""
+        self.staff.clock.advance(20.0)
+        self.drain()
+        self.stand_for(TWO)
+        self.answer(TWO)
+        self.assertEqual(self.weights, {TWO.name: 0, "b": 1})
+        held = self.staff.parent.overrides.of(("api", TWO.name), Kind.DRAIN)
+        assert held is not None
+        self.assertEqual((held.note, held.until), (ANN, 80.0))
+        self.staff.clock.advance(59.9)
+        self.assertEqual(self.weights[TWO.name], 0)
+        self.staff.clock.advance(0.1)
+        self.assertEqual(self.weights[TWO.name], 1)
+
+    def test_before_any(self) -> None:
+        """Before anything is known of the name it is drained for who will come."""
+        self.staff.members.clear()
+        self.staff.reloader.refresh()
+        self.staff.answer(a=False)
+        self.drain()
+        self.stand_for(ONE, TWO)
+        self.answer(ONE, TWO)
+        self.assertEqual(self.weights, {ONE.name: 0, TWO.name: 0, "b": 1})
+
+    def test_reload(self) -> None:
+        """It outlives a reload that has the name, and no other."""
+        self.drain()
+        pool = self.staff.written.pools[0]
+        first, other = pool.backends
+        for backends, drained in (
+            ((attrs.evolve(first, weight=3), other), {ONE.name: 0, "b": 1}),
+            ((other,), {"b": 1}),
+            ((first, other), {ONE.name: 1, "b": 1}),
+        ):
+            pools = (attrs.evolve(pool, backends=backends),)
+            self.staff.written = attrs.evolve(self.staff.written, pools=pools)
+            reloading = self.staff.reloader.reload()
+            self.answer(*(each for each in (ONE,) if each.name in self.staff.probes))
+            self.successResultOf(reloading)
+            self.assertEqual(self.weights, drained)
+
+    def test_weight(self) -> None:
+        """Each record adds its own weight, whoever joins."""
+        one = attrs.evolve(ONE, weight=6, record_weight=3)
+        two = attrs.evolve(TWO, weight=4, record_weight=2)
+        self.staff.parent.overrides.weigh(ALL, 5, ANN)
+        self.stand_for(one, two)
+        self.answer(two)
+        self.assertEqual(self.weights, {ONE.name: 15, TWO.name: 10, "b": 1})
+        self.staff.parent.overrides.unweigh(ALL, ANN)
+        self.assertEqual(self.weights, {ONE.name: 6, TWO.name: 4, "b": 1})

@@ -9,6 +9,7 @@ from lbproxy.control.link import Names
 from lbproxy.control.overrides import Kind, Note, Overrides
 
 KLEIN = "api", "klein"
+ONE, TWO = ("api", "klein@10.0.0.5:3001"), ("api", "klein@10.0.0.6:3001")
 NOTE = Note("ann", "deploy 4.2")
 
 
@@ -88,3 +89,89 @@ class OverridesTests(SynchronousTestCase):
         """A note reads as a sentence's end."""
         self.assertEqual(str(Note("ann", "why", 90.0)), "by ann for 90 s: why")
         self.assertEqual(str(Note("ann")), "by ann")
+
+
+class MembersTests(SynchronousTestCase):
+    """What is changed of a name that has several members, and of one of these."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.changed: list[Names] = []
+        self.overrides = Overrides(self.clock, self.changed.append)
+
+    def weights(self) -> list[int]:
+        """Those of the members, whose config says 6: 2, and 3 of each record."""
+        return [self.overrides.weight(names, 6, 3) for names in (ONE, TWO)]
+
+    def authors(self, kind: Kind) -> list[str]:
+        """Who has made what holds for each."""
+        held = [self.overrides.of(names, kind) for names in (ONE, TWO)]
+        return ["" if each is None else each.note.author for each in held]
+
+    def test_all(self) -> None:
+        """A change of the name holds for each member, and for nobody else."""
+        self.overrides.drain(KLEIN, NOTE)
+        self.assertEqual(self.weights(), [0, 0])
+        for names in (("other", ONE[1]), ("api", "klein2"), ("api", "klein2@10.0.0.5:3001")):
+            self.assertEqual(self.overrides.weight(names, 6), 6, names)
+        self.assertTrue(self.overrides.undrain(KLEIN, NOTE))
+        self.assertEqual(self.weights(), [6, 6])
+        self.assertEqual(self.changed, [KLEIN, KLEIN])
+
+    def test_record(self) -> None:
+        """A weight stands for that of the config, to which each record adds its own."""
+        self.overrides.weigh(KLEIN, 5, NOTE)
+        self.overrides.weigh(TWO, 4, NOTE)
+        self.assertEqual(self.weights(), [15, 4])
+
+    def test_own_first(self) -> None:
+        """What a member has itself holds for it; a drain of all lies over its weight too."""
+        self.overrides.weigh(KLEIN, 5, Note("ann"))
+        self.overrides.weigh(TWO, 4, Note("bob"))
+        self.assertEqual(self.authors(Kind.WEIGHT), ["ann", "bob"])
+        self.overrides.drain(KLEIN, Note("ann"))
+        self.assertEqual(self.weights(), [0, 0])
+        self.overrides.drain(TWO, Note("bob"))
+        self.assertEqual(self.authors(Kind.DRAIN), ["ann", "bob"])
+
+    def test_ended_as_made(self) -> None:
+        """A drain is ended by the name that it was made by, and by no other."""
+        self.overrides.drain(KLEIN, NOTE)
+        self.assertFalse(self.overrides.undrain(ONE, NOTE))
+        self.overrides.weigh(ONE, 4, NOTE)
+        self.assertEqual(self.weights(), [0, 0])
+        self.overrides.drain(TWO, NOTE)
+        self.assertTrue(self.overrides.undrain(KLEIN, NOTE))
+        self.assertEqual(self.weights(), [4, 0])
+        self.assertFalse(self.overrides.undrain(KLEIN, NOTE))
+        self.assertTrue(self.overrides.undrain(TWO, NOTE))
+        self.assertEqual(self.weights(), [4, 6])
+
+    def test_weight_ends_drain(self) -> None:
+        """A weight of the name ends the drain of the name, and not that of one member."""
+        self.overrides.drain(KLEIN, NOTE)
+        self.overrides.drain(TWO, NOTE)
+        self.overrides.weigh(KLEIN, 5, NOTE)
+        self.assertEqual(self.weights(), [15, 0])
+
+    def test_end(self) -> None:
+        """It ends at its time for all, and what a member has itself goes on."""
+        self.overrides.drain(KLEIN, Note("ann", seconds=10.0))
+        self.overrides.drain(TWO, Note("bob", seconds=30.0))
+        for seconds, weights in ((9.0, [0, 0]), (1.0, [6, 0]), (20.0, [6, 6])):
+            self.clock.advance(seconds)
+            self.assertEqual(self.weights(), weights)
+        self.assertEqual(self.changed, [KLEIN, TWO, KLEIN, TWO])
+
+    def test_kept(self) -> None:
+        """A member takes its own change along, and only the last one that of the name."""
+        for names in (KLEIN, ONE):
+            self.overrides.drain(names, Note("ann", "disk", 60.0))
+        self.overrides.keep([TWO])
+        self.assertEqual(self.weights(), [0, 0])
+        self.assertFalse(self.overrides.undrain(ONE, NOTE))
+        self.overrides.keep([KLEIN])
+        self.assertEqual(self.weights(), [0, 0])
+        self.overrides.keep([("other", ONE[1]), ("api", "klein2@10.0.0.5:3001")])
+        self.assertEqual(self.weights(), [6, 6])
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -199,10 +199,48 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual((told["changed"], told["backend"]["weight"]), (True, 1))
         self.assertIs(self.tell("/weight", backend="a", weight=None)[1]["changed"], False)
 
+    def stand_for(self, *members: model.Backend) -> None:
+        """Have the name of the first backend stand for these."""
+        self.staff.members["a"] = members
+        self.staff.reloader.refresh()
+        self.staff.answer(**{member.name: True for member in members})
+
+    def test_members(self) -> None:
+        """A name in the config is all of its members, and each tells whose change holds for it."""
+        one, two = (model.Backend(f"a@10.0.0.{number}:1", f"10.0.0.{number}:1") for number in "56")
+        self.stand_for(one, two)
+        code, told = self.tell("/drain", backend=one.name)
+        self.assertEqual((code, told["backend"]["drain"]["backend"]), (200, one.name))
+        self.assertEqual(told["backends"], [told["backend"]])
+        code, told = self.tell("/drain", backend="a", reason="deploy")
+        self.assertEqual(
+            (code, told["pool"], told["name"], told["changed"]), (200, "api", "a", True)
+        )
+        self.assertNotIn("backend", told)
+        self.assertEqual([each["name"] for each in told["backends"]], [one.name, two.name])
+        self.assertEqual([each["drain"]["backend"] for each in told["backends"]], [one.name, "a"])
+        self.assertEqual([each["configured_name"] for each in told["backends"]], ["a", "a"])
+        self.assertEqual(self.status()["pools"][0]["backends"][:2], told["backends"])
+        _, told = self.tell("/undrain", backend=two.name)
+        self.assertEqual((told["changed"], told["backend"]["draining"]), (False, True))
+        _, told = self.tell("/undrain", backend="a")
+        draining = [each["draining"] for each in told["backends"]]
+        self.assertEqual((told["changed"], draining), (True, [True, False]))
+        _, told = self.tell("/weight", backend="a", weight=3)
+        self.assertEqual([each["weight"] for each in told["backends"]], [0, 3])
+        self.assertEqual(told["backends"][1]["override"]["backend"], "a")
+
+    def test_member_unknown(self) -> None:
+        """Of a member that there is not the others are told."""
+        self.stand_for(model.Backend("a@10.0.0.5:1", "10.0.0.5:1"))
+        code, told = self.tell("/drain", backend="a@10.0.0.6:1")
+        detail = 'there is no backend "a@10.0.0.6:1"; there are a@10.0.0.5:1'
+        self.assertEqual((code, told["detail"]), (404, detail))
+
     def test_unknown(self) -> None:
         """A backend or a pool that there is not."""
         for said, reason, detail in (
-            ({"backend": "c"}, "unknown_backend", 'there is no backend "c"'),
+            ({"backend": "c"}, "unknown_backend", 'there is no backend "c"; there are a, b'),
             (
                 {"backend": "a", "pool": "x"},
                 "unknown_backend",
@@ -211,7 +249,7 @@ class PagesTests(SynchronousTestCase):
             (
                 {"backend": "c", "pool": "api"},
                 "unknown_backend",
-                'there is no backend "c" in pool "api"',
+                'there is no backend "c" in pool "api"; there are a, b',
             ),
         ):
             code, told = self.tell("/drain", **said)
@@ -221,6 +259,7 @@ class PagesTests(SynchronousTestCase):
         """A supervised backend is started anew, and the answer waits for that."""
         code, told = self.tell("/restart", backend="a")
         self.assertEqual((code, told["reason"]), (409, "not_possible"))
+        self.stand_for(*(model.Backend(f"a@h:{port}", f"h:{port}") for port in (1, 2)))
         started: list[tuple[str, Deferred[None]]] = []
 
         def restart(backend: model.Backend) -> Deferred[None]:
@@ -230,6 +269,9 @@ class PagesTests(SynchronousTestCase):
         treq: Any = StubTreq(
             Pages(self.staff.parent, self.staff.reloader.reload, restart).app.resource()
         )
+        asked = treq.post("http://x/restart", json={"backend": "a", "author": "ann"})
+        refused = self.successResultOf(self.successResultOf(asked).json())
+        self.assertEqual(refused["detail"], '"a" is 2 backends, one at a time: a@h:1, a@h:2')
         asked = treq.post("http://x/restart", json={"backend": "b", "author": "ann"})
         ((name, ended),) = started
         self.assertEqual(name, "b")

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.model import Backend, Pool
 from lbproxy.discovery.answer import Answer, Place, Question
-from lbproxy.discovery.members import MOST, configured_name, expanded, question_of
+from lbproxy.discovery.members import MOST, configured_name, expanded, goes_by, question_of
 
 API = Question("api.test")
 SERVICE = Question("_http._tcp.shop.test", service=True)
@@ -84,13 +84,13 @@ class MembersTests(SynchronousTestCase):
         )
         self.assertEqual(
             [
-                (each.name, each.address, each.weight, each.backup)
+                (each.name, each.address, each.weight, each.record_weight, each.backup)
                 for each in self.members(klein, places)
             ],
             [
-                ("klein@a.test:81", "10.0.0.1:81", 20, False),
-                ("klein@b.test:82", "10.0.0.2:82", 2, False),
-                ("klein@c.test:83", "10.0.0.3:83", 20, True),
+                ("klein@a.test:81", "10.0.0.1:81", 20, 10, False),
+                ("klein@b.test:82", "10.0.0.2:82", 2, 1, False),
+                ("klein@c.test:83", "10.0.0.3:83", 20, 10, True),
             ],
         )
 
@@ -98,7 +98,8 @@ class MembersTests(SynchronousTestCase):
         """A backup has no first tier, whatever the records say; a weight of 0 stays one."""
         klein = Backend("klein", "srv:_http._tcp.shop.test", 0, backup=True)
         (member,) = self.members(klein, [Place("10.0.0.1", "a.test", 81, weight=7)])
-        self.assertEqual((member.weight, member.backup), (0, True))
+        told = member.weight, member.record_weight, member.backup
+        self.assertEqual(told, (0, 7, True))
 
     def test_several_addresses_of_a_target(self) -> None:
         """Then they are told apart by the address; a target of the same name elsewhere is not."""
@@ -160,6 +161,13 @@ class MembersTests(SynchronousTestCase):
         """From a member's name to the one in the config."""
         for name in ("klein", "klein@10.0.0.1:80", "klein@a.test:81/10.0.0.1"):
             self.assertEqual(configured_name(name), "klein")
+
+    def test_goes_by(self) -> None:
+        """By its own name, and by that in the config; not by what these only begin with."""
+        for name, own in (("klein@10.0.0.1:80", True), ("klein", True), ("klein@", False)):
+            self.assertIs(goes_by("klein@10.0.0.1:80", name), own, name)
+        self.assertFalse(goes_by("klein", "klein@10.0.0.1:80"))
+        self.assertFalse(goes_by("klein2@10.0.0.1:80", "klein"))
 
 
 class AnswerTests(SynchronousTestCase):

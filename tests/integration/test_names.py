@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.commands import done, lbproxy, status
 from tests.integration.group import ASK, Group, until
 from tests.integration.load import Load
 from tests.integration.origin import Origin, Wire, polite
@@ -178,6 +179,38 @@ def test_one_of_two(tmp_path: Path, server: Nameserver, there: Addresses) -> Non
         until(lambda: there.names(2) < states(proxy).keys())
         assert states(proxy)["flask"] == "down"
         assert {served_by(proxy) for _ in range(4)} == there.names(2)
+        assert proxy.process.stop() == 0
+    assert "Traceback" not in proxy.process.output
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_drain_of_all(tmp_path: Path, server: Nameserver, there: Addresses, workers: int) -> None:
+    """A name is drained with whoever joins it, while another one serves, and then given back."""
+    server.put(NAME, a("127.0.0.1"))
+    server.put("two.test", a("127.0.0.2"))
+    other = f'\n[[pools.api.backends]]\nname = "flask"\naddress = "two.test:{there.port}"\n'
+    top = TOP.format(workers=workers, server=server.port)
+    pool = POOL.format(address=f"{NAME}:{there.port}") + other
+    proxy = Group(tmp_path, [], pool, "false", top)
+    with proxy.process:
+        proxy.wait_until_all_serve()
+        told = done(proxy, "drain", "klein", "--wait", "--reason", "disk", "--author", "ann")
+        assert told.splitlines()[-1] == "api/klein, 1 member, has finished"
+        with Load(proxy, 4) as load:
+            server.put(NAME, a("127.0.0.1"), a("127.0.0.3"))
+            until(lambda: there.names(1, 3) < backends(proxy).keys())
+            load.wait_for_progress()
+            server.put(NAME, a("127.0.0.3"))
+            until(lambda: there.names(1).isdisjoint(backends(proxy)))
+            load.wait_for_progress()
+            (member,) = there.names(3)
+            drain = status(proxy)[member]["drain"]
+            assert (drain["backend"], drain["author"], drain["reason"]) == ("klein", "ann", "disk")
+            assert there.origins[1].heads == there.origins[3].heads == []
+            assert lbproxy(proxy, "undrain", member).returncode == 1
+            assert done(proxy, "undrain", "klein") == f"api/{member} takes requests again\n"
+            until(lambda: len(there.origins[3].heads) > 10)
+        assert (load.refused, sum(load.lost)) == ([], 0)
         assert proxy.process.stop() == 0
     assert "Traceback" not in proxy.process.output
 
