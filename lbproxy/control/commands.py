@@ -26,11 +26,15 @@ PART = 32
 DETAIL = 200
 
 
+#: `json.dumps` would make an encoder for each value.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 class Json(Argument):
     """A value that JSON knows."""
 
     def toString(self, inObject: Any) -> bytes:
-        return json.dumps(inObject, ensure_ascii=False, separators=(",", ":")).encode()
+        return _encode(inObject).encode()
 
     def fromString(self, inString: bytes) -> Any:
         return json.loads(inString)

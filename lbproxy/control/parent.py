@@ -180,9 +180,10 @@ class Parent(Service):
     def counted(self, counts: Counts) -> None:
         """A worker has counted something, and told its load."""
         self.counts.add(counts)
+        in_flight = _in_flight(self._occupants())
         for judged in self._judged.values():
             for backend in judged.pool.backends:
-                backend.in_flight = self._in_flight(judged.names(backend))
+                backend.in_flight = in_flight.get(judged.names(backend), 0)
         self._hear_alike()
 
     def moved(self) -> None:
@@ -369,14 +370,8 @@ class Parent(Service):
     def _tell_whole(self) -> None:
         workers = tuple(seat.report() for seat in self.seats)
         for occupant in self._occupants():
-            others = [each.load for each in self._occupants() if each is not occupant]
-            elsewhere: Counter[Names] = Counter()
-            for load in others:
-                elsewhere.update(load.in_flight)
-            occupant.worker.hear(Whole(workers, elsewhere))
-
-    def _in_flight(self, names: Names) -> int:
-        return sum(occupant.load.in_flight.get(names, 0) for occupant in self._occupants())
+            others = [each for each in self._occupants() if each is not occupant]
+            occupant.worker.hear(Whole(workers, _in_flight(others)))
 
     def _occupants(self) -> Iterable[Occupant]:
         return [occupant for seat in self.seats for occupant in seat.occupants]
@@ -398,6 +393,14 @@ class Parent(Service):
         self.log.failure("telling the workers failed", failure)
         if self.running:
             self._tick.start(TICK, now=False).addErrback(self._broke)
+
+
+def _in_flight(occupants: Iterable[Occupant]) -> Counter[Names]:
+    """What all of them together have under way at each backend."""
+    together: Counter[Names] = Counter()
+    for occupant in occupants:
+        together.update(occupant.load.in_flight)
+    return together
 
 
 def _addresses(config: Config) -> dict[Names, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lbproxy.testing.clients import SLOW_FOR
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.orders.desk import STEPS
 from lbproxy.testing.orders.history import History
@@ -47,7 +48,7 @@ def ends_in_time(world: World, healed: float, per_request: float) -> Iterator[st
 
 def _reading_time(visit: Visit, size: int) -> float:
     looks = size / visit.shape.capacity + 1
-    slow = visit.patience * looks if visit.manner == "slow" else 0.0
+    slow = min(visit.patience * looks, SLOW_FOR) if visit.manner == "slow" else 0.0
     return (slow + 4 * visit.shape.latency * looks) * len(visit.asks)
 
 

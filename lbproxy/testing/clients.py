@@ -22,6 +22,10 @@ DEPTH = 4
 PIECE, PACE = 3000, 0.004
 
 
+#: Seconds for which one reads an answer slowly, and then as others do: longer than trouble
+#: lasts, and than any timeout that `configs.py` draws.
+SLOW_FOR = 30.0
+
 #: Seconds after which one who insists asks again.
 INSISTENCE = 3.0
 
@@ -311,17 +315,18 @@ class Client:
             later(self.visit.patience, self._leave_if, self._open[-1], manner == "resets")
         elif manner == "slow":
             wire.pause()
-            later(self.visit.patience, self._look, wire)
+            slow_until = self._world.clock.seconds() + SLOW_FOR
+            later(self.visit.patience, self._look, wire, slow_until)
 
-    def _look(self, wire: Wire) -> None:
+    def _look(self, wire: Wire, slow_until: float) -> None:
         """One who reads slowly reads what has come, and looks away again."""
         if wire.closed or self._gone:
             return
         self._world.happened("slow_reader")
         wire.resume()
-        if self._open and not wire.closed:
+        if self._open and not wire.closed and self._world.clock.seconds() < slow_until:
             wire.pause()
-            self._world.clock.callLater(self.visit.patience, self._look, wire)
+            self._world.clock.callLater(self.visit.patience, self._look, wire, slow_until)
 
     def _leave_if(self, result: Result, reset: bool) -> None:
         if result.ended is None and not self._gone:

@@ -196,11 +196,11 @@ class SimReactor(LeanReactor):
                 self._turn_others()
             if done is not None and done():
                 return True
-            busy, following = bool(stirred), self._next()
-            if others:
-                following = min(following, *(other._next() for other in others))
-                busy = busy or any(other.kernel.stirred for other in others)
-            if busy or following <= self.now:
+            following = self.now if stirred else self._next()
+            for other in others:
+                if following > self.now:
+                    following = self.now if other.kernel.stirred else min(following, other._next())
+            if following <= self.now:
                 at_once += 1
                 if at_once > ENOUGH:
                     watched = [type(each).__name__ for each in self._selectables.values()]
@@ -259,7 +259,8 @@ class SimReactor(LeanReactor):
         if len(others) > 1:
             self._chance.shuffle(others)
         for other in others:
-            if other in self._others:
+            idle = not other.kernel.stirred and (not other._calls or other._calls[0][0] > self.now)
+            if not idle and other in self._others:
                 other._turn()
 
     def _turn(self) -> None:
