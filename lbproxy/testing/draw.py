@@ -12,6 +12,7 @@ from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.changes import Change
 from lbproxy.testing.configs import config_of
 from lbproxy.testing.flow import Shape
+from lbproxy.testing.naming import with_names
 from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
 from lbproxy.testing.results import MANNERS
@@ -25,6 +26,10 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for."""
+    return with_names(_without_names(seed), SPAN)
+
+
+def _without_names(seed: int) -> Plan:
     chance = random.Random(f"plan {seed}")
     config = config_of(chance)
     peaceful = chance.random() < 0.15

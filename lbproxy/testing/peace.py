@@ -147,9 +147,12 @@ def _old(client: Client) -> bool:
 
 
 def fair(world: World, results: list[Result]) -> Iterator[str]:
-    """In peace requests are spread by weight."""
+    """In peace requests are spread by weight, and backups get none."""
     now = world.reactor.now
     weights = {name: world.weights.at(name, now) for name in world.weights.names}
+    backups = {each.name for each in world.operator.backends if each.backup}
+    if any(weight for name, weight in weights.items() if name not in backups):
+        weights |= dict.fromkeys(backups, 0)
     total = sum(weights.values())
     once = world.pool.retry.attempts == 1
     for result in results:
