@@ -143,6 +143,12 @@ class Weights:
         until = self._configs[behind].begin if behind < len(self._configs) else inf
         return self._configs[having[0]].told, until
 
+    def gone_at(self, name: str) -> float:
+        """When all have been told that there is no backend of a name any more."""
+        having = [place for place, each in enumerate(self._configs) if name in each.weights]
+        told = [each.told for each in self._configs[having[-1] + 1 :]] if having else []
+        return min(told, default=inf)
+
     def note(self, name: str, change: Change, now: float) -> bool:
         """Take a change in; whether it changes anything."""
         drains, given = self._drains[name], self._given[name]

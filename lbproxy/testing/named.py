@@ -24,6 +24,9 @@ def names_settle(world: World) -> Iterator[str]:
         found = [sorted(names) for names in world.inside.members()]
         wanted = sorted(each.name for each in world.operator.backends)
         yield f"after {bound:.1f} s the backends are {found}, and by DNS they are {wanted}"
+    for backend in world.backends:
+        if world.weights.gone_at(backend.name) < reactor.now and backend.host.prune():
+            yield f"{backend.name} has left, and there are connections to it"
 
 
 def names_are_asked_again(world: World, until: float) -> Iterator[str]:
@@ -42,6 +45,17 @@ def names_are_asked_again(world: World, until: float) -> Iterator[str]:
             yield f"nobody asked for the name again for {after:.3f} s"
         if following is not None and after < min(held) * (1.0 - JITTER) - 1e-6 and len(having) == 1:
             yield f"somebody asked for the name again after {after:.3f} s already"
+
+
+def the_gone_are_left_alone(world: World) -> Iterator[str]:
+    """Who has left is not probed any more, and nobody keeps a connection to it."""
+    health = world.pool.health
+    patience = 1.0 if health is None else health.timeout + 1.0
+    for backend in world.backends:
+        gone = world.weights.gone_at(backend.name) + patience + world.lag + world.paused
+        late = [at for at, _ in backend.probes if at > gone]
+        if late:
+            yield f"{backend.name} was probed at {late[0] - EPOCH:.3f}, and had left"
 
 
 def the_unknown_are_not_chosen(world: World) -> Iterator[str]:

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 import attrs
 
 from lbproxy.config import model
-from lbproxy.config.model import Config
 from lbproxy.discovery.answer import Place
 from lbproxy.testing.plan import Fault, Plan
-from lbproxy.testing.reloads import Reload
+from lbproxy.testing.reloads import Reload, with_first
 from lbproxy.testing.zone import CHANGES, HALF, TROUBLES, NameChange, Zone
 
 #: The part of the lives that have a name.
@@ -42,7 +41,7 @@ def with_names(plan: Plan, span: float) -> Plan:
     chance = random.Random(f"names {plan.seed}")
     if chance.random() < 1.0 - PART:
         return plan
-    service = chance.random() < 0.35
+    service = chance.random() < 0.5
     places = _places(service)
     zone = Zone(tuple(next(places) for _ in range(chance.randint(1, 3))), chance.choice(_TTLS))
     renamings = tuple(_renamings(chance, span, service, places, plan.reloads))
@@ -52,15 +51,21 @@ def with_names(plan: Plan, span: float) -> Plan:
         address=SERVICE if service else ADDRESS,
         weight=chance.choice((1, 1, 2)),
     )
-    dns = model.DNS(max_ttl=chance.choice((2.0, 4.0, 300.0)))
-    configs = [_with(config, backend, dns) for config in plan.configs]
+    dns = model.DNS(min_ttl=chance.choice((0.2, 1.0)), max_ttl=chance.choice((2.0, 4.0, 300.0)))
+    without = list(plan.configs)
+    if chance.random() < 0.15 and plan.config.pools[0].hold_when_down is None:
+        without = [with_first(config, health=None) for config in without]
+    configs = [
+        attrs.evolve(with_first(each, backends=(*each.pools[0].backends, backend)), dns=dns)
+        for each in without
+    ]
     if plan.reloads:
         odd = chance.random()
         if odd < 0.15:  # It is in the config at first only.
-            configs[-1] = plan.configs[-1]
+            configs[-1] = without[-1]
         elif odd < 0.3:  # It is not there at first.
-            configs[0] = plan.config
-        elif odd < 0.5:
+            configs[0] = without[0]
+        elif odd < 0.5:  # It is asked for in another way, which begins anew.
             configs[-1] = attrs.evolve(configs[-1], dns=model.DNS(max_ttl=3.0))
     config, *others = configs
     return attrs.evolve(
@@ -70,7 +75,7 @@ def with_names(plan: Plan, span: float) -> Plan:
             attrs.evolve(reload, config=other)
             for reload, other in zip(plan.reloads, others, strict=True)
         ),
-        faults=_late(chance, plan, renamings, len(zone.places)),
+        faults=_unready(chance, plan, renamings, len(zone.places)),
         zone=zone,
         renamings=renamings,
     )
@@ -91,14 +96,19 @@ def _renamings(
     reloads: tuple[Reload, ...],
 ) -> Iterator[NameChange]:
     changes = [kind for kind in CHANGES if service or kind != "dns_reweighted"]
-    troubles = [*TROUBLES, *([HALF] * 2 if service else [])]
+    troubles = [*TROUBLES, *([HALF] * 4 if service else [])]
     if chance.random() < 0.25:  # Nothing is known of it at first.
-        trouble, seconds = chance.choice(tuple(TROUBLES)), chance.choice((0.5, 3.0, 9.0))
+        trouble, seconds = chance.choice(tuple(TROUBLES)), chance.choice((0.5, 3.0, 4.5, 9.0))
         yield NameChange(trouble, 0.0, seconds=seconds)
+    at = 0.0
     for _ in range(chance.randint(1, 5)):
-        at = chance.uniform(0.5, span)
-        if reloads and chance.random() < 0.4:
-            at = chance.choice(reloads).at - chance.choice((0.0, 0.5, 1.0))
+        odd = chance.random()
+        if at and odd < 0.3:
+            at += 0.5  # While the one before is under way.
+        elif reloads and odd < 0.75:
+            at = max(0.1, chance.choice(reloads).at - chance.choice((0.0, 0.3, 1.0)))
+        else:
+            at = chance.uniform(0.5, span)
         kind = chance.choice(changes if chance.random() < 0.65 else troubles)
         joining = {"dns_joined": 1, "dns_replaced": chance.randint(1, 3)}.get(kind, 0)
         yield NameChange(
@@ -113,26 +123,23 @@ def _renamings(
         )
 
 
-def _late(
+def _unready(
     chance: random.Random, plan: Plan, renamings: tuple[NameChange, ...], members: int
 ) -> tuple[Fault, ...]:
     """The faults of the life, and what befalls members that DNS knows too early."""
-    place = len({each.name for config in plan.configs for each in config.pools[0].backends})
-    place += members
-    late = []
-    for change in renamings:
-        for _ in change.places:
-            if chance.random() < 0.3:
-                seconds = chance.choice((1.0, 5.0))
-                late.append(Fault(chance.choice(_UNREADY), change.at, place, seconds))
-            place += 1
     if not plan.faults:  # Then nothing is to fail.
-        return plan.faults
-    return tuple(sorted((*plan.faults, *late), key=lambda fault: fault.at))
-
-
-def _with(config: Config, backend: model.Backend, dns: model.DNS) -> Config:
-    """A config whose first pool has one more backend."""
-    first, *others = config.pools
-    pool = attrs.evolve(first, backends=(*first.backends, backend))
-    return attrs.evolve(config, pools=(pool, *others), dns=dns)
+        return ()
+    place = len({each.name for config in plan.configs for each in config.pools[0].backends})
+    joining = [(change.at, len(change.places)) for change in renamings]
+    if renamings[0].at == 0.0:  # They are known, and not there, when the name first resolves.
+        joining.insert(0, (renamings[0].seconds, members))
+    else:
+        place += members
+    faults = list(plan.faults)
+    for at, several in joining:
+        for _ in range(several):
+            if chance.random() < 0.4:
+                seconds = chance.choice((1.0, 3.0, 5.0))
+                faults.append(Fault(chance.choice(_UNREADY), at, place, seconds))
+            place += 1
+    return tuple(sorted(faults, key=lambda fault: fault.at))

@@ -147,6 +147,7 @@ def _story(world: World) -> Iterator[str]:
     yield from verdicts.drains_are_heard(world)
     yield from verdicts.ejections_end(world, until)
     yield from named.names_are_asked_again(world, until)
+    yield from named.the_gone_are_left_alone(world)
     yield from named.the_unknown_are_not_chosen(world)
     yield from served.nobody_waits_in_vain(world, until)
     yield from served.leaving_cuts_nothing(world)

@@ -11,6 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from lbproxy.balance import backend as balance
+from lbproxy.balance.standing import State
 from lbproxy.config import model
 from lbproxy.control.link import share
 from lbproxy.testing import faults, zone
@@ -313,6 +314,9 @@ class World:
         now = self.reactor.now
         self.turns.append(Turn(now, backend.name, backend.state, backend.ejection.until))
         self.tell("turned", backend.name, backend.state.value)
+        only_named = self.plan.named is not None and backend.name == self.plan.named.name
+        if only_named and backend.state is State.UP and self.inside.accepting:
+            self.violation(f"{backend.name} is up, and is only a name")
         self.happened(f"turned_{backend.state.value}")
 
     def _ended_probe(self, backend: balance.Backend) -> None:

@@ -76,6 +76,7 @@ class WeightsTests(SynchronousTestCase):
         self.assertEqual(self.weights.time_of("c"), (3.0, 5.0))
         self.assertEqual(self.weights.time_of("b"), (-inf, 5.0))
         self.assertEqual(self.weights.time_of("d"), (inf, inf))
+        self.assertEqual([self.weights.gone_at(name) for name in "abcd"], [inf, 5.0, 5.0, inf])
 
     def test_as_it_is(self) -> None:
         """The balancer's own book comes to the same."""
