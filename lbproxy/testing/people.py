@@ -65,6 +65,7 @@ class Operator:
         self.config = config
         self.weights = Weights(weights_of(config.pools[0].backends))
         self._world = world
+        self._latest = 0.0
         self._reloading = 0
         self._reloaded = self._renamed = -inf
 
@@ -99,9 +100,10 @@ class Operator:
             self._world.happened(change.kind)
 
     def reload(self, reload: Reload) -> None:
-        """Have another config read, and served."""
-        if self._world.stopped is not None:
+        """Have another config read, and served; after a standstill a later one may come first."""
+        if self._world.stopped is not None or reload.at < self._latest:
             return
+        self._latest = reload.at
         self._world.tell("reload", reload.kind)
         self._world.happened(reload.kind)
         self.config = reload.config
