@@ -139,6 +139,12 @@ class Operator:
             told = [sorted(each.name for each in those) for those in (found, wanted)]
             self._world.violation(f"{told[0]} are served, and known are {told[1]}")
 
+    def up(self, name: str) -> None:
+        """A backend is up, and clients are accepted: it has to have an address."""
+        named = self._world.plan.named
+        if named is not None and name == named.name:
+            self._world.violation(f"{name} is up, and is only a name")
+
     def _meet(self, now: float, other: float) -> None:
         """A reload and a change of DNS come so soon one after the other that both are under way."""
         if now - other < FIRST_ROUND:

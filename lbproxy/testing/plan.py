@@ -8,7 +8,7 @@ from lbproxy.config.model import Backend, Config
 from lbproxy.testing.changes import Change
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.reloads import Reload
-from lbproxy.testing.zone import NameChange, Zone, named_in
+from lbproxy.testing.zone import NameChange, Zone, ever, named_in
 
 #: Methods that a proxy must not send twice unless the client gave a key.
 UNSAFE = frozenset({"POST", "PATCH", "PURGE", "RAW"})
@@ -153,6 +153,16 @@ class Plan:
     def configs(self) -> tuple[Config, ...]:
         """All that it runs with, one after the other."""
         return (self.config, *(reload.config for reload in self.reloads))
+
+    @property
+    def ever(self) -> tuple[Backend, ...]:
+        """All backends that the first pool has at some time, but for one that is only a name."""
+        found = {each.name: each for config in self.configs for each in config.pools[0].backends}
+        named = self.named
+        if named is None or self.zone is None:
+            return tuple(found.values())
+        del found[named.name]
+        return (*found.values(), *ever(named, self.zone, self.renamings))
 
     @property
     def asks(self) -> int:

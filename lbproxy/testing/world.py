@@ -12,9 +12,8 @@ from twisted.internet.defer import Deferred
 
 from lbproxy.balance import backend as balance
 from lbproxy.balance.standing import State
-from lbproxy.config import model
 from lbproxy.control.link import share
-from lbproxy.testing import faults, zone
+from lbproxy.testing import faults
 from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import Inside
@@ -41,16 +40,6 @@ ENOUGH = 20
 
 #: Bytes that may wait for one who does not read: what makes its source pause, and one read more.
 MOST_HELD = HIGH_WATER + PIECE
-
-
-def _ever(plan: Plan) -> tuple[model.Backend, ...]:
-    """All backends that the first pool has at some time, but for one that is only a name."""
-    named = plan.named
-    found = {each.name: each for config in plan.configs for each in config.pools[0].backends}
-    if named is None or plan.zone is None:
-        return tuple(found.values())
-    del found[named.name]
-    return (*found.values(), *zone.ever(named, plan.zone, plan.renamings))
 
 
 #: Clients that are no `Client`, by their manner.
@@ -104,7 +93,7 @@ class World:
         self.weights = self.operator.weights
         self.pool = loosest(plan.configs)
         raw = plan.config.pools[1]
-        self.pools = (attrs.evolve(self.pool, backends=_ever(plan)), raw)
+        self.pools = (attrs.evolve(self.pool, backends=plan.ever), raw)
         self.served = share(attrs.evolve(plan.config, pools=self.pools), plan.config.workers)
         self.chance = random.Random(f"world {plan.seed}")
         self.counts: Counter[str] = Counter()
@@ -314,9 +303,8 @@ class World:
         now = self.reactor.now
         self.turns.append(Turn(now, backend.name, backend.state, backend.ejection.until))
         self.tell("turned", backend.name, backend.state.value)
-        only_named = self.plan.named is not None and backend.name == self.plan.named.name
-        if only_named and backend.state is State.UP and self.inside.accepting:
-            self.violation(f"{backend.name} is up, and is only a name")
+        if backend.state is State.UP and self.inside.accepting:
+            self.operator.up(backend.name)
         self.happened(f"turned_{backend.state.value}")
 
     def _ended_probe(self, backend: balance.Backend) -> None:
