@@ -7,18 +7,20 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from lbproxy.config.model import Config, Pool
+from lbproxy.config.model import DNS, Config, Pool
 from lbproxy.control.children import Children
 from lbproxy.control.link import Duty, WorkerEnd
 from lbproxy.control.parent import Parent
 from lbproxy.control.reload import Reloader
 from lbproxy.control.seat import Occupant
+from lbproxy.discovery.answer import Resolver
 from lbproxy.discovery.resolver import SystemResolver
 from lbproxy.discovery.service import Discovery
 from lbproxy.errors import ConfigError, ReloadRefused, UnknownBackend
@@ -94,6 +96,7 @@ class Balancer(MultiService):
         chance: random.Random,
         backends: Backends | None = None,
         read: Callable[[], Config] | None = None,
+        resolver_of: Callable[[DNS], Resolver] | None = None,
     ) -> None:
         """Build all from a config; nothing starts yet.
 
@@ -103,6 +106,7 @@ class Balancer(MultiService):
             chance: All chance is drawn from it.
             backends: The shop's two backends, if they are to be run too.
             read: Reads the config again, for a reload; by default it stays as it is.
+            resolver_of: Makes what looks names up; by default that is as the system does it.
 
         Raises:
             ConfigError: If a folder cannot be served, or a certificate not be used.
@@ -110,7 +114,8 @@ class Balancer(MultiService):
         super().__init__()
         self._reactor = reactor
         self._trusts = Trusts()
-        self._discovery = Discovery(reactor, lambda dns: SystemResolver(reactor, dns), chance)
+        system: Callable[[DNS], Resolver] = partial(SystemResolver, reactor)
+        self._discovery = Discovery(reactor, resolver_of or system, chance)
         self._discovery.take(config)  # Nothing is known before it runs.
         _check_folders(config)
         self._workers: Alone | Children = (

@@ -76,6 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "worker",
         "balance",
         "config",
+        "discovery",
         "errors",
         "forward",
         "health",

@@ -16,6 +16,8 @@ from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model
 from lbproxy.control.link import Names
+from lbproxy.discovery.members import question_of
+from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.plugins import balancer_maker
 from lbproxy.probe.checks import Check
 from lbproxy.probe.prober import Prober
@@ -58,6 +60,7 @@ class Judged:
         self._ejected = ejected
         balancer = balancer_for(config, chance, balancer_maker)
         self.pool = Pool(config, balancer, self._clock.seconds())
+        self._judge_names()  # Nobody is told: to begin without addresses is nothing unusual.
         self.pool.on_turn = self._turned
         self.pool.on_probe = self.tell
         self.pool.on_said = self._said
@@ -87,6 +90,7 @@ class Judged:
             due = self._returns.pop(gone, None)
             if due is not None:
                 due.cancel()
+        self._judge_names()
         self._prober.reconfigure(check)
 
     def first_round(self) -> Deferred[None]:
@@ -126,6 +130,16 @@ class Judged:
             self.log.info("not all backends of {pool} fail alike any more", pool=self.pool.name)
 
     # The rest is ours.
+
+    def _judge_names(self) -> None:
+        """Where nobody probes, who only stands for a name is down until there is an address."""
+        if self.pool.config.health is not None:
+            return
+        now = self._clock.seconds()
+        for backend in self.pool.backends:
+            if backend.last_probe is None and question_of(backend.config.address) is not None:
+                outcome = ProbeOutcome(False, 0.0, "no address is known of it yet", False, now)
+                self.pool.probed(backend, outcome, now)
 
     def _turned(self, backend: Backend, detail: str) -> None:
         self.log.info(

@@ -53,6 +53,7 @@ class Discovery(Service):
         self._pools: tuple[Pool, ...] = ()
         self._given: tuple[Pool, ...] = ()
         self._watches: dict[Question, Watch] = {}
+        self._begun = False
 
     def take(self, config: Config) -> Config:
         """Watch the names of this config from now on, and no others.
@@ -92,11 +93,14 @@ class Discovery(Service):
         return ended.addCallback(lambda _: None)
 
     def first_round(self) -> Deferred[None]:
-        """Fires when each name has been looked up, or after `FIRST_ROUND` seconds."""
+        """Fires when each name has been looked up, or after `FIRST_ROUND` seconds.
+
+        It is asked for once, before any client is accepted.
+        """
         asked = [watch.first() for watch in self._watches.values()]
         first = DeferredList(asked, consumeErrors=True)
         first.addTimeout(FIRST_ROUND, self._clock)
-        return first.addBoth(lambda _: None)
+        return first.addBoth(self._begin)
 
     def checked(self, check: Check) -> Check:
         """A pool's probe that knows what becomes of a backend while its name does not resolve.
@@ -119,6 +123,9 @@ class Discovery(Service):
 
     # The rest is ours.
 
+    def _begin(self, _: object) -> None:
+        self._begun = True
+
     def _watch(self, question: Question, known: Answer | None) -> Watch:
         watch = Watch(
             self._clock, self._resolver, question, self._dns, self._chance, self._heard, known
@@ -129,8 +136,9 @@ class Discovery(Service):
 
     def _outcome(self, watch: Watch) -> ProbeOutcome:
         now, name = self._clock.seconds(), watch.question.name
-        if watch.answer is not None:  # Its members are about to take its place.
-            return ProbeOutcome(True, 0.0, f"{name} resolves", True, now)
+        if watch.answer is not None:
+            # Its members are about to take its place: at the start before it could be chosen.
+            return ProbeOutcome(not self._begun, 0.0, f"{name} resolves", not self._begun, now)
         why = watch.trouble or "no answer yet"
         return ProbeOutcome(False, 0.0, f"{name} does not resolve: {why}", False, now)
 

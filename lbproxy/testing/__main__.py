@@ -95,6 +95,10 @@ def _print_plan(plan: Plan) -> None:
         print(fault)
     for change in plan.changes:
         print(change)
+    if plan.zone is not None:
+        print(plan.zone)
+    for renaming in plan.renamings:
+        print(renaming)
     for before, reload in pairwise([Reload(0.0, "", plan.config), *plan.reloads]):
         lines = compare(before.config, reload.config).lines()
         print(f"reload at {reload.at:.6f}: {'; '.join(lines)}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import attrs
 from twisted.logger import globalLogBeginner
 
-from lbproxy.testing import changes, policies, reloads, staff
+from lbproxy.testing import changes, policies, reloads, staff, zone
 from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.faults import KINDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
@@ -27,6 +27,9 @@ EVERY_KIND = (
     *changes.KINDS,
     *reloads.KINDS,
     *policies.KINDS,
+    *zone.KINDS,
+    "dns_unknown",
+    "dns_and_reload",
     "change_over",
     *sorted(LEAVERS),
     "slow_reader",

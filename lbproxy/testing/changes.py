@@ -95,23 +95,44 @@ class Weights:
         """All backends that there were at some time."""
         return list(dict.fromkeys(name for each in self._configs for name in each.weights))
 
-    def begin(self, configured: Mapping[str, int], now: float) -> None:
-        """Another config is read; until it is `told`, either may hold.
+    def begin(self, configured: Mapping[str, int], now: float, told: float = inf) -> int:
+        """Another config is read; until all are `told`, either may hold.
 
         What was changed of a backend that is not in it any more is forgotten.
+
+        Args:
+            configured: The weights of the config, by the names of the backends.
+            now: The present time.
+            told: When all are told at the latest, if that is known.
+
+        Returns:
+            Which config it is, for `told`.
         """
         for name in self.names:
             if name not in configured:
                 self._end(self._drains[name], now)
                 self._end(self._given[name], now)
-        self._configs.append(_Config(now, inf, configured))
+        self._configs.append(_Config(now, told, configured))
+        return len(self._configs) - 1
 
-    def told(self, now: float) -> None:
-        """All workers have been told of the config that was read last."""
-        self._configs[-1] = attrs.evolve(self._configs[-1], told=now)
+    def told(self, which: int, now: float) -> None:
+        """All workers have been told of a config, behind which those before it hold no more."""
+        for place, each in enumerate(self._configs[: which + 1]):
+            if each.told > now:
+                self._configs[place] = attrs.evolve(each, told=now)
+
+    def settled(self, now: float) -> set[str]:
+        """The backends that are there whichever config holds now."""
+        holding = [each for each in self._configs if each.told > now]
+        holding.append(self._holding(now))
+        return set[str].intersection(*(set(each.weights) for each in holding))
+
+    def at_rest(self, now: float) -> bool:
+        """Whether all have been told of the config that was read last."""
+        return self._configs[-1].told <= now
 
     def time_of(self, name: str) -> tuple[float, float]:
-        """From when until when there is a backend, from the reading of one config to another's.
+        """From when until when there is a backend: all are told of it, and a config has it no more.
 
         One that no config has had yet will be there some day.
         """
@@ -120,7 +141,13 @@ class Weights:
             return inf, inf
         behind = having[-1] + 1
         until = self._configs[behind].begin if behind < len(self._configs) else inf
-        return self._configs[having[0]].begin, until
+        return self._configs[having[0]].told, until
+
+    def gone_at(self, name: str) -> float:
+        """When all have been told that there is no backend of a name any more."""
+        having = [place for place, each in enumerate(self._configs) if name in each.weights]
+        told = [each.told for each in self._configs[having[-1] + 1 :]] if having else []
+        return min(told, default=inf)
 
     def note(self, name: str, change: Change, now: float) -> bool:
         """Take a change in; whether it changes anything."""
@@ -140,8 +167,7 @@ class Weights:
 
     def at(self, name: str, moment: float) -> int:
         """The weight of a backend at a moment; 0 if there is none of its name."""
-        config = next(each for each in reversed(self._configs) if each.told <= moment)
-        return self._weight(name, moment, config)
+        return self._weight(name, moment, self._holding(moment))
 
     def within(self, name: str, begin: float, end: float) -> set[int]:
         """All the weights that a backend has within a time."""
@@ -169,6 +195,10 @@ class Weights:
             for reigns in (*self._drains.values(), *self._given.values())
             for reign in reigns
         )
+
+    def _holding(self, moment: float) -> _Config:
+        """The last config of which all have been told."""
+        return next(each for each in reversed(self._configs) if each.told <= moment)
 
     def _weight(self, name: str, moment: float, config: _Config) -> int:
         for reigns in (self._drains[name], self._given[name]):

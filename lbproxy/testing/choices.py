@@ -9,6 +9,7 @@ from math import inf
 from lbproxy.balance.backend import AVAILABLE
 from lbproxy.balance.standing import State
 from lbproxy.testing.inside import number_of
+from lbproxy.testing.naming import SERVICE
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.world import World
 
@@ -38,7 +39,9 @@ class Standings:
 
 def backups_wait(world: World) -> Iterator[str]:
     """Nobody is sent to a backup while all of the first tier are well and have room."""
-    pool = world.pool
+    pool, named = world.pool, world.plan.named
+    if named is not None and named.address == SERVICE:
+        return  # Of its members now this one is a backup, now that one.
     backups = {each.name for each in world.pools[0].backends if each.backup}
     crowded = pool.max_in_flight < _MANY
     # What befalls a backend may be felt before it is judged by it.

@@ -12,6 +12,7 @@ from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.changes import Change
 from lbproxy.testing.configs import config_of
 from lbproxy.testing.flow import Shape
+from lbproxy.testing.naming import with_names
 from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
 from lbproxy.testing.results import MANNERS
@@ -24,7 +25,16 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 
 
 def plan_of(seed: int) -> Plan:
-    """The life that a seed stands for."""
+    """The life that a seed stands for.
+
+    Policies and names are drawn from sources of their own, so that all else stays as it is.
+    """
+    plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
+    return with_names(plan, SPAN)
+
+
+def _plainly(seed: int) -> Plan:
+    """A life in which backends have addresses, and take turns."""
     chance = random.Random(f"plan {seed}")
     config = config_of(chance)
     peaceful = chance.random() < 0.15
@@ -37,7 +47,7 @@ def plan_of(seed: int) -> Plan:
     else:
         drawn = _faults(chance, len(config.pools[0].backends) + 2, config.workers)
     keep_alive = config.pools[0].backends[0].idle_limit
-    plan = Plan(
+    return Plan(
         seed,
         config,
         # Some close their idle connections long before they are known to.
@@ -48,8 +58,6 @@ def plan_of(seed: int) -> Plan:
         _changes(chance, len(config.pools[0].backends)) if chance.random() < 0.35 else (),
         reloads.drawn(chance, config, SPAN) if chance.random() < 0.3 else (),
     )
-    # From a source of its own, so that all else stays what a seed stands for.
-    return policies.drawn(random.Random(f"policies {seed}"), plan)
 
 
 def _visits(chance: random.Random, ailing: float) -> tuple[Visit, ...]:

@@ -46,7 +46,7 @@ def fair(world: World, source: str, results: list[Result]) -> Iterator[str]:
         well = result.how == "whole" and result.status == 200
         if not well and not (once and result.reason == "reused_connection_closed"):
             yield f"{result.ask.number}, asked in peace, ended as {result.how} {result.status}"
-    tier = _first_tier(world, pool)
+    tier = _first_tier(world)
     asked = {result.ask.number for result in results}
     chosen = {
         number: record.attempts
@@ -65,11 +65,11 @@ def fair(world: World, source: str, results: list[Result]) -> Iterator[str]:
             yield f"{name} got {got} of {len(results)} requests, and {part:.1%} are its share"
 
 
-def _first_tier(world: World, pool: model.Pool) -> dict[str, int]:
+def _first_tier(world: World) -> dict[str, int]:
     """The weights of those from whom is chosen."""
     now = world.reactor.now
     tiers: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    for backend in pool.backends:
+    for backend in world.operator.backends:
         weight = world.weights.at(backend.name, now)
         if weight:
             tiers[backend.backup][backend.name] = weight

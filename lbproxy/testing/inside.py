@@ -7,6 +7,7 @@ from typing import Any
 
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
+from lbproxy.config.model import Config
 from lbproxy.forward.retry import PROCESS_LIMIT
 from lbproxy.observe.accesslog import Record
 from lbproxy.service import Balancer
@@ -60,6 +61,23 @@ class Inside:
                 probed(backend)
 
             pool.on_turn, pool.on_probe = turned, ended
+
+    def on_serve(self, told: Callable[[Config], None]) -> None:
+        """Be told of each config that is served in the place of another one, just before it is."""
+        control: Any = self._balancer.control
+
+        def serve(config: Config, right: Any = control.serve) -> Any:
+            told(config)
+            return right(config)
+
+        control.serve = serve
+
+    def members(self) -> Iterator[set[str]]:
+        """The names of the first pool's backends, as the parent has them, and each worker."""
+        yield {backend.name for backend in self.judged[0].backends}
+        for worker in self.workers:
+            pool = worker._upstreams[self.judged[0].name].pool
+            yield {backend.name for backend in pool.backends}
 
     def on_staff(self, told: Callable[[], None]) -> None:
         """Be told when the state of a worker has changed, after the parent was."""

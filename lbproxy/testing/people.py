@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Protocol
 
 from twisted.python.failure import Failure
 
 from lbproxy.config import model
 from lbproxy.config.model import Config
-from lbproxy.testing import changes
+from lbproxy.discovery.members import configured_name
+from lbproxy.probe.prober import FIRST_ROUND
+from lbproxy.testing import changes, zone
 from lbproxy.testing.changes import Change, Weights
+from lbproxy.testing.nameserver import NameServer
+from lbproxy.testing.plan import Plan
 from lbproxy.testing.reactor import SimReactor
 from lbproxy.testing.reloads import Reload
+from lbproxy.testing.zone import weights_of
 
 #: Seconds in which what was done at an instant has been heard: in any order with what else is due.
 MOMENT = 1e-6
+
+#: Configs that may be waited for before an answer of DNS is followed: that of the start, one that
+#: is served just now, and its own. Each takes a first round of probes at most.
+BEFORE = 3
 
 
 class Surroundings(Protocol):
@@ -24,6 +34,8 @@ class Surroundings(Protocol):
     balancer: Any
     stopped: Any
     paused: float
+    plan: Plan
+    names: NameServer | None
 
     def tell(self, *what: object) -> None:
         """Note something in the trace."""
@@ -51,17 +63,33 @@ class Operator:
             config: What it begins with.
         """
         self.config = config
-        self.weights = Weights(weights_of(config))
+        self.weights = Weights(weights_of(config.pools[0].backends))
         self._world = world
+        self._latest = 0.0
+        self._reloading = 0
+        self._reloaded = self._renamed = -inf
+
+    @property
+    def backends(self) -> tuple[model.Backend, ...]:
+        """Those that the first pool has to have, as soon as all have been told."""
+        names = self._world.names
+        return zone.expected(self.config, None if names is None else names.known)
 
     def change(self, change: Change) -> None:
         """Have somebody change what a backend gets."""
         if self._world.stopped is not None:
             return
-        backends = self.config.pools[0].backends
-        name = backends[change.backend % len(backends)].name
-        self._world.tell(change.kind, name, change.weight, change.seconds)
         now, overrides = self._world.reactor.now, self._world.balancer.control.overrides
+        settled, configured = self.weights.settled(now), self.config.pools[0].backends
+        # Of one that comes or goes by DNS just now nobody could say whether it is there.
+        named = zone.named_in(self.config)
+        names = [
+            each.name
+            for each in self.backends
+            if each.name in settled or (each in configured and each is not named)
+        ]
+        name = names[change.backend % len(names)]
+        self._world.tell(change.kind, name, change.weight, change.seconds)
         made = changes.make(overrides, ("api", name), change)
         # What ends by itself in this very instant may have ended, or not yet.
         unclear = self.weights.ended(name, now - self._world.paused - MOMENT, now)
@@ -72,35 +100,73 @@ class Operator:
             self._world.happened(change.kind)
 
     def reload(self, reload: Reload) -> None:
-        """Have another config read, and served."""
-        if self._world.stopped is not None:
+        """Have another config read, and served; after a standstill a later one may come first."""
+        if self._world.stopped is not None or reload.at < self._latest:
             return
+        self._latest = reload.at
         self._world.tell("reload", reload.kind)
         self._world.happened(reload.kind)
         if reload.config.pools[0].balancer != self.config.pools[0].balancer:
             self._world.happened("other_policy")
         self.config = reload.config
-        self.weights.begin(weights_of(self.config), self._world.reactor.now)
+        now = self._world.reactor.now
+        self._meet(now, self._renamed)
+        self._reloaded = now
+        which = self.weights.begin(weights_of(self.backends), now)
+        self._reloading += 1
         served = self._world.balancer.reloader.reload()
-        served.addCallbacks(
-            lambda _: self.weights.told(self._world.reactor.now),
-            self._failed,
-        )
+        served.addCallbacks(self._told, self._failed, callbackArgs=(which,))
+
+    def heard(self) -> None:
+        """DNS has said something else than before."""
+        if self._world.stopped is not None or zone.named_in(self.config) is None:
+            return
+        now = self._world.reactor.now
+        self._meet(now, self._reloaded)
+        self._renamed = now
+        longest = FIRST_ROUND * (BEFORE + self._reloading)
+        self.weights.begin(weights_of(self.backends), now, now + longest)
+
+    def serves(self, config: Config) -> None:
+        """The balancer is about to serve a config: with the members that are known at present."""
+        names, named = self._world.names, self._world.plan.named
+        if names is None or named is None:
+            return
+        found = {
+            each for each in config.pools[0].backends if configured_name(each.name) == named.name
+        }
+        wanted = {named} if names.known is None else set(zone.members(named, names.known))
+        lacks = any(zone.named_in(each) is None for each in self._world.plan.configs)
+        if found != wanted and (found or not lacks):
+            told = [sorted(each.name for each in those) for those in (found, wanted)]
+            self._world.violation(f"{told[0]} are served, and known are {told[1]}")
+
+    def up(self, name: str) -> None:
+        """A backend is up, and clients are accepted: it has to have an address."""
+        named = self._world.plan.named
+        if named is not None and name == named.name:
+            self._world.violation(f"{name} is up, and is only a name")
+
+    def _meet(self, now: float, other: float) -> None:
+        """A reload and a change of DNS come so soon one after the other that both are under way."""
+        if now - other < FIRST_ROUND:
+            self._world.happened("dns_and_reload")
+
+    def _told(self, _: object, which: int) -> None:
+        self._reloading -= 1
+        self.weights.told(which, self._world.reactor.now)
 
     def _failed(self, failure: Failure) -> None:
+        self._reloading -= 1
         if self._world.stopped is None:  # Else the end has come in the middle of it.
             self._world.violation(f"a reload failed: {failure.getErrorMessage()}")
 
     def weight(self, backend: model.Backend, moment: float) -> int:
-        """Which weight a backend of any pool has to have at a moment."""
+        """The greatest weight that a backend of any pool may have at a moment."""
         known = backend.name in self.weights.names
-        return self.weights.at(backend.name, moment) if known else backend.weight
+        return max(self.weights.within(backend.name, moment, moment)) if known else backend.weight
 
     def is_there(self, name: str) -> bool:
-        """Whether the config has a backend of a name."""
-        return any(each.name == name for pool in self.config.pools for each in pool.backends)
-
-
-def weights_of(config: Config) -> dict[str, int]:
-    """The weights of the first pool, by the names of its backends."""
-    return {each.name: each.weight for each in config.pools[0].backends}
+        """Whether there is a backend of a name."""
+        others = (each for pool in self.config.pools[1:] for each in pool.backends)
+        return any(each.name == name for each in (*self.backends, *others))

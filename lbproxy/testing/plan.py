@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import attrs
 
-from lbproxy.config.model import Config
+from lbproxy.config.model import Backend, Config
 from lbproxy.testing.changes import Change
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.reloads import Reload
+from lbproxy.testing.zone import NameChange, Zone, ever, named_in
 
 #: Methods that a proxy must not send twice unless the client gave a key.
 UNSAFE = frozenset({"POST", "PATCH", "PURGE", "RAW"})
@@ -133,6 +134,8 @@ class Plan:
         faults: What befalls the backends.
         changes: What people change meanwhile.
         reloads: Other configs that are read meanwhile.
+        zone: What DNS has at first of the first pool's name, if it has one.
+        renamings: What changes about that meanwhile.
     """
 
     seed: int
@@ -143,11 +146,28 @@ class Plan:
     faults: tuple[Fault, ...]
     changes: tuple[Change, ...] = ()
     reloads: tuple[Reload, ...] = ()
+    zone: Zone | None = None
+    renamings: tuple[NameChange, ...] = ()
+
+    @property
+    def named(self) -> Backend | None:
+        """The backend that has a name in the place of an address, at some time."""
+        return next(filter(None, map(named_in, self.configs)), None)
 
     @property
     def configs(self) -> tuple[Config, ...]:
         """All that it runs with, one after the other."""
         return (self.config, *(reload.config for reload in self.reloads))
+
+    @property
+    def ever(self) -> tuple[Backend, ...]:
+        """All backends that the first pool has at some time, but for one that is only a name."""
+        found = {each.name: each for config in self.configs for each in config.pools[0].backends}
+        named = self.named
+        if named is None or self.zone is None:
+            return tuple(found.values())
+        del found[named.name]
+        return (*found.values(), *ever(named, self.zone, self.renamings))
 
     @property
     def asks(self) -> int:

@@ -58,7 +58,7 @@ def _added(chance: random.Random, config: Config) -> Config:
         address=f"10.0.1.{number}:80",
         weight=chance.choice((1, 2)),
     )
-    return _with(config, backends=(*backends, joined))
+    return with_first(config, backends=(*backends, joined))
 
 
 def _removed(chance: random.Random, config: Config) -> Config:
@@ -67,14 +67,16 @@ def _removed(chance: random.Random, config: Config) -> Config:
     # Not the last one by name, which could come again otherwise.
     gone = chance.choice(backends[:-1])
     rest = tuple(each for each in backends if each is not gone)
-    return _with(config, backends=rest) if sum(each.weight > 0 for each in rest) > 1 else config
+    return (
+        with_first(config, backends=rest) if sum(each.weight > 0 for each in rest) > 1 else config
+    )
 
 
 def _reweighted(chance: random.Random, config: Config) -> Config:
     backends = list(config.pools[0].backends)
     place = chance.randrange(len(backends))
     backends[place] = attrs.evolve(backends[place], weight=chance.choice((1, 2, 5)))
-    return _with(config, backends=tuple(backends))
+    return with_first(config, backends=tuple(backends))
 
 
 def _resettled(chance: random.Random, config: Config) -> Config:
@@ -82,7 +84,7 @@ def _resettled(chance: random.Random, config: Config) -> Config:
     pool = config.pools[0]
     attempts, limit = pool.retry.attempts, pool.max_in_flight
     attempts = attempts if attempts == 1 else chance.choice((2, 4))
-    return _with(
+    return with_first(
         config,
         retry=attrs.evolve(pool.retry, attempts=attempts),
         max_in_flight=limit if limit == 256 else chance.choice((1, 4)),
@@ -114,7 +116,7 @@ _CHANGES = {
 }
 
 
-def _with(config: Config, **changed: Any) -> Config:
+def with_first(config: Config, **changed: Any) -> Config:
     """A config whose first pool is changed."""
     first, *others = config.pools
     return attrs.evolve(config, pools=(attrs.evolve(first, **changed), *others))

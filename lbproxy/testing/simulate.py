@@ -15,7 +15,17 @@ from lbproxy.balance.standing import State
 from lbproxy.config.model import Pool
 from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, FIRST_ROUND, TICK
-from lbproxy.testing import alike, bounds, checkers, choices, counting, peace, served, verdicts
+from lbproxy.testing import (
+    alike,
+    bounds,
+    checkers,
+    choices,
+    counting,
+    named,
+    peace,
+    served,
+    verdicts,
+)
 from lbproxy.testing.changes import Change
 from lbproxy.testing.complaints import Complaints
 from lbproxy.testing.draw import SPAN, plan_of
@@ -120,6 +130,7 @@ def _story(world: World) -> Iterator[str]:
         *(fault.at + fault.seconds for fault in plan.faults),
         *(change.at + (change.seconds or 0.0) for change in plan.changes),
         *(reload.at + FIRST_ROUND for reload in plan.reloads),
+        *(renaming.at + renaming.seconds for renaming in plan.renamings),
         0.0,
     )
     reactor.run_until(healed)
@@ -149,6 +160,9 @@ def _story(world: World) -> Iterator[str]:
     yield from verdicts.ejections_end(world, until)
     yield from choices.backups_wait(world)
     yield from choices.nobody_is_refused_for_nothing(world)
+    yield from named.names_are_asked_again(world, until)
+    yield from named.the_gone_are_left_alone(world)
+    yield from named.the_unknown_are_not_chosen(world)
     yield from served.nobody_waits_in_vain(world, until)
     yield from served.leaving_cuts_nothing(world)
     yield from counting.counts_add_up(world)
@@ -174,6 +188,8 @@ def _calm(world: World) -> Iterator[str]:
     reactor.run_until(reactor.now + settled, lambda: not any(world.inside.busy()))
     for left in world.inside.busy():
         yield f"there is no client, and still {left}"
+    if world.names is not None:
+        yield from named.names_settle(world)
     bound = _recovery(world)
     if not reactor.run_until(reactor.now + bound, lambda: _all_well(world)):
         states = [each.state.value for each in world.inside.judged[0].backends]

@@ -122,7 +122,7 @@ def drains_are_heard(world: World) -> Iterator[str]:
         if number_of(record) is None:
             continue
         for attempt in record.attempts:
-            history = drains[attempt.backend]
+            history = drains.get(attempt.backend, [(0.0, False)])
             place = bisect_right(history, attempt.started, key=lambda heard: heard[0])
             at, drain = history[place - 1]
             if drain and at < attempt.started - world.lag:

@@ -11,14 +11,14 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from lbproxy.balance import backend as balance
-from lbproxy.config import model
-from lbproxy.config.model import Config
+from lbproxy.balance.standing import State
 from lbproxy.control.link import share
 from lbproxy.testing import faults
 from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
+from lbproxy.testing.nameserver import NameServer
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.orders.desk import Desk
 from lbproxy.testing.orders.shopper import Book, Shopper
@@ -40,12 +40,6 @@ ENOUGH = 20
 
 #: Bytes that may wait for one who does not read: what makes its source pause, and one read more.
 MOST_HELD = HIGH_WATER + PIECE
-
-
-def _ever(configs: tuple[Config, ...]) -> tuple[model.Backend, ...]:
-    """All backends that the first pool has at some time."""
-    found = {each.name: each for config in configs for each in config.pools[0].backends}
-    return tuple(found.values())
 
 
 #: Clients that are no `Client`, by their manner.
@@ -71,6 +65,7 @@ class World:
         records: What the access log would have, and when each of it ended.
         recorded: The same, by the worker's process.
         operator: Who changes weights and configs.
+        names: What the balancer asks for names, if its first pool has one.
         pools: All that there are, with all backends that are in them at some time.
         pool: The first one, with the greatest of its limits.
         served: The config as each worker has it, with its part of what is limited.
@@ -93,11 +88,12 @@ class World:
         from lbproxy.service import Balancer
 
         self.plan = plan
+        self.names: NameServer | None = None
         self.operator = Operator(self, plan.config)
         self.weights = self.operator.weights
         self.pool = loosest(plan.configs)
         raw = plan.config.pools[1]
-        self.pools = (attrs.evolve(self.pool, backends=_ever(plan.configs)), raw)
+        self.pools = (attrs.evolve(self.pool, backends=plan.ever), raw)
         self.served = share(attrs.evolve(plan.config, pools=self.pools), plan.config.workers)
         self.chance = random.Random(f"world {plan.seed}")
         self.counts: Counter[str] = Counter()
@@ -122,13 +118,19 @@ class World:
         self.network = FakeNetwork(kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell)
         self.clock: Any = self.reactor
         self.staff = Staff(self, plan.seed) if plan.config.workers > 1 else None
+        names: Any = None
+        if plan.zone is not None:
+            chance = random.Random(f"dns {plan.seed}")
+            self.names = names = NameServer(self, plan.zone, chance, self.operator.heard)
         self.balancer = Balancer(
             self.reactor,
             plan.config,
             random.Random(f"balancer {plan.seed}"),
             read=lambda: self.operator.config,
+            resolver_of=lambda _: names,
         )
         self.inside = Inside(self.balancer)
+        self.inside.on_serve(self.operator.serves)
         self.recorded: dict[int, list[tuple[Any, float]]] = {}
         for worker in self.inside.workers:
             self.watch(worker, 0)
@@ -253,6 +255,8 @@ class World:
 
     def start(self) -> None:
         """Start the balancer, and let the plan begin."""
+        if self.names is not None:
+            self.names.start(self.plan.renamings)
         self.balancer.privilegedStartService()
         self.balancer.startService()
         self.happened(self.plan.config.pools[0].balancer)
@@ -306,6 +310,8 @@ class World:
         now = self.reactor.now
         self.turns.append(Turn(now, backend.name, backend.state, backend.ejection.until))
         self.tell("turned", backend.name, backend.state.value)
+        if backend.state is State.UP and self.inside.accepting:
+            self.operator.up(backend.name)
         self.happened(f"turned_{backend.state.value}")
 
     def _ended_probe(self, backend: balance.Backend) -> None:

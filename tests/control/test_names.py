@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.config.model import Backend, Config
+from lbproxy.balance.standing import Standing
+from lbproxy.config.model import Backend, Config, Health, Pool
 from lbproxy.control import status
+from lbproxy.control.judged import Judged
+from lbproxy.control.link import Names
 from lbproxy.control.overrides import Kind, Note
+from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.observe.metrics import EJECTIONS
 from tests.control.staff import Hand, Staff
 
@@ -216,3 +223,52 @@ class ChangedTests(NamesCase):
         self.assertEqual(self.weights, {ONE.name: 15, TWO.name: 10, "b": 1})
         self.staff.parent.overrides.unweigh(ALL, ANN)
         self.assertEqual(self.weights, {ONE.name: 6, TWO.name: 4, "b": 1})
+
+
+class UnprobedTests(SynchronousTestCase):
+    """A pool that nobody probes, with a name of which no address is known."""
+
+    def setUp(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        named = Pool("api", (Backend("a", "a.test:1"), Backend("b", "127.0.0.1:2")), health=None)
+        self.config = named
+        self.judged = Judged(Clock(), named, self.check, Random(1), self.tell, lambda names: None)
+        self.judged.start()
+
+    def check(self, backend: Backend, health: Health) -> Deferred[ProbeOutcome]:
+        """Nobody is to be probed."""
+        raise AssertionError(backend)
+
+    def tell(self, names: Names, standing: Standing) -> None:
+        """Note what the workers hear."""
+        self.told.append((names[1], standing.state.value))
+
+    def states(self) -> dict[str, str]:
+        """The backends' states by name."""
+        standings = self.judged.standings()
+        return {name: standing.state.value for (_, name), standing in standings.items()}
+
+    def test_start(self) -> None:
+        """It is down from the first moment on, and nobody need hear of that."""
+        self.assertEqual((self.states(), self.told), ({"a": "down", "b": "up"}, []))
+
+    def test_members(self) -> None:
+        """Its members are up, as all that nobody probes."""
+        self.judged.reconfigure(attrs.evolve(self.config, backends=(ONE,)), self.check)
+        self.assertEqual(self.states(), {ONE.name: "up"})
+
+    def test_joins(self) -> None:
+        """One that joins by a reload is down as well, and one whose probes are turned off."""
+        probed = attrs.evolve(self.config, health=Health(), backends=self.config.backends[1:])
+        self.judged = Judged(
+            Clock(), probed, lambda *_: Deferred(), Random(1), self.tell, lambda names: None
+        )
+        self.assertEqual(self.states(), {"b": "unknown"})
+        self.judged.reconfigure(self.config, self.check)
+        self.assertEqual(self.states(), {"a": "down", "b": "up"})
+        self.assertEqual(self.told[-1], ("a", "down"))
+        probed = attrs.evolve(self.config, health=Health())
+        self.judged.reconfigure(probed, lambda *_: Deferred())
+        self.judged.reconfigure(self.config, self.check)
+        self.assertEqual(self.states(), {"a": "down", "b": "up"})
+        self.successResultOf(self.judged.stop())

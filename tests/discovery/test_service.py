@@ -221,3 +221,13 @@ class CheckTests(SynchronousTestCase):
         self.names.pending.pop().callback(addresses("10.0.0.1"))
         outcome = self.successResultOf(probe)
         self.assertEqual((outcome.passed, outcome.detail), (True, "one.test resolves"))
+
+    def test_resolves_late(self) -> None:
+        """Once clients are accepted it stays down to the end: its members are asked, and not it."""
+        self.discovery.first_round()
+        self.clock.advance(FIRST_ROUND)
+        probe = self.probe(A)
+        self.names.pending.pop().callback(addresses("10.0.0.1"))
+        for outcome in (self.successResultOf(probe), self.successResultOf(self.probe(A))):
+            self.assertEqual((outcome.passed, outcome.reached), (False, False))
+            self.assertEqual(outcome.detail, "one.test resolves")

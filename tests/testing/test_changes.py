@@ -63,18 +63,20 @@ class WeightsTests(SynchronousTestCase):
     def test_reload(self) -> None:
         """Until all have been told either config may hold; who is gone takes his changes along."""
         self.note(1.0, drained())
-        self.weights.begin({"b": 4, "c": 1}, 2.0)
+        which = self.weights.begin({"b": 4, "c": 1}, 2.0)
         self.assertEqual(self.weights.within("b", 2.1, 2.2), {2, 4})
-        self.weights.told(3.0)
+        self.assertEqual(self.weights.settled(2.1), {"b"})
+        self.weights.told(which, 3.0)
+        self.assertEqual(self.weights.settled(3.0), {"b", "c"})
         self.assertEqual(self.weights.within("b", 3.1, 9.0), {4})
         self.assertEqual([self.weights.at(name, 3.5) for name in "abc"], [0, 4, 1])
-        self.weights.begin({"a": 1}, 5.0)
-        self.weights.told(5.0)
+        self.weights.begin({"a": 1}, 5.0, told=5.0)
         self.assertEqual(self.at(5.5), [1])
         self.assertEqual(self.weights.names, ["a", "b", "c"])
-        self.assertEqual(self.weights.time_of("c"), (2.0, 5.0))
+        self.assertEqual(self.weights.time_of("c"), (3.0, 5.0))
         self.assertEqual(self.weights.time_of("b"), (-inf, 5.0))
         self.assertEqual(self.weights.time_of("d"), (inf, inf))
+        self.assertEqual([self.weights.gone_at(name) for name in "abcd"], [inf, 5.0, 5.0, inf])
 
     def test_as_it_is(self) -> None:
         """The balancer's own book comes to the same."""
