@@ -16,6 +16,7 @@ from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
 from lbproxy.testing.results import MANNERS
 from lbproxy.testing.sessions import NARROW
+from lbproxy.testing.streams.draw import with_streams
 
 #: Seconds within which clients come and faults begin.
 SPAN = 20.0
@@ -25,6 +26,10 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for."""
+    return with_streams(_plan_of(seed))
+
+
+def _plan_of(seed: int) -> Plan:
     chance = random.Random(f"plan {seed}")
     config = config_of(chance)
     peaceful = chance.random() < 0.15
