@@ -198,7 +198,7 @@ class Tunnel:
         frames = self._to_backend
         if self._state is CLOSING and frames.at_border and not frames.closing:
             self._upstream.write(GOING_AWAY)
-        self._upstream.close()
+        self._site.see_off(self._upstream)
 
     def _leave(self) -> None:
         if self._bound is not None and self._bound.active():

@@ -79,6 +79,26 @@ class TunnelTests(BalancerCase):
         self.assertEqual(backend.take(), frame(3, masked=True) + GOING_AWAY)
         self.check(client, backend)
 
+    def test_backend_takes_its_time(self) -> None:
+        """The end waits until the backend has its word, unless it is told not to wait any more."""
+        for aborted in (False, True):
+            self.start("a")
+            client, backend = self.join()
+            self.patch(backend, "loseConnection", lambda: None)  # Its queue is full.
+            drained = self.site.drain()
+            client.give(ANSWER)
+            self.reactor.advance(0)
+            self.assertEqual((client.open, backend.open), (False, True))
+            self.assertNoResult(drained)
+            if aborted:
+                self.site.abort()
+            else:
+                backend.close()
+            self.reactor.advance(0)
+            self.assertFalse(backend.open)
+            self.successResultOf(drained)
+            self.assert_nothing_left()
+
     def test_own_close_under_way(self) -> None:
         """A close frame of its own that had begun goes on whole, and nothing is added to it."""
         own = frame(2, masked=True, opcode=CLOSE)
