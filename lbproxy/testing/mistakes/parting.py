@@ -195,7 +195,6 @@ def those_that_begin_late_wait_for_each_other(put: Put) -> None:
     def wrong(self: Any, seconds: float) -> None:
         right(self, seconds)
         self._last = inf
-        self._due = self._clock.seconds() + self._step
 
     put(Spread, "begin", wrong)
 

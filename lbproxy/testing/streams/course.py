@@ -38,6 +38,11 @@ class Course:
     finish: str = "stays"
 
     @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return sum(piece.after for piece in self.pieces)
+
+    @property
     def units(self) -> list[bytes]:
         """The events, or the frames; the last one may be only the beginning of one."""
         units, unit = [], b""

@@ -102,7 +102,7 @@ def _parted_well(world: World, trail: Trail, since: float, parted: float) -> Ite
     # Who is in the middle of a frame of its own for too long is not waited for; and where bytes
     # meet a closed socket, the reset may overtake what was said before it.
     last = max(at for at, _ in [(0.0, False), *speaker.moments, *own.moments])
-    if own.inside or last > parted - _trip(world, trail):
+    if own.inside or last > parted - _trip(world, trail) or _was_silent(world, trail):
         return
     if talk.heard != frames.GOING_AWAY and _hard_stop(world, since) > parted + CLOSE_WAIT + SLACK:
         yield f"ended, and its backend was told {talk.heard or 'nothing'}"
@@ -192,11 +192,17 @@ def _may_be_cut(world: World, trail: Trail, since: float) -> bool:
         return True
     if result.ended >= _hard_stop(world, since):
         return True
-    # Nothing was said for too long, or the client had closed and nobody answered to that.
-    said = [at for at, _ in speaker.moments]
+    return _was_silent(world, trail)
+
+
+def _was_silent(world: World, trail: Trail) -> bool:
+    """Whether nobody had said anything for longer than a stream may be silent."""
+    assert trail.delivery.speaker is not None and trail.result.ended is not None
+    said = [at for at, _ in trail.delivery.speaker.moments]
     said += [] if trail.own is None else [at for at, _ in trail.own.moments]
-    silent = result.ended - max([trail.began, *said])
-    return silent + world.paused >= world.pool.timeouts.stream
+    heard = trail.result.ended - world.paused  # While it stood still it heard nothing.
+    last = max([trail.began, *(at for at in said if at <= heard)])
+    return trail.result.ended - last >= world.pool.timeouts.stream
 
 
 def _hard_stop(world: World, since: float) -> float:

@@ -18,9 +18,9 @@ _BETWEEN, _WITHIN = (0.0, 0.01, 0.3, 1.0, 2.5), (0.02, 0.4, 2.5, 4.0)
 def drawn(chance: random.Random, number: int) -> Course:
     """What a backend says to the request of a number."""
     ends = chance.choice((*((end,) for end in LINE_ENDS), tuple(LINE_ENDS)))
-    events = [_event(chance, number, place, ends) for place in range(chance.randint(2, 18))]
+    events = [_event(chance, number, place, ends) for place in range(chance.randint(1, 16))]
     pieces = [piece for event in events for piece in _pieces(chance, event)]
-    finish = chance.choice(("ends", "breaks", "vanishes", "stays"))
+    finish = chance.choice(("ends", "ends", "breaks", "vanishes", "stays"))
     if chance.random() < 0.3 and len(pieces[-1].data) > 1:  # In the middle of the last one.
         last = pieces.pop()
         pieces.append(Piece(last.after, last.data[:-1], whole=False))

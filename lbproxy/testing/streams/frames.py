@@ -15,7 +15,7 @@ DONE, GOING_AWAY, SERVICE_RESTART = 1000, 1001, 1012
 
 #: Where the coding of a length changes, and a few others.
 _SIZES = (0, 1, 30, 30, 125, 126, 300, 300, 5000)
-_LARGE = (65535, 65536, 70000)
+_LARGE = (65535, 65536, 65536)
 
 _BETWEEN, _WITHIN = (0.0, 0.0, 0.01, 0.3, 1.5), (0.02, 0.4, 1.5, 3.0)
 
@@ -113,7 +113,7 @@ def drawn(chance: random.Random, number: int, way: str) -> Course:
 
 def _frames(chance: random.Random, number: int, way: str) -> Iterator[bytes]:
     offset = 0
-    large = chance.random() < 0.2
+    large = chance.random() < 0.35
 
     def key() -> bytes:
         return chance.randbytes(4) if way == "up" else b""
