@@ -24,7 +24,7 @@ def nobody_waits_in_vain(world: World, until: float) -> Iterator[str]:
 
 def leaving_cuts_nothing(world: World) -> Iterator[str]:
     """A worker that is asked to end by somebody else finishes what it has begun."""
-    if not world.plan.config.stop.drain:
+    if not world.plan.config.stop.drain or world.paused:  # After a pause much happens at once.
         return
     for client in world.clients:
         if isinstance(client, StreamClient):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from math import inf
 from typing import Any
 
 from lbproxy.http1.message import NO_TRAILERS
@@ -186,17 +185,6 @@ def streams_end_all_at_once(put: Put) -> None:
 def the_spread_is_too_long(put: Put) -> None:
     right = Spread.begin
     put(Spread, "begin", lambda self, seconds: right(self, 2.0 * seconds + 1.0))
-
-
-@mutation
-def those_that_begin_late_wait_for_each_other(put: Put) -> None:
-    right = Spread.begin
-
-    def wrong(self: Any, seconds: float) -> None:
-        right(self, seconds)
-        self._last = inf
-
-    put(Spread, "begin", wrong)
 
 
 @mutation
