@@ -49,7 +49,7 @@ FOUND = {
     "an_exchange_is_logged_twice": 1,
     "who_leaves_is_served_on": 1,
     "a_reload_is_not_told": 5,
-    "a_reload_cuts_what_runs": 47,
+    "a_reload_cuts_what_runs": 27,
     "a_reload_forgets_who_is_drained": 1,
     "counts_begin_anew_with_a_reload": 1,
     "a_new_worker_has_the_config_of_before": 138,
