@@ -32,6 +32,7 @@ from lbproxy.transport.timer import CoarseTimer, Timed
 
 if TYPE_CHECKING:
     from lbproxy.proxy.downstream import Downstream
+    from lbproxy.proxy.upstream import Upstream
 
 
 class Client(Timed, Protocol):
@@ -115,6 +116,7 @@ class Site:
         # In the order in which they came, which a set would not keep.
         self._clients: dict[Client, None] = {}
         self._drained: Deferred[None] | None = None
+        self._seen_off: dict[Upstream, None] = {}
         self._date_second = 0
         self._date = b""
 
@@ -161,9 +163,12 @@ class Site:
         """A client's connection has ended."""
         self._clients.pop(client, None)
         self.timer.discard(client)
-        if self._drained is not None and not self._clients:
-            drained, self._drained = self._drained, None
-            drained.callback(None)
+        self._look_whether_drained()
+
+    def see_off(self, upstream: Upstream) -> None:
+        """Close a backend's connection; the end waits until it has taken what was written last."""
+        self._seen_off[upstream] = None
+        upstream.close(self._has_gone)
 
     def peer_of(self, listener: Listener, transport: Any) -> Peer:
         """Who is at the other end of a connection."""
@@ -255,7 +260,7 @@ class Site:
         return len(self._clients)
 
     def drain(self, spread: float = 0.0) -> Deferred[None]:
-        """Finish what runs. Fires when the last connection has ended.
+        """Finish what runs. Fires when the last connection has ended, and a backend has its words.
 
         Args:
             spread: Seconds over which the ends of streams are spread.
@@ -265,9 +270,7 @@ class Site:
         for client in list(self._clients):
             client.drain()
         self.spread.begin(spread)
-        if not self._clients:
-            self._drained = None
-            drained.callback(None)
+        self._look_whether_drained()
         return drained
 
     def drain_listener(self, name: str) -> None:
@@ -280,8 +283,19 @@ class Site:
         """End all connections now."""
         for client in list(self._clients):
             client.abort()
+        for upstream in list(self._seen_off):
+            upstream.abort()
 
     # The rest is ours.
+
+    def _has_gone(self, upstream: Upstream) -> None:
+        del self._seen_off[upstream]
+        self._look_whether_drained()
+
+    def _look_whether_drained(self) -> None:
+        if self._drained is not None and not self._clients and not self._seen_off:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
 
     def _new_id_begin(self, milliseconds: int) -> str:
         """Time and chance; the rest of an id is a count, which begins with a number drawn (6.2)."""

@@ -31,7 +31,7 @@ class Spread:
         # Not a set, which would not keep the order.
         self._streams: dict[Stream, None] = {}
         self._begun = False
-        self._step = self._due = 0.0
+        self._step = self._due = self._last = 0.0
         self._call: IDelayedCall | None = None
 
     def __len__(self) -> int:
@@ -39,7 +39,7 @@ class Spread:
         return len(self._streams)
 
     def join(self, stream: Stream) -> None:
-        """A stream has begun; one that begins while others are ended is ended after these."""
+        """A stream has begun; while others are ended it has its turn after these, and in time."""
         self._streams[stream] = None
         if self._begun and self._call is None:
             self._wait()
@@ -55,6 +55,7 @@ class Spread:
         """Tell all to end, the first one now, the others evenly over so many seconds."""
         self._begun = True
         self._due = self._clock.seconds()
+        self._last = self._due + seconds
         self._step = seconds / max(len(self._streams), 1)
         self._go_on()
 
@@ -64,7 +65,8 @@ class Spread:
         while self._streams and self._due <= now:
             stream = next(iter(self._streams))
             del self._streams[stream]
-            self._due += self._step
+            # Those that begin meanwhile are not counted in the step: no turn is behind the last.
+            self._due = min(self._due + self._step, self._last)
             stream.depart()
         if self._streams and self._call is None:
             self._wait()

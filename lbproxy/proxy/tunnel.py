@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from lbproxy.errors import AnswerCut, ProxyError, Stopped, UpstreamError
 from lbproxy.http1.message import NO_TRAILERS, Fields, ResponseHead
 from lbproxy.proxy.upstream import Upstream
-from lbproxy.proxy.websocket import GOING_AWAY, SERVICE_RESTART, Frames, begins_close
+from lbproxy.proxy.websocket import GOING_AWAY, SERVICE_RESTART, Frames
 
 if TYPE_CHECKING:
     from lbproxy.proxy.downstream import Downstream
@@ -79,15 +79,12 @@ class Tunnel:
     # What the client's side tells.
 
     def request_data(self, data: bytes) -> None:
-        """Bytes for the backend; the client's answer to our close frame is the last of them."""
-        frames = self._to_backend
-        if self._state is CLOSING and frames.at_border and begins_close(data):
-            self._end()  # The backend gets a close frame that is meant for it.
+        """Bytes for the backend, up to the client's answer to our close frame."""
+        if self._state is CLOSING:
+            self._take_last_words(data)
             return
-        frames.follow(data)
+        self._to_backend.follow(data)
         self._upstream.write(data)
-        if self._state is CLOSING and frames.closing:
-            self._end()
 
     def request_sink(self) -> None:
         """Nothing is written past us."""
@@ -179,6 +176,18 @@ class Tunnel:
         self._downstream.record.detail = "closed with 1012"
         self._bound = self._site.clock.callLater(CLOSE_WAIT, self._end)
 
+    def _take_last_words(self, data: bytes) -> None:
+        """What the client had under way goes on; its answer does not.
+
+        In place of that the backend gets a close frame that is meant for it.
+        """
+        frames = self._to_backend
+        count = frames.follow_to_close(data)
+        if count:
+            self._upstream.write(data[:count])
+        if count < len(data) or frames.closing:
+            self._end()
+
     def _end(self) -> None:
         self._close_upstream()
         self._leave()
@@ -189,7 +198,7 @@ class Tunnel:
         frames = self._to_backend
         if self._state is CLOSING and frames.at_border and not frames.closing:
             self._upstream.write(GOING_AWAY)
-        self._upstream.close()
+        self._site.see_off(self._upstream)
 
     def _leave(self) -> None:
         if self._bound is not None and self._bound.active():

@@ -80,6 +80,7 @@ class Upstream(Dialled):
         self._head: ResponseHead | None = None
         self.reused = False
         self._is_quiet: Callable[[], bool] | None = None
+        self._closed: Callable[[Upstream], None] | None = None
         self.clogged = False
         self.idle_since = 0.0
         self.deadline = NEVER
@@ -123,6 +124,8 @@ class Upstream(Dialled):
         """The backend closed, or we did."""
         state, self._state = self._state, CLOSED
         self._timer.discard(self)
+        if self._closed is not None:
+            self._closed(self)
         awaiting, self._awaiting = self._awaiting, None
         if state is IDLE:
             self._keeper.forget(self)
@@ -248,9 +251,14 @@ class Upstream(Dialled):
             self.deadline = self._clock.seconds() + self._read_timeout
             self._socket.resumeProducing()
 
-    def close(self) -> None:
-        """Close in order, what was written first; a backend that does not take it is given up."""
+    def close(self, closed: Callable[[Upstream], None] | None = None) -> None:
+        """Close in order, what was written first; a backend that does not take it is given up.
+
+        Args:
+            closed: Is called with the connection when it has ended, if somebody waits for that.
+        """
         self._awaiting = None
+        self._closed = closed
         self.deadline = self._clock.seconds() + self._timeouts.read
         if self._state is IDLE:
             self._keeper.forget(self)

@@ -75,10 +75,18 @@ class Frames:
         self.follow(data[:count])
         return count
 
+    def follow_to_close(self, data: bytes) -> int:
+        """Let pass what of a piece comes before a close frame that begins in it.
 
-def begins_close(data: bytes) -> bool:
-    """Whether a piece that begins with a frame begins with a close frame."""
-    return data[0] & _OPCODE == _CLOSE
+        Returns:
+            How many of its bytes these are: all, if none begins there.
+        """
+        at, end = self.finish(data), len(data)
+        while at < end and data[at] & _OPCODE != _CLOSE:
+            behind = min(at + (_size(data, at) or end), end)
+            self.follow(data[at:behind])
+            at = behind
+        return at
 
 
 def _size(data: bytes, at: int) -> int:

@@ -11,6 +11,8 @@ from lbproxy.testing.link import Wire
 from lbproxy.testing.machine import Machine
 from lbproxy.testing.orders.desk import Desk
 from lbproxy.testing.plan import Ailment, Ask
+from lbproxy.testing.streams.course import Speaker
+from lbproxy.testing.streams.talk import Talk
 
 
 class Surroundings(Protocol):
@@ -18,6 +20,7 @@ class Surroundings(Protocol):
 
     clock: Any
     asks: dict[int, Ask]
+    deliveries: dict[int, list[Delivery]]
     desk: Desk
 
     @property
@@ -51,6 +54,8 @@ class Delivery:
         whole: Whether all of it came.
         begun: Whether its answer has begun.
         answered: When its answer had been given, or broken off; `None` while it runs.
+        speaker: Says that, if it is a stream.
+        talk: Does so if it is a WebSocket.
     """
 
     ask: Ask
@@ -62,6 +67,8 @@ class Delivery:
     whole: bool = False
     begun: bool = False
     answered: float | None = None
+    speaker: Speaker | None = None
+    talk: Talk | None = None
 
     @property
     def running(self) -> bool:

@@ -16,6 +16,7 @@ from lbproxy.testing.faults import KINDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
 from lbproxy.testing.results import LEAVERS
 from lbproxy.testing.simulate import run
+from lbproxy.testing.streams import kinds
 
 #: What has to have happened in a batch: else it has shown less than it says.
 EVERY_KIND = (
@@ -44,6 +45,7 @@ EVERY_KIND = (
     "hedged",
     "poison_found",
     "poison_refused",
+    *kinds.KINDS,
     "turned_up",
     "turned_down",
     "turned_ejected",

@@ -58,7 +58,7 @@ def hedges_within_bounds(world: World) -> Iterator[str]:
     """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
     hedge = world.pool.hedge
     share = 0.0 if hedge is None else hedge.budget
-    for records in world.recorded.values():
+    for records in _whole_logs(world):
         yield from _hedges_within(world, records, share)
 
 
@@ -131,10 +131,17 @@ def _in_a_crowd(world: World, broken: Any) -> bool:
     )
 
 
+def _whole_logs(world: World) -> Iterator[Records]:
+    """What each worker has logged, but for those that were killed: what ran then is in no log."""
+    for pid, records in world.recorded.items():
+        if not world.was_killed(pid):
+            yield records
+
+
 def budget_kept(world: World) -> Iterator[str]:
     """Retries stay within their share of the requests of the last ten seconds."""
     share = world.pool.retry.budget
-    for records in world.recorded.values():
+    for records in _whole_logs(world):
         yield from _retries_within(records, share)
 
 

@@ -41,6 +41,8 @@ def ends_in_time(world: World, healed: float, per_request: float) -> Iterator[st
         if visit is None or result.ended is None or result.ask.insists:
             continue
         bound = per_request + world.paused + _reading_time(visit, result.ask.size)
+        stream = result.ask.stream
+        bound += 0.0 if stream is None else stream.down.seconds
         took = result.ended - max(result.sent, healed)
         if took > bound:
             yield f"{result.ask.number} took {took:.3f} s, and {bound:.3f} would be enough"

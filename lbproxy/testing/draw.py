@@ -17,6 +17,7 @@ from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
 from lbproxy.testing.results import MANNERS
 from lbproxy.testing.sessions import NARROW
+from lbproxy.testing.streams.draw import with_streams
 
 #: Seconds within which clients come and faults begin.
 SPAN = 20.0
@@ -27,10 +28,10 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for.
 
-    Policies and names are drawn from sources of their own, so that all else stays as it is.
+    Policies, names and streams have sources of their own, so that all else stays as it is.
     """
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
-    return with_names(plan, SPAN)
+    return with_streams(with_names(plan, SPAN))
 
 
 def _plainly(seed: int) -> Plan:

@@ -12,11 +12,8 @@ from lbproxy.testing.orders.shopper import Shopper
 from lbproxy.testing.people import MOMENT
 from lbproxy.testing.plan import Ask
 from lbproxy.testing.results import Result
-from lbproxy.testing.sessions import SessionClient
-from lbproxy.testing.world import World
-
-#: Whoever asks something.
-AnyClient = Client | SessionClient | Shopper
+from lbproxy.testing.streams.visitor import StreamClient
+from lbproxy.testing.world import AnyClient, World
 
 #: Manners of clients that take what they are given.
 _PATIENT = frozenset({"keeps", "pipelines", "uploads", "old", "old_keeps"})
@@ -44,8 +41,8 @@ def nothing_fails(world: World) -> Iterator[str]:
     for client in world.clients:
         if _lost_its_worker(client):
             continue
-        if isinstance(client, Shopper):
-            continue  # Whose orders have rules of their own.
+        if isinstance(client, Shopper | StreamClient):
+            continue  # Whose orders and streams have rules of their own.
         if not isinstance(client, Client):
             for result in client.results:
                 late = _was_late(world, client, result)
@@ -60,7 +57,8 @@ def nothing_fails(world: World) -> Iterator[str]:
             # A backend that closes its connection behind an answer, and has not read on, resets it.
             early = ask.ailment is not None and ask.ailment.kind == "early"
             early = early and ask.framing != "close" and not ask.closes
-            if early and client.visit.manner != "pipelines" and result.how == "cut":
+            in_time = not _was_late(world, client, result)
+            if early and in_time and client.visit.manner != "pipelines" and result.how == "cut":
                 yield f"{ask.number} was answered while it was sent, and its client saw a cut"
             if ask.ailment is not None or ask.local or ask.method in ("BAD", "WS"):
                 continue

@@ -8,6 +8,7 @@ from lbproxy.config.model import Backend, Config
 from lbproxy.testing.changes import Change
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.reloads import Reload
+from lbproxy.testing.streams.course import Stream
 from lbproxy.testing.zone import NameChange, Zone, ever, named_in
 
 #: Methods that a proxy must not send twice unless the client gave a key.
@@ -51,6 +52,7 @@ class Ask:
         closes: Whether the backend closes its connection behind it.
         ailment: What is wrong with the answer, if anything.
         insists: How often it is asked again, every few seconds, as long as that ends in an error.
+        stream: What is said after the answer's head, if that has no end of its own.
     """
 
     number: int
@@ -69,6 +71,7 @@ class Ask:
     closes: bool = False
     ailment: Ailment | None = None
     insists: int = 0
+    stream: Stream | None = None
 
     @property
     def unsafe(self) -> bool:

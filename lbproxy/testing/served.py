@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
+from lbproxy.testing.streams.visitor import StreamClient
 from lbproxy.testing.world import World
 
 
@@ -23,9 +24,11 @@ def nobody_waits_in_vain(world: World, until: float) -> Iterator[str]:
 
 def leaving_cuts_nothing(world: World) -> Iterator[str]:
     """A worker that is asked to end by somebody else finishes what it has begun."""
-    if not world.plan.config.stop.drain:
+    if not world.plan.config.stop.drain or world.paused:  # After a pause much happens at once.
         return
     for client in world.clients:
+        if isinstance(client, StreamClient):
+            continue  # Whose streams have rules of their own (`streams/ends.py`).
         for wire in client.wires:
             left_at, trip = wire.link.skt.kernel.left_at, 2 * wire.link.latency
             for result in client.results:

@@ -14,6 +14,7 @@ from lbproxy.testing.parting import TO_BACKEND, parts
 from lbproxy.testing.payload import body
 from lbproxy.testing.plan import Ailment, Ask
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
+from lbproxy.testing.streams.backend import take_over
 
 #: Bytes of a body that are given at a time.
 PIECE = 8192
@@ -225,6 +226,9 @@ class Service:
             self._world.happened("hints")
             wire.write(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
             yield 0.001
+        if ask.stream is not None and kind != "gateway":
+            take_over(wire, delivery, self._backend, self._world)
+            yield inf
         if ask.method == "WS" and kind != "gateway":
             self._change_over(ask)
             yield inf

@@ -34,6 +34,7 @@ from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.processes import BOOT
 from lbproxy.testing.reactor import EPOCH, Spinning
+from lbproxy.testing.streams.ends import streams_end_well
 from lbproxy.testing.world import World
 
 #: Seconds after which a life that has not come to its end never will.
@@ -165,6 +166,7 @@ def _story(world: World) -> Iterator[str]:
     yield from named.the_unknown_are_not_chosen(world)
     yield from served.nobody_waits_in_vain(world, until)
     yield from served.leaving_cuts_nothing(world)
+    yield from streams_end_well(world)
     yield from counting.counts_add_up(world)
     yield from peace.nothing_fails(world)
 

@@ -31,6 +31,7 @@ from lbproxy.testing.seen import Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.testing.staff import Staff
+from lbproxy.testing.streams.visitor import Follower, StreamClient, Talker
 from lbproxy.transport.connection import HIGH_WATER
 from lbproxy.transport.transfer import PIECE
 
@@ -43,7 +44,15 @@ MOST_HELD = HIGH_WATER + PIECE
 
 
 #: Clients that are no `Client`, by their manner.
-_KINDS: dict[str, Any] = {"session": SessionClient, "shops": Shopper}
+_KINDS: dict[str, Any] = {
+    "session": SessionClient,
+    "shops": Shopper,
+    "follows": Follower,
+    "talks": Talker,
+}
+
+#: Whoever comes.
+AnyClient = Client | SessionClient | Shopper | StreamClient
 
 
 class World:
@@ -100,7 +109,7 @@ class World:
         self.violations: list[str] = []
         self.trace: list[tuple[Any, ...]] = []
         self.asks = {ask.number: ask for visit in plan.visits for ask in visit.asks}
-        self.clients: list[Client | SessionClient | Shopper] = []
+        self.clients: list[AnyClient] = []
         self.desk, self.book = Desk(), Book()
         self.deliveries: dict[int, list[Delivery]] = {}
         self.records: list[tuple[Any, float]] = []
@@ -269,7 +278,7 @@ class World:
         for reload in self.plan.reloads:
             self.clock.callLater(reload.at, self.operator.reload, reload)
 
-    def visit(self, visit: Visit) -> Client | SessionClient | Shopper:
+    def visit(self, visit: Visit) -> AnyClient:
         """Let one more client come, now."""
         self.asks |= {ask.number: ask for ask in visit.asks}
         self._absent += 1
@@ -281,9 +290,8 @@ class World:
         kernels = [self.reactor.kernel, *(process.kernel for process in living)]
         return sum(len(kernel.sockets) for kernel in kernels)
 
-    def _visit(self, visit: Visit) -> Client | SessionClient | Shopper:
-        client: Client | SessionClient | Shopper
-        client = _KINDS.get(visit.manner, Client)(self, visit)
+    def _visit(self, visit: Visit) -> AnyClient:
+        client: AnyClient = _KINDS.get(visit.manner, Client)(self, visit)
         self.clients.append(client)
         client.begin()
         return client

@@ -93,6 +93,19 @@ class SpreadTests(SynchronousTestCase):
         self.clock.advance(0.0)
         self.check(late, 12.0)
 
+    def test_many_late(self) -> None:
+        """However many begin meanwhile, all are told by the time that they are spread over."""
+        for before in range(3):
+            spread = self.spread = Spread(self.clock)
+            began = self.clock.seconds()
+            streams = self.join(before)
+            spread.begin(4.0)
+            streams += self.join(5)
+            self.clock.pump([0.5] * 8)
+            self.assertEqual([len(each.at) for each in streams], [1] * len(streams))
+            self.assertEqual(max(each.at[0] for each in streams), began + 4.0)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_not_begun(self) -> None:
         """Until it begins nobody is told, and the streams are counted."""
         streams = self.join(2)

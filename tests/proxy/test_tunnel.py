@@ -69,14 +69,43 @@ class TunnelTests(BalancerCase):
             self.check(client, backend)
 
     def test_last_words(self) -> None:
-        """What the client has sent before it knows goes to the backend."""
+        """What the client has sent before it knows goes to the backend, and its answer does not."""
         client, backend = self.join(FROM_CLIENT[:100])
         self.site.drain()
         client.take()
         client.give(FROM_CLIENT[100:])
         self.assertEqual(backend.take(), FROM_CLIENT[100:])
-        client.give(frame(3, masked=True) + ANSWER)  # It has said all by itself.
-        self.assertEqual(backend.take(), frame(3, masked=True) + ANSWER)
+        client.give(frame(3, masked=True) + ANSWER)  # Whether they come together is chance.
+        self.assertEqual(backend.take(), frame(3, masked=True) + GOING_AWAY)
+        self.check(client, backend)
+
+    def test_backend_takes_its_time(self) -> None:
+        """The end waits until the backend has its word, unless it is told not to wait any more."""
+        for aborted in (False, True):
+            self.start("a")
+            client, backend = self.join()
+            self.patch(backend, "loseConnection", lambda: None)  # Its queue is full.
+            drained = self.site.drain()
+            client.give(ANSWER)
+            self.reactor.advance(0)
+            self.assertEqual((client.open, backend.open), (False, True))
+            self.assertNoResult(drained)
+            if aborted:
+                self.site.abort()
+            else:
+                backend.close()
+            self.reactor.advance(0)
+            self.assertFalse(backend.open)
+            self.successResultOf(drained)
+            self.assert_nothing_left()
+
+    def test_own_close_under_way(self) -> None:
+        """A close frame of its own that had begun goes on whole, and nothing is added to it."""
+        own = frame(2, masked=True, opcode=CLOSE)
+        client, backend = self.join(own[:1])
+        self.site.drain()
+        client.give(own[1:])
+        self.assertEqual((client.take(), backend.take()), (SERVICE_RESTART, own[1:]))
         self.check(client, backend)
 
     def test_no_answer(self) -> None:

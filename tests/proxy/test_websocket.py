@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.proxy.websocket import GOING_AWAY, SERVICE_RESTART, Frames, begins_close
+from lbproxy.proxy.websocket import GOING_AWAY, SERVICE_RESTART, Frames
 
 TEXT, CLOSE, PING = 0x1, 0x8, 0x9
 
@@ -100,6 +100,22 @@ class FramesTests(SynchronousTestCase):
                 self.assertEqual(frames.finish(whole[at : at + 1]), 1)
             self.assertTrue(frames.at_border)
 
+    def test_follow_to_close(self) -> None:
+        """What comes before a close frame passes, and the frame does not, if it begins there."""
+        before = frame(300, masked=True) + frame(0) + frame(2, opcode=PING) + frame(9)
+        close = frame(2, masked=True, opcode=CLOSE)
+        for cut in range(len(before) + 1):
+            for behind in (b"", close[:1], close, close + frame(1)):
+                frames = Frames()
+                frames.follow(before[:cut])
+                count = frames.follow_to_close(before[cut:] + behind)
+                self.assertEqual(count, len(before) - cut, (cut, behind))
+                self.assertTrue(frames.at_border and not frames.closing)
+        begun = Frames()
+        begun.follow(close[:1])
+        self.assertEqual(begun.follow_to_close(close[1:]), len(close) - 1)
+        self.assertTrue(begun.closing)
+
     def test_closing(self) -> None:
         """A close frame is noticed, wherever it is cut, and nothing else is taken for one."""
         before = frame(300) + frame(9, opcode=PING) + frame(2)
@@ -116,8 +132,7 @@ class FramesTests(SynchronousTestCase):
         for ours, masked, code in ((SERVICE_RESTART, False, 1012), (GOING_AWAY, True, 1001)):
             frames = Frames()
             frames.follow(ours)
-            self.assertTrue(frames.at_border and frames.closing and begins_close(ours))
+            self.assertTrue(frames.at_border and frames.closing)
             self.assertEqual((ours[0], ours[1] >> 7), (0x88, masked))
             self.assertEqual(ours[2:-2], bytes(4) if masked else b"")
             self.assertEqual(int.from_bytes(ours[-2:], "big"), code)
-        self.assertFalse(begins_close(frame(2, opcode=PING)))
