@@ -167,7 +167,7 @@ class Exchange(Attempts):
         self._record.reason, self._record.detail = Stopped.reason, detail
         upstream, self._upstream = self._upstream, None
         assert upstream is not None
-        upstream.close()
+        self._site.see_off(upstream)
         self._finish()
         self._downstream.answer_end(NO_TRAILERS, self._site.clock.seconds())
 

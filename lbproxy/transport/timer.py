@@ -64,12 +64,6 @@ class CoarseTimer(Service):
         """Heed it no more, if it was heeded."""
         self._timed.pop(timed, None)
 
-    def expire_all(self) -> None:
-        """Wait for no deadline any more: each is over now."""
-        now = self._clock.seconds()
-        for timed in list(self._timed):
-            self._expire(timed, now)
-
     def read_late(self, now: float) -> float:
         """Until when we may have read what had come long before, for want of a processor.
 
@@ -97,13 +91,9 @@ class CoarseTimer(Service):
             self._late_until = now + RESOLUTION
         self._ticked = now
         for timed in [timed for timed in self._timed if timed.deadline <= now]:
-            if timed.deadline <= now:  # Else another one has put it off in this tick.
-                self._expire(timed, now)
-
-    def _expire(self, timed: Timed, now: float) -> None:
-        if timed not in self._timed:
-            return  # What became of another one has ended it.
-        try:
-            timed.expired(now)
-        except Exception:  # One connection's fault must not stop the clock of all.
-            self.log.failure("the deadline of {timed} failed", timed=timed)
+            if timed.deadline > now or timed not in self._timed:
+                continue  # What another one did in this tick has put it off, or ended it.
+            try:
+                timed.expired(now)
+            except Exception:  # One connection's fault must not stop the clock of all.
+                self.log.failure("the deadline of {timed} failed", timed=timed)

@@ -387,7 +387,6 @@ class Worker(MultiService):
             self._tick.stop()
         for upstreams in self._upstreams.values():
             upstreams.close()
-        self._timer.expire_all()  # Some backend may not have taken yet what a client said last.
         await self.count().addErrback(lambda failure: None)
         await Deferred.fromCoroutine(self._stop())
 

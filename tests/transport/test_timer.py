@@ -99,12 +99,3 @@ class CoarseTimerTests(SynchronousTestCase):
         self.clock.pump([0.5] * 4)
         self.assertEqual((len(faulty.over), len(one.over)), (1, 1))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-    def test_all_at_once(self) -> None:
-        """At the end no deadline is waited for; whom another one has ended is not told."""
-        gone, last = Watched(5.0), Watched(NEVER)
-        first = First(9.0, self.timer, [Watched(1.0), gone])
-        for each in (first, gone, last):
-            self.timer.add(each)
-        self.timer.expire_all()
-        self.assertEqual([each.over for each in (first, gone, last)], [[0.0], [], [0.0]])
