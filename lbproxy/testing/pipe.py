@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -28,7 +28,7 @@ class Pipe:
         self.open = True
         self._clock = clock
         self._latency = latency
-        self._last = 0.0
+        self._under_way: deque[bytes | int | None] = deque()
         self._protocol: Any = None
         self._waiting: list[bytes | int | None] = []
         self._other: Pipe
@@ -81,9 +81,12 @@ class Pipe:
     # The rest is ours.
 
     def _send(self, what: bytes | int | None) -> None:
-        # What is sent at one instant must stay in order, which the clock does not promise.
-        self._last = max(self._clock.now + self._latency, self._last + 1e-6)
-        self._clock.call_at(self._last, partial(self._other._come, what))
+        # It must stay in order, which the clock does not promise of what is due when it looks.
+        self._under_way.append(what)
+        self._clock.call_at(self._clock.now + self._latency, self._arrive)
+
+    def _arrive(self) -> None:
+        self._other._come(self._under_way.popleft())
 
     def _come(self, what: bytes | int | None) -> None:
         if not self.open:

@@ -187,16 +187,16 @@ class Service:
     def _begin(self, delivery: Delivery) -> None:
         delivery.begun = True
         self._acts = self._answer(delivery)
-        self._act()
+        self._act(self._acts)
 
-    def _act(self) -> None:
-        """Do the next thing of the answer; what it gives are the seconds until the one after it."""
-        if self._acts is None or self._wire.closed:
-            return
-        seconds = next(self._acts, None)
+    def _act(self, acts: Iterator[float]) -> None:
+        """Do the next thing of an answer; what it gives are the seconds until the one after it."""
+        if acts is not self._acts or self._wire.closed:
+            return  # The next request was there before the end of this one.
+        seconds = next(acts, None)
         if seconds is not None:
             if seconds < inf:
-                self._later(seconds, self._act)
+                self._later(seconds, lambda: self._act(acts))
         else:
             self._acts = None
             if self._delivery is not None and self._delivery.answered is None:
