@@ -113,7 +113,7 @@ class Upstream(Dialled):
         elif self._state is ANSWERING:
             self.deadline = self._clock.seconds() + self._read_timeout
         else:
-            self.deadline = self._clock.seconds() + self._timeouts.stream
+            self.deadline = self._clock.seconds() + self._read_timeout
             awaiting.answer_data(data)
             awaiting.flush()
             return
@@ -203,10 +203,8 @@ class Upstream(Dialled):
 
     def touch(self) -> None:
         """Something is being sent: a backend that answers already may still be reading."""
-        if self._state is ANSWERING:
+        if self._state is ANSWERING or self._state is TUNNEL:
             self.deadline = self._clock.seconds() + self._read_timeout
-        elif self._state is TUNNEL:
-            self.deadline = self._clock.seconds() + self._timeouts.stream
 
     def request_sink(self) -> Any:
         """The transport, as long as the backend has not answered yet."""
@@ -226,11 +224,11 @@ class Upstream(Dialled):
         """
         self._awaiting = awaiting
         self._state = TUNNEL
-        self.deadline = self._clock.seconds() + self._timeouts.stream
+        self.stream_answer()
         return self._parser.take_rest()
 
     def stream_answer(self) -> None:
-        """This answer is a stream, which may be silent for longer."""
+        """This is a stream, which may be silent for longer."""
         self._read_timeout = self._timeouts.stream
         self.deadline = self._clock.seconds() + self._read_timeout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbproxy.config.model import UpstreamTimeouts
 from lbproxy.proxy.tunnel import CLOSE_WAIT
 from lbproxy.proxy.websocket import GOING_AWAY, SERVICE_RESTART
 from tests.proxy.test_websocket import CLOSE, frame
@@ -212,3 +213,17 @@ class TunnelTests(BalancerCase):
         self.assertEqual(client.take(), SERVICE_RESTART)
         client.give(ANSWER)
         self.check(client, backend)
+
+    def test_silent_after_a_pause(self) -> None:
+        """One that was held up by a slow client may be silent for as long as any other one."""
+        for paused in (False, True):
+            self.start("a", timeouts=UpstreamTimeouts(read=2.0, stream=20.0))
+            client, backend = self.join(from_backend=FROM_BACKEND)
+            if paused:
+                client.protocol.pauseProducing()
+                client.protocol.resumeProducing()
+            self.pass_time(18.0)
+            self.assertTrue(client.open and backend.open)
+            self.pass_time(2.5)
+            self.assertFalse(client.open or backend.open)
+            self.assert_nothing_left()
