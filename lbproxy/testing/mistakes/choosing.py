@@ -57,7 +57,7 @@ def weight_nought_is_one(put: Put) -> None:
 
 @mutation
 def always_the_first(put: Put) -> None:
-    put(RoundRobin, "choose", lambda self, candidates: candidates[0])
+    put(RoundRobin, "choose", lambda self, candidates, now, key: candidates[0])
 
 
 @mutation
