@@ -12,7 +12,7 @@ from lbproxy.testing.orders.shopper import Shopper
 from lbproxy.testing.people import MOMENT
 from lbproxy.testing.plan import Ask
 from lbproxy.testing.results import Result
-from lbproxy.testing.streams.visitor import StreamClient
+from lbproxy.testing.streams.client import StreamClient
 from lbproxy.testing.world import AnyClient, World
 
 #: Manners of clients that take what they are given.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from lbproxy.testing.streams.visitor import StreamClient
+from lbproxy.testing.streams.client import StreamClient
 from lbproxy.testing.world import World
 
 

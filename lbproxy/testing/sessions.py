@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lbproxy.testing.backends import Backend, Delivery, Surroundings
-from lbproxy.testing.clients import Surroundings as ClientSurroundings
 from lbproxy.testing.link import Wire
 from lbproxy.testing.payload import body
-from lbproxy.testing.plan import Ask, Visit
+from lbproxy.testing.plan import Ask
 from lbproxy.testing.results import Result
+from lbproxy.testing.visitor import Visitor
 
 #: Digits of the number with which a session begins.
 DIGITS = 8
@@ -83,50 +83,21 @@ class SessionService:
             self._wire.reset()
 
 
-class SessionClient:
-    """One visit, each request of which is a session of its own.
+class SessionClient(Visitor):
+    """One visit, each request of which is a session of its own."""
 
-    Attributes:
-        visit: Its plan.
-        results: What became of its sessions so far.
-        wires: Its connections so far.
-    """
-
-    def __init__(self, world: ClientSurroundings, visit: Visit) -> None:
-        self.visit = visit
-        self.results: list[Result] = []
-        self.wires: list[Wire] = []
-        self._world = world
-        self._left = list(visit.asks)
-        self._wire: Wire | None = None
+    def _dial(self) -> None:
         self._got = 0
+        self._world.dial(self.visit, self, lambda: self._end("refused"))
 
-    @property
-    def wire(self) -> Wire | None:
-        """Its connection, if there is one."""
-        return self._wire
-
-    def begin(self) -> None:
-        """Begin the next session."""
-        if not self._left:
-            self._world.visited(self)
-            return
-        ask = self._left.pop(0)
-        self.results.append(Result(ask, self._world.clock.seconds()))
-        self._got = 0
-        self._world.dial(self.visit, self, self._refused)
-
-    def on_connected(self, wire: Wire) -> None:
-        self._wire = wire
-        self.wires.append(wire)
-        ask = self._ask
+    def _speak(self, wire: Wire, ask: Ask) -> None:
         self._world.tell("session", self.visit.number, ask.number)
         wire.write(b"%08d" % ask.number + body("request", ask.number, 0, ask.upload))
         if ask.chunked:  # Here: says that this was all.
             self._world.happened("session_half_closed")
             wire.end()
         if ask.keyed:  # Here: does not wait for the end.
-            self._world.clock.callLater(self.visit.patience, self._leave, self.results[-1])
+            self._world.clock.callLater(self.visit.patience, self._leave, self._result)
 
     def on_data(self, data: bytes) -> None:
         ask = self._ask
@@ -141,13 +112,6 @@ class SessionClient:
     def on_reset(self) -> None:
         self._end("cut")
 
-    @property
-    def _ask(self) -> Ask:
-        return self.results[-1].ask
-
-    def _refused(self) -> None:
-        self._end("refused")
-
     def _leave(self, result: Result) -> None:
         if result.ended is None and self._wire is not None:
             self._world.happened("session_left")
@@ -155,12 +119,10 @@ class SessionClient:
             self._end("left")
 
     def _end(self, how: str) -> None:
-        result = self.results[-1]
+        result = self._result
         if result.ended is not None:
             return
         result.ended, result.how = self._world.clock.seconds(), how
         self._world.tell("session ends", result.ask.number, how)
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.close()
+        self._close()
         self._world.clock.callLater(0.01 + result.ask.think, self.begin)

@@ -31,7 +31,7 @@ from lbproxy.testing.seen import Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.testing.staff import Staff
-from lbproxy.testing.streams.visitor import Follower, StreamClient, Talker
+from lbproxy.testing.streams.client import Follower, StreamClient, Talker
 from lbproxy.transport.connection import HIGH_WATER
 from lbproxy.transport.transfer import PIECE
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 
+from lbproxy.testing import visitor
 from lbproxy.testing.link import Wire
 from lbproxy.testing.orders.desk import STEPS, events_in, order_in
 from lbproxy.testing.orders.history import Event, Follow, Move, Order, Outcome, Place, Read
 from lbproxy.testing.plan import Ask, Visit
 from lbproxy.testing.reading import Head, MessageReader, Unreadable
-from lbproxy.testing.results import Result
+from lbproxy.testing.visitor import Visitor
 
 #: What is asked about orders, as methods of an `Ask`.
 METHODS = ("PLACE", "MOVE", "READ", "FOLLOW")
@@ -39,74 +39,31 @@ class Book:
         self.known: dict[str, Order] = {}
 
 
-class Surroundings(Protocol):
+class Surroundings(visitor.Surroundings, Protocol):
     """What a shopper needs of its world."""
 
-    clock: Any
     book: Book
 
-    def tell(self, *what: object) -> None:
-        """Note something in the trace."""
 
-    def happened(self, kind: str) -> None:
-        """Count something that really happened."""
-
-    def violation(self, what: str) -> None:
-        """Something must not be."""
-
-    def dial(self, visit: Visit, receiver: Any, refused: Callable[[], None]) -> None:
-        """Connect to the balancer."""
-
-    def visited(self, client: object) -> None:
-        """A client has nothing more to do."""
-
-
-class Shopper:
+class Shopper(Visitor):
     """One visit, with a connection of its own for each request.
 
     Attributes:
-        visit: Its plan.
-        results: What became of its requests so far.
-        wires: Its connections so far.
         follow: What it was told of events.
     """
 
+    _world: Surroundings
+
     def __init__(self, world: Surroundings, visit: Visit) -> None:
-        self.visit = visit
-        self.results: list[Result] = []
-        self.wires: list[Wire] = []
+        super().__init__(world, visit)
         self.follow = Follow(0, ())
-        self._world = world
-        self._left = list(visit.asks)
         self._again = 0
-        self._wire: Wire | None = None
         self._about: Order | None = None
         self._status = 0
         self._ours = False
         self._body = b""
 
-    @property
-    def wire(self) -> Wire | None:
-        """Its connection, if there is one."""
-        return self._wire
-
-    def begin(self) -> None:
-        """Ask what comes next."""
-        if not self._left:
-            self._world.visited(self)
-            return
-        self.results.append(Result(self._left.pop(0), self._world.clock.seconds()))
-        self._begin_once()
-
     # What the network tells.
-
-    def on_connected(self, wire: Wire) -> None:
-        self._wire = wire
-        self.wires.append(wire)
-        self._reader = MessageReader(self, until_close=True)
-        ask = self._result.ask
-        self._world.tell("orders", ask.number, ask.method, self._again)
-        wire.write(self._request(ask))
 
     def on_data(self, data: bytes) -> None:
         try:
@@ -144,15 +101,16 @@ class Shopper:
 
     # The rest is ours.
 
-    @property
-    def _result(self) -> Result:
-        return self.results[-1]
-
-    def _begin_once(self) -> None:
+    def _dial(self) -> None:
         self._sent = self._world.clock.seconds()
         known = list(self._world.book.known.values())
         self._about = known[self._result.ask.number % len(known)] if known else None
         self._world.dial(self.visit, self, lambda: self._over("refused", inf, Outcome.UNKNOWN))
+
+    def _speak(self, wire: Wire, ask: Ask) -> None:
+        self._reader = MessageReader(self, until_close=True)
+        self._world.tell("orders", ask.number, ask.method, self._again)
+        wire.write(self._request(ask))
 
     def _request(self, ask: Ask) -> bytes:
         method, path, body, key = "GET", "", "", ""
@@ -175,17 +133,15 @@ class Shopper:
     def _over(self, how: str, end: float, outcome: Outcome) -> None:
         """Note what came of it; once."""
         result = self._result
-        wire, self._wire = self._wire, None
-        if result.ended is not None or (wire is None and how != "refused"):
+        if result.ended is not None or (self._wire is None and how != "refused"):
             return
-        if wire is not None:
-            wire.close()
+        self._close()
         self._note(result.ask, end, outcome)
         repeated = result.ask.method == "PLACE" and result.ask.keyed
         if outcome is Outcome.UNKNOWN and how != "refused" and repeated and self._again < AGAIN:
             self._again += 1
             self._world.happened("ordered_again")
-            self._world.clock.callLater(PAUSE, self._begin_once)
+            self._world.clock.callLater(PAUSE, self._dial)
             return
         self._again = 0
         result.ended, result.how = self._world.clock.seconds(), how

@@ -14,8 +14,8 @@ from lbproxy.testing.inside import number_of
 from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.streams import frames, kinds
+from lbproxy.testing.streams.client import StreamClient, Trail
 from lbproxy.testing.streams.draw import HARMLESS
-from lbproxy.testing.streams.visitor import StreamClient, Trail
 from lbproxy.testing.world import World
 from lbproxy.transport.timer import LATE
 

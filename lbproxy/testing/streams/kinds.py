@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.streams import frames
+from lbproxy.testing.streams.client import Trail
 from lbproxy.testing.streams.events import LINE_ENDS
-from lbproxy.testing.streams.visitor import Trail
 
 if TYPE_CHECKING:
     from lbproxy.testing.world import World

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 
+from lbproxy.testing import visitor
 from lbproxy.testing.backends import Delivery
 from lbproxy.testing.link import Wire
 from lbproxy.testing.plan import Ask, Visit
@@ -16,6 +16,7 @@ from lbproxy.testing.results import Result, judge
 from lbproxy.testing.streams import frames
 from lbproxy.testing.streams.course import Course, Speaker
 from lbproxy.testing.streams.talk import KEY, Talk
+from lbproxy.testing.visitor import Visitor
 
 #: Seconds from the end of one stream to the next.
 PAUSE = 0.05
@@ -23,26 +24,10 @@ PAUSE = 0.05
 _UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 
 
-class Surroundings(Protocol):
+class Surroundings(visitor.Surroundings, Protocol):
     """What such a client needs of its world."""
 
-    clock: Any
     deliveries: dict[int, list[Delivery]]
-
-    def tell(self, *what: object) -> None:
-        """Note something in the trace."""
-
-    def happened(self, kind: str) -> None:
-        """Count something that really happened."""
-
-    def violation(self, what: str) -> None:
-        """Something must not be."""
-
-    def dial(self, visit: Visit, receiver: Any, refused: Callable[[], None]) -> None:
-        """Connect to the balancer."""
-
-    def visited(self, client: object) -> None:
-        """A client has nothing more to do."""
 
 
 @attrs.define(eq=False)
@@ -72,57 +57,24 @@ class Trail:
     own: Speaker | None = None
 
 
-class StreamClient:
+class StreamClient(Visitor):
     """One visit, with a connection of its own for each request.
 
     Attributes:
-        visit: Its plan.
-        results: What became of its requests so far.
-        wires: Its connections so far.
         trails: Of those that were answered with a stream.
     """
 
+    _world: Surroundings
+
     def __init__(self, world: Surroundings, visit: Visit) -> None:
-        self.visit = visit
-        self.results: list[Result] = []
-        self.wires: list[Wire] = []
+        super().__init__(world, visit)
         self.trails: list[Trail] = []
-        self._world = world
-        self._left = list(visit.asks)
-        self._wire: Wire | None = None
         self._trail: Trail | None = None
         self._head: Head | None = None
         self._got = 0
         self._document = b""
 
-    @property
-    def wire(self) -> Wire | None:
-        """Its connection, if there is one."""
-        return self._wire
-
-    def begin(self) -> None:
-        """Ask for the next one."""
-        if not self._left:
-            self._world.visited(self)
-            return
-        self.results.append(Result(self._left.pop(0), self._world.clock.seconds()))
-        self._trail = self._head = None
-        self._got, self._document = 0, b""
-        self._reader = MessageReader(self, until_close=True)
-        self._world.dial(self.visit, self, lambda: self._over("refused"))
-
     # What the network tells.
-
-    def on_connected(self, wire: Wire) -> None:
-        self._wire = wire
-        self.wires.append(wire)
-        ask = self._ask
-        assert ask.stream is not None
-        self._world.tell("streams", self.visit.number, ask.number)
-        upgrade = "" if ask.stream.up is None else _UPGRADE
-        version = 0 if ask.stream.old else 1
-        self._look(wire)
-        wire.write(f"GET /r/{ask.number} HTTP/1.{version}\r\nHost: a\r\n{upgrade}\r\n".encode())
 
     def on_data(self, data: bytes) -> None:
         try:
@@ -143,7 +95,7 @@ class StreamClient:
     def on_head(self, head: Head) -> bool:
         if head.status < 200 and head.status != 101:
             return False
-        result, self._head = self.results[-1], head
+        result, self._head = self._result, head
         result.status = head.status
         result.backend = head.fields.get(b"x-served-by", b"").decode()
         if b"x-delivery" in head.fields and self._wire is not None:
@@ -164,7 +116,7 @@ class StreamClient:
             self._take(self._trail, data)
 
     def on_whole(self) -> None:
-        head, result = self._head, self.results[-1]
+        head, result = self._head, self._result
         if head is None:
             return
         if self._trail is not None:
@@ -194,9 +146,19 @@ class StreamClient:
 
     # The rest is ours.
 
-    @property
-    def _ask(self) -> Ask:
-        return self.results[-1].ask
+    def _dial(self) -> None:
+        self._trail = self._head = None
+        self._got, self._document = 0, b""
+        self._reader = MessageReader(self, until_close=True)
+        self._world.dial(self.visit, self, lambda: self._over("refused"))
+
+    def _speak(self, wire: Wire, ask: Ask) -> None:
+        assert ask.stream is not None
+        self._world.tell("streams", self.visit.number, ask.number)
+        upgrade = "" if ask.stream.up is None else _UPGRADE
+        version = 0 if ask.stream.old else 1
+        self._look(wire)
+        wire.write(f"GET /r/{ask.number} HTTP/1.{version}\r\nHost: a\r\n{upgrade}\r\n".encode())
 
     def _wrong(self, what: str) -> None:
         self._world.violation(f"{self._ask.number} {what}")
@@ -222,14 +184,12 @@ class StreamClient:
 
     def _over(self, how: str) -> None:
         """Note what came of it; once."""
-        result = self.results[-1]
+        result = self._result
         if result.ended is not None:
             return
         result.ended, result.how = self._world.clock.seconds(), how
         self._world.tell("stream ends", result.ask.number, how, self._got)
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.close()
+        self._close()
         self._world.clock.callLater(PAUSE, self.begin)
 
 
