@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
+
 import attrs
 
 from lbproxy.balance.standing import State
@@ -39,3 +42,27 @@ class Probed:
     backend: str
     passed: bool
     up: bool
+
+
+class History:
+    """The states of all backends, as the balancer judged them."""
+
+    def __init__(self, names: Iterable[str], turns: Iterable[Turn]) -> None:
+        """Begin: of nobody anything is known.
+
+        Args:
+            names: Whose states are asked for.
+            turns: In order; those of others may be among them.
+        """
+        self._times: dict[str, list[float]] = {name: [0.0] for name in names}
+        self._states: dict[str, list[State]] = {name: [State.UNKNOWN] for name in self._times}
+        for turn in turns:
+            if turn.backend in self._times:
+                self._times[turn.backend].append(turn.at)
+                self._states[turn.backend].append(turn.state)
+
+    def within(self, name: str, begin: float, end: float) -> set[State]:
+        """All the states that a backend had within a time."""
+        times = self._times[name]
+        first, behind = bisect_right(times, begin) - 1, bisect_right(times, end)
+        return set(self._states[name][first:behind])

@@ -9,7 +9,11 @@ from itertools import pairwise
 from lbproxy.balance.standing import State
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.reactor import EPOCH
+from lbproxy.testing.seen import History
 from lbproxy.testing.world import World
+
+#: States in which nobody is sent to a backend, unless all others have them too.
+_OUT = {State.DOWN, State.EJECTED}
 
 
 def the_last_stays(world: World) -> Iterator[str]:
@@ -20,7 +24,7 @@ def the_last_stays(world: World) -> Iterator[str]:
             weights = {each.name: world.operator.weight(each, turn.at) for each in pool.backends}
             if turn.backend not in weights:
                 continue
-            if turn.state in (State.DOWN, State.EJECTED):
+            if turn.state in _OUT:
                 out.add(turn.backend)
             else:
                 out.discard(turn.backend)
@@ -75,24 +79,7 @@ def probes_go_on(world: World, until: float) -> Iterator[str]:
 
 def only_the_well_are_chosen(world: World) -> Iterator[str]:
     """No request goes to a backend that is down, ejected, or has no weight."""
-    pool = world.pool
-    start = State.UNKNOWN if pool.health is not None else State.UP
-    history: dict[str, tuple[list[float], list[State]]] = {
-        name: ([0.0], [start]) for name in world.weights.names
-    }
-    for turn in world.turns:
-        if turn.backend not in history:
-            continue
-        times, states = history[turn.backend]
-        times.append(turn.at)
-        states.append(turn.state)
-
-    def bad(name: str, now: float) -> bool:
-        """Whether it was out, and everybody had heard of it."""
-        times, states = history[name]
-        first, behind = bisect_right(times, now - world.lag) - 1, bisect_right(times, now)
-        return all(state in (State.DOWN, State.EJECTED) for state in states[first:behind])
-
+    history = History(world.weights.names, world.turns)
     for record, _ in world.records:
         if number_of(record) is None:
             continue
@@ -101,7 +88,8 @@ def only_the_well_are_chosen(world: World) -> Iterator[str]:
             since = now - world.lag - world.paused
             if not any(world.weights.within(name, since, now)):
                 yield f"{name} has no weight, and was chosen at {now - EPOCH:.3f}"
-            elif bad(name, now) and not attempt.degraded:
+            # Out for so long that everybody had heard of it.
+            elif history.within(name, now - world.lag, now) <= _OUT and not attempt.degraded:
                 yield f"{name} was chosen at {now - EPOCH:.3f} although it was out"
 
 
