@@ -25,7 +25,8 @@ def names_settle(world: World) -> Iterator[str]:
         wanted = sorted(each.name for each in world.operator.backends)
         yield f"after {bound:.1f} s the backends are {found}, and by DNS they are {wanted}"
     for backend in world.backends:
-        if world.weights.gone_at(backend.name) < reactor.now and backend.host.prune():
+        ours = [link for link in backend.host.prune() if not link.skt.closed]
+        if ours and world.weights.gone_at(backend.name) < reactor.now:
             yield f"{backend.name} has left, and there are connections to it"
 
 

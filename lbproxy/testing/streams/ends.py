@@ -54,8 +54,11 @@ def parted_at(world: World, trail: Trail) -> float:
     assert speaker is not None
     if trail.parted < inf:
         return trail.parted
-    by_backend = speaker.how == "ends" and trail.got == speaker.said
-    if result.ask.method != "WS" and result.how == "followed" and not by_backend:
+    stream, by_backend = result.ask.stream, speaker.how == "ends" and trail.got == speaker.said
+    assert stream is not None
+    by_kernel = trail.wire.link.skt.kernel.killed and stream.old  # Its end looks like that of both.
+    events = result.ask.method != "WS" and result.how == "followed"
+    if events and not by_backend and not by_kernel:
         return result.ended or inf
     return inf
 
@@ -68,16 +71,12 @@ def _ended_well(world: World, trail: Trail) -> Iterator[str]:
     since, parted = stopped_at(world, trail.wire.link.skt.kernel), parted_at(world, trail)
     for kind in kinds.of(world, trail, since, parted):
         world.happened(kind)
-    killed = trail.wire.link.skt.kernel.killed
-    stream = result.ask.stream
-    assert stream is not None
-    events = stream.up is None
-    if parted < inf and not (killed and stream.old):  # Its kernel's end looks like one.
+    if parted < inf:
         yield from _parted_well(world, trail, since, parted)
     elif result.how == "cut":
         if not _may_be_cut(world, trail, since):
             yield f"was cut by nobody at {result.ended - EPOCH:.3f}"
-    elif not events and speaker.how in _BROKEN:
+    elif result.ask.method == "WS" and speaker.how in _BROKEN:
         yield "was broken by its backend, and its client got a close frame"
     yield from _in_time(world, trail, since, parted)
 
@@ -92,7 +91,8 @@ def _parted_well(world: World, trail: Trail, since: float, parted: float) -> Ite
     if trail.inside:
         yield "was ended in the middle of an event, or of a frame"
     broke = speaker.ended if speaker.how in _BROKEN else inf
-    if broke + _trip(world, trail) < parted and not _troubled(world):
+    prompt = not trail.visit.patience and not _troubled(world)
+    if broke + _trip(world, trail) < parted and prompt:
         yield f"broke at {broke - EPOCH:.3f}, and looked as if it had been ended later"
     talk = trail.delivery.talk
     if talk is None or trail.visit.patience or _troubled(world) or speaker.how not in ("", "told"):
