@@ -30,6 +30,7 @@ from lbproxy.testing.changes import Change
 from lbproxy.testing.complaints import Complaints
 from lbproxy.testing.draw import SPAN, plan_of
 from lbproxy.testing.fair import fair
+from lbproxy.testing.faults import PAUSE
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.processes import BOOT
@@ -126,13 +127,19 @@ def _story(world: World) -> Iterator[str]:
     """First all that is planned, then peace, then the end."""
     plan, reactor = world.plan, world.reactor
     world.start()
-    healed = EPOCH + max(
-        SPAN,
-        *(fault.at + fault.seconds for fault in plan.faults),
-        *(change.at + (change.seconds or 0.0) for change in plan.changes),
-        *(reload.at + FIRST_ROUND for reload in plan.reloads),
-        *(renaming.at + renaming.seconds for renaming in plan.renamings),
-        0.0,
+    # What is due while the process stands still begins, and so ends, that much later.
+    standstills = sum(fault.seconds for fault in plan.faults if fault.kind == PAUSE)
+    healed = (
+        EPOCH
+        + standstills
+        + max(
+            SPAN,
+            *(fault.at + fault.seconds for fault in plan.faults),
+            *(change.at + (change.seconds or 0.0) for change in plan.changes),
+            *(reload.at + FIRST_ROUND for reload in plan.reloads),
+            *(renaming.at + renaming.seconds for renaming in plan.renamings),
+            0.0,
+        )
     )
     reactor.run_until(healed)
     reactor.run_until(healed + LONGEST, lambda: world.deserted)

@@ -114,6 +114,8 @@ def _in_time(world: World, trail: Trail, since: float, parted: float) -> Iterato
     assert speaker is not None and result.ended is not None
     if since == inf or _troubled(world) or trail.visit.patience:
         return
+    if result.ask.method == "WS" and result.how == "followed" and parted == inf:
+        return  # One side has closed of its own will, and waits for the other one's answer.
     turn = max(since + world.plan.config.stop.spread + world.lag, trail.began)
     ended = min(parted, result.ended)
     due = speaker.border_since(turn) + world.paused + _trip(world, trail)
