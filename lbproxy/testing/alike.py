@@ -86,8 +86,9 @@ def _ends(world: World) -> Iterator[_End]:
         for attempt, over in zip(record.attempts, [*nexts, ended], strict=True):
             if attempt.outcome == "reused_connection_closed":
                 continue  # Which is no fault.
-            at = over
-            if attempt.outcome == "answered" and attempt.first_byte is not None:
-                at = attempt.started + attempt.first_byte
-            broken = not waited and attempt.stage in _BROKEN
-            yield _End(at, number, attempt.backend, broken, attempt.decision == "retry")
+            if attempt.stage in (None, Stage.ANSWERED.value):  # A head was good news by itself.
+                at = over if attempt.first_byte is None else attempt.started + attempt.first_byte
+                yield _End(at, number, attempt.backend, broken=False, retried=False)
+            if attempt.stage is not None:
+                broken = not waited and attempt.stage in _BROKEN
+                yield _End(over, number, attempt.backend, broken, attempt.decision == "retry")
