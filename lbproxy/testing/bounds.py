@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 from lbproxy.balance.standing import State
@@ -149,11 +148,13 @@ def _retries_within(records: Records, share: float) -> Iterator[str]:
     requests: list[int] = []
     retries: list[int] = []
     for record, _ in records:
-        if record.pool != "api" or not record.attempts:
+        if record.pool != "api":
             continue
-        requests.append(int(record.attempts[0].started))
-        for attempt, following in pairwise(record.attempts):
-            if attempt.decision == "retry":
+        requests.append(int(record.started + record.headed))
+        for place, attempt in enumerate(record.attempts):
+            behind = (each for each in record.attempts[place + 1 :] if not each.hedge)
+            following = next(behind, None)
+            if attempt.decision == "retry" and following is not None:
                 retries.append(int(following.started))
     requests.sort()
     retries.sort()

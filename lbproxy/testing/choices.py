@@ -53,19 +53,20 @@ def _bears_all(world: World, history: History, backups: set[str], begin: float, 
 
 def _is_well(world: World, history: History, name: str, begin: float, end: float) -> bool:
     """Whether a backend could be chosen at each moment of a time."""
+    if world.plan.named is not None and name == world.plan.named.name:
+        return False  # Nothing is known of it, and where nobody probes nobody is told that.
     well = history.within(name, begin, end) <= AVAILABLE
     return well and 0 not in world.weights.within(name, begin, end)
 
 
 def nobody_is_refused_for_nothing(world: World) -> Iterator[str]:
     """Who hears that there is no backend has come when there was none."""
-    history, named = History(world.weights.names, world.turns), world.plan.named
-    names = [name for name in world.weights.names if named is None or name != named.name]
+    history = History(world.weights.names, world.turns)
     for record, ended in world.records:
         number = number_of(record)
         if number is None or record.reason != "no_backend" or record.attempts:
             continue
         begin = min(record.started + record.headed, ended - world.lag - world.paused)
-        for name in names:
+        for name in world.weights.names:
             if _is_well(world, history, name, begin, ended):
                 yield f"{number} was refused at {ended - EPOCH:.3f}, and {name} was well"
