@@ -70,7 +70,7 @@ FOUND = {
     "a_name_is_up_before_its_members_are": 306,
     "events_are_ended_in_the_middle": 27,
     "no_event_is_finished": 27,
-    "more_than_the_event_is_given": 1325,
+    "more_than_the_event_is_given": 1392,
     "a_line_that_ends_in_cr_is_overlooked": 47,
     "a_line_that_ends_in_crlf_is_overlooked": 32,
     "the_end_of_an_event_that_comes_in_pieces_is_overlooked": 167,
