@@ -99,7 +99,7 @@ class Process:
 
     def _end(self, how: Exception) -> None:
         self._processes.living.remove(self)
-        self._processes.unwatch(self.worker)
+        self._processes.unwatch(self)
         self._processes.reactor.reap(self._reactor)
         self.kernel.close()
         self._pipe.close()
@@ -121,7 +121,7 @@ class Processes:
         reactor: SimReactor,
         seed: int,
         watch: Callable[[Worker, Process], None],
-        unwatch: Callable[[Worker | None], None],
+        unwatch: Callable[[Process], None],
         complain: Callable[[str], None],
     ) -> None:
         """Prepare.
@@ -130,7 +130,7 @@ class Processes:
             reactor: The parent's, which asks for processes.
             seed: Decides how long each takes to begin, and all chance in it.
             watch: Gets each worker before it starts.
-            unwatch: Gets it again when its process has ended.
+            unwatch: Gets its process when that has ended.
             complain: Is told what must not be.
         """
         self.reactor = reactor

@@ -63,7 +63,6 @@ class Staff:
         if process is None or not process.running or process.kernel.left_at < inf:
             return False
         if kind == "kill_worker":
-            self.killed.add(process.pid)
             process.signalProcess("KILL")
         else:
             self.asked_to_end = True
@@ -83,6 +82,8 @@ class Staff:
         self._world.inside.workers.append(worker)
         self._world.watch(worker, process.pid)
 
-    def _unwatch(self, worker: Any) -> None:
-        if worker is not None:
-            self._world.inside.workers.remove(worker)
+    def _unwatch(self, process: Process) -> None:
+        if process.kernel.killed:  # By its parent too, which waits for nobody for ever.
+            self.killed.add(process.pid)
+        if process.worker is not None:
+            self._world.inside.workers.remove(process.worker)
