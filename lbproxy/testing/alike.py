@@ -67,8 +67,10 @@ def nothing_in_vain(world: World) -> Iterator[str]:
 def _all_fail(world: World, runs: dict[str, _Run], now: float) -> bool:
     """Whether each backend that may be chosen has done so, and nothing has changed since."""
     since = min((run.begun for run in runs.values()), default=now)
-    names = [name for name in world.weights.names if world.weights.within(name, since, now) != {0}]
-    if len(names) < 2 or any(since <= turn.at <= now for turn in world.turns):
+    weights = {name: world.weights.within(name, since, now) for name in world.weights.names}
+    names = [name for name, had in weights.items() if had != {0}]
+    changed = any(0 in weights[name] for name in names)
+    if len(names) < 2 or changed or any(since <= turn.at <= now for turn in world.turns):
         return False
     return all(
         name in runs and runs[name].count >= EACH and now - FRESH < runs[name].last < now

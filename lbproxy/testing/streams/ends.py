@@ -178,8 +178,12 @@ def _all_streams(world: World) -> Iterator[Delivery]:
 
 
 def _may_run(world: World, delivery: Delivery, kernel: Kernel, since: float) -> bool:
-    """Whether a worker may have counted a stream among those that it had to end."""
-    ended = inf if delivery.answered is None else delivery.answered
+    """Whether a worker may have counted a stream among those that it had to end.
+
+    That a backend has ended is seen by who reads on, and so hangs on the client.
+    """
+    told = (each.ended for each in world.results if each.ask is delivery.ask)
+    ended = max(inf if at is None else at for at in (delivery.answered, *told))
     mine = delivery.wire.link.skt.kernel is kernel
     return mine and delivery.at < since + world.lag and ended > since - 1.0 - world.paused
 
