@@ -72,10 +72,9 @@ def nothing_fails(world: World) -> Iterator[str]:
                 continue
             if ask.method == "DELETE" and result.reason == "first_byte_timeout" and not perfect:
                 continue  # It may still be carried out, so it is not sent elsewhere.
-            repeatable = not ask.unsafe and pool.retry.attempts > 1 and _fits_a_try(pool, ask)
-            if result.how == "cut" or (
-                (perfect or (repeatable and ask.method != "PUT")) and not _well(result)
-            ):
+            repeatable = not ask.unsafe and pool.retry.attempts > 1 and ask.method != "PUT"
+            sure = (perfect or repeatable) and _fits_a_try(pool, ask)
+            if result.how == "cut" or (sure and not _well(result)):
                 yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"
             elif perfect:
                 yield from _promptly(world, client, result)
