@@ -72,12 +72,20 @@ def nothing_fails(world: World) -> Iterator[str]:
                 continue
             if ask.method == "DELETE" and result.reason == "first_byte_timeout" and not perfect:
                 continue  # It may still be carried out, so it is not sent elsewhere.
-            repeatable = not ask.unsafe and pool.retry.attempts > 1 and ask.method != "PUT"
-            sure = (perfect or repeatable) and _fits_a_try(pool, ask)
+            sure = _fits_a_try(pool, ask) and (perfect or _is_tried_elsewhere(world, result))
             if result.how == "cut" or (sure and not _well(result)):
                 yield f"{ask.number} ended as {result.how} {result.status} {result.reason} in peace"
             elif perfect:
                 yield from _promptly(world, client, result)
+
+
+def _is_tried_elsewhere(world: World, result: Result) -> bool:
+    """Whether what breaks it costs it an attempt, and no more."""
+    ask, names = result.ask, world.weights.names
+    if ask.unsafe or ask.method == "PUT" or world.pool.retry.attempts == 1:
+        return False
+    began, ended = result.sent - MOMENT, result.ended or world.reactor.now
+    return sum(0 not in world.weights.within(name, began, ended) for name in names) > 1
 
 
 def _keeps_alive(world: World) -> bool:
