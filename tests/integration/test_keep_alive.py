@@ -12,5 +12,5 @@ from tests.trials.keep_alive import keep_alive
 @pytest.mark.parametrize("backend", ["", 'server = "gunicorn"'])
 def test_keep_alive(tmp_path: Path, backend: str) -> None:
     """Of 2,000 requests to a gunicorn that closes idle connections none fails or is doubled."""
-    outcome = keep_alive(tmp_path / "trial", backend, clients=250, waves=8)
+    outcome = keep_alive(tmp_path / "trial", backend, clients=500, waves=4)
     assert outcome.faults == [], outcome.verdict
