@@ -110,13 +110,12 @@ class Upstream(Dialled):
                 head, body = whole
                 self._give_whole(awaiting, head, body)
                 return
-        elif self._state is ANSWERING:
-            self.deadline = self._clock.seconds() + self._read_timeout
         else:
             self.deadline = self._clock.seconds() + self._read_timeout
-            awaiting.answer_data(data)
-            awaiting.flush()
-            return
+            if self._state is not ANSWERING:
+                awaiting.answer_data(data)
+                awaiting.flush()
+                return
         self._parser.feed(data)
         self._read_events(awaiting)
 

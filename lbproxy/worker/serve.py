@@ -387,7 +387,7 @@ class Worker(MultiService):
             self._tick.stop()
         for upstreams in self._upstreams.values():
             upstreams.close()
-        await self.count().addErrback(lambda failure: None)
+        await self.count().addErrback(lambda failure: None)  # Who is gone asks for no counts.
         await Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
