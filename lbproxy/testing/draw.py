@@ -217,7 +217,12 @@ def _accidents(chance: random.Random, workers: int) -> list[Fault]:
     if workers == 1:
         return []
     return [
-        Fault(chance.choice(staff.KINDS), chance.uniform(1.0, SPAN), place)
+        Fault(
+            chance.choice(staff.KINDS),
+            chance.uniform(1.0, SPAN),
+            place,
+            chance.choice((0.5, 4.0, 15.0)),
+        )
         for place in range(workers)
         if chance.random() < 0.5
     ]

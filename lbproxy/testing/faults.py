@@ -39,7 +39,7 @@ class Surroundings(Protocol):
     def pause(self, seconds: float) -> None:
         """Have the balancer's process stand still, while all else goes on."""
 
-    def strike(self, kind: str, number: int) -> bool:
+    def strike(self, fault: Fault) -> bool:
         """Let something befall the process of a worker; false if there is none."""
 
     def drain(self) -> None:
@@ -248,7 +248,7 @@ def begin(world: Surroundings, fault: Fault) -> None:
         (world.drain if fault.kind == "drain" else world.end_now)()
         return
     if fault.kind in staff.KINDS:
-        if world.strike(fault.kind, fault.backend):
+        if world.strike(fault):
             world.happened(fault.kind)
         return
     if fault.kind == PAUSE:

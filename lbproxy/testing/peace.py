@@ -152,7 +152,7 @@ def _promptly(world: World, client: Client, result: Result) -> Iterator[str]:
         bound += sum(_planned(each) for each in client.visit.asks)
     if pool.max_in_flight < 256:
         bound += pool.queue.wait * len(client.visit.asks)
-    if result.ended is not None and result.ended - result.sent > bound:
+    if result.ended is not None and result.ended - result.sent > bound + world.paused:
         took = result.ended - result.sent
         yield f"{ask.number} took {took:.3f} s in peace, and {bound:.3f} would be enough"
     most = 2 if pool.hedge is not None else 1  # A hedge and who is outrun may each give them.

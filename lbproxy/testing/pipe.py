@@ -30,6 +30,7 @@ class Pipe:
         self._latency = latency
         self._under_way: deque[bytes | int | None] = deque()
         self._protocol: Any = None
+        self._held = False
         self._waiting: list[bytes | int | None] = []
         self._other: Pipe
 
@@ -44,9 +45,16 @@ class Pipe:
         """Have a protocol speak and hear here."""
         self._protocol = protocol
         protocol.makeConnection(self)
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            self._take(each)
+        self._take_what_waits()
+
+    def hold(self) -> None:
+        """Have what comes wait: the process that has this end reads nothing."""
+        self._held = True
+
+    def release(self) -> None:
+        """It reads again."""
+        self._held = False
+        self._take_what_waits()
 
     def close(self) -> None:
         """The process that has this end is gone: the other one hears of it behind what was sent."""
@@ -91,10 +99,15 @@ class Pipe:
     def _come(self, what: bytes | int | None) -> None:
         if not self.open:
             _drop(what)
-        elif self._protocol is None:
+        elif self._held or self._protocol is None:
             self._waiting.append(what)
         else:
             self._take(what)
+
+    def _take_what_waits(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            self._take(each)
 
     def _take(self, what: bytes | int | None) -> None:
         if what is None:

@@ -36,6 +36,7 @@ class Process:
         pid: Its number.
         kernel: Its descriptors.
         worker: What runs in it, once it does.
+        hung: Whether it does nothing.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Process:
         self.pid = processes.next_pid()
         self.kernel = kernel
         self.worker: Worker | None = None
+        self.hung = False
         self._processes = processes
         self._protocol = protocol
         self._duty = duty
@@ -87,6 +89,19 @@ class Process:
         assert self.worker is not None
         self.kernel.left_at = self._reactor.now
         self.worker.leave()
+
+    def hang(self) -> None:
+        """Do nothing any more, as after SIGSTOP: what comes for it waits."""
+        self.hung = True
+        self._pipe.hold()
+        self._processes.reactor.hold(self._reactor)
+
+    def go_on(self) -> None:
+        """Do what there is to do, if it has not been killed meanwhile."""
+        if self.running:
+            self.hung = False
+            self._processes.reactor.release(self._reactor)
+            self._pipe.release()
 
     def _exit(self) -> None:
         """It has come to its end by itself: then it has closed what it had."""

@@ -149,9 +149,19 @@ class SimReactor(LeanReactor):
         self._others.append(child)
         return child
 
+    def hold(self, child: SimReactor) -> None:
+        """Call nothing of another process until it is released."""
+        self._others.remove(child)
+
+    def release(self, child: SimReactor) -> None:
+        """It goes on, and much is due at once."""
+        child.now = self.now
+        self._others.append(child)
+
     def reap(self, child: SimReactor) -> None:
         """A process has ended: nothing of it is called any more."""
-        self._others.remove(child)
+        if child in self._others:
+            self._others.remove(child)
         child._calls.clear()
 
     def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> None:

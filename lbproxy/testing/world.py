@@ -23,7 +23,7 @@ from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.orders.desk import Desk
 from lbproxy.testing.orders.shopper import Book, Shopper
 from lbproxy.testing.people import MOMENT, Operator
-from lbproxy.testing.plan import Ask, Plan, Visit
+from lbproxy.testing.plan import Ask, Fault, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.testing.reloads import loosest
 from lbproxy.testing.results import Result
@@ -33,6 +33,7 @@ from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.testing.staff import Staff
 from lbproxy.testing.streams.client import Follower, StreamClient, Talker
 from lbproxy.transport.connection import HIGH_WATER
+from lbproxy.transport.timer import RESOLUTION
 from lbproxy.transport.transfer import PIECE
 
 #: Violations that are kept: what follows the first ones is mostly their consequence.
@@ -83,7 +84,8 @@ class World:
         stopped: What the service gave when it was told to end.
         stopping_since: When that was.
         ended_at: When it had ended.
-        paused: Seconds for which its process stood still, together.
+        paused: Seconds for which its process, or a worker's, stood still, and then first read what
+            had come.
         probed: Probes that have ended.
         weights: Those that the backends of the first pool have to have.
         most_held: Requests that were held at a time while no backend could take anything.
@@ -218,12 +220,13 @@ class World:
 
     def pause(self, seconds: float) -> None:
         """Have the balancer's process stand still: then much is due, and has come, at once."""
-        self.paused += seconds
+        self.paused += seconds + RESOLUTION
         self.reactor.stand_still(seconds)
 
-    def strike(self, kind: str, number: int) -> bool:
+    def strike(self, fault: Fault) -> bool:
         """Let something befall the process of a worker; false if there is none."""
-        return self.staff is not None and self.staff.strike(kind, number)
+        staff = self.staff
+        return staff is not None and staff.strike(fault.kind, fault.backend, fault.seconds)
 
     def drain(self) -> None:
         """Have the balancer finish what runs, and end."""
@@ -251,6 +254,10 @@ class World:
     def was_killed(self, pid: int) -> bool:
         """Whether the process of a worker was killed."""
         return self.staff is not None and pid in self.staff.killed
+
+    def is_due(self, complaint: str) -> bool:
+        """Whether the balancer had to complain of that."""
+        return self.staff is not None and self.staff.is_due(complaint)
 
     @property
     def lag(self) -> float:

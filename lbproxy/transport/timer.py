@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-#: How late a deadline may be noticed, in seconds.
+#: How late a deadline may be noticed, in seconds; twice that after this process was held up.
 RESOLUTION = 0.5
 
 #: Seconds in which the first bytes of a client must come that had connected when we stopped. They
@@ -55,6 +55,7 @@ class CoarseTimer(Service):
         self._loop.clock = clock
         self._ticked = NEVER
         self._late_until = -NEVER
+        self._put_off = False
 
     def add(self, timed: Timed) -> None:
         """Heed its deadline."""
@@ -86,10 +87,15 @@ class CoarseTimer(Service):
 
     def _tick(self) -> None:
         now = self._clock.seconds()
-        if now - self._ticked > LATE:
+        late = now - self._ticked > LATE
+        self._ticked = now
+        if late:
             # What came meanwhile is read when this turn's timers have been called.
             self._late_until = now + RESOLUTION
-        self._ticked = now
+        # So nobody's time is over before that; but who is always late does not wait forever.
+        self._put_off = late and not self._put_off
+        if self._put_off:
+            return
         for timed in [timed for timed in self._timed if timed.deadline <= now]:
             if timed.deadline > now or timed not in self._timed:
                 continue  # What another one did in this tick has put it off, or ended it.

@@ -83,6 +83,25 @@ class CoarseTimerTests(SynchronousTestCase):
         self.clock.pump([0.1] * 20)
         self.assertEqual(self.timer.read_late(self.clock.seconds()), until)
 
+    def test_held_up(self) -> None:
+        """A deadline that passed while we were held up is over one tick later, if still then."""
+        answered, silent = Watched(3.0), Watched(3.0)
+        self.timer.add(answered)
+        self.timer.add(silent)
+        self.clock.pump([0.5] * 4)
+        self.clock.advance(60.0)
+        self.assertEqual((answered.over, silent.over), ([], []))
+        answered.deadline = NEVER  # What had come meanwhile is read.
+        self.clock.advance(RESOLUTION)
+        self.assertEqual((answered.over, len(silent.over)), ([], 1))
+
+    def test_always_late(self) -> None:
+        """Who is held up all the time ends what is over all the same."""
+        one = Watched(3.0)
+        self.timer.add(one)
+        self.clock.pump([2.0] * 4)
+        self.assertEqual(len(one.over), 1)
+
     def test_discarded(self) -> None:
         """What is not watched any more hears nothing."""
         one = Watched(1.0)

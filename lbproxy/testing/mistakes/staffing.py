@@ -30,6 +30,11 @@ def a_new_worker_is_told_nothing(put: Put) -> None:
 
 
 @mutation
+def nobody_looks_after_workers_that_hang(put: Put) -> None:
+    put(Seat, "look", nothing)
+
+
+@mutation
 def nobody_takes_the_place_of_the_killed(put: Put) -> None:
     right = Seat.exited
 
