@@ -26,6 +26,7 @@ EVERY_KIND = (
     PAUSE,
     *staff.KINDS,
     *changes.KINDS,
+    *(f"all_{kind}" for kind in changes.KINDS),
     *reloads.KINDS,
     *policies.KINDS,
     *zone.KINDS,

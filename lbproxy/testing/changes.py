@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 import attrs
 
+from lbproxy.config.model import Backend
 from lbproxy.control.link import Names
 from lbproxy.control.overrides import Note, Overrides
+from lbproxy.discovery.members import configured_name
 
 #: What can be changed, in the words of the trace.
 KINDS = ("drained", "undrained", "weighed", "unweighed")
+
+#: In the place of a backend: all members of a name, if there is one.
+ALL = -1
 
 
 @attrs.frozen
@@ -22,7 +27,7 @@ class Change:
     Attributes:
         kind: One of `KINDS`.
         at: Seconds from the beginning.
-        backend: Which one, by its place in the first pool.
+        backend: Which one, by its place in the first pool, or `ALL`.
         weight: The new one, of those that are weighed.
         seconds: After how many it is over by itself; `None` is never.
     """
@@ -67,52 +72,58 @@ class _Reign:
 
 @attrs.frozen
 class _Config:
-    """When a config was read, when all had been told of it, and its weights."""
+    """When a config was read, when all had been told of it, and its backends by name."""
 
     begin: float
     told: float
-    weights: Mapping[str, int]
+    backends: Mapping[str, Backend]
+
+    @property
+    def changeable(self) -> set[str]:
+        """Whose weight may be changed: a backend's, or that of all members of a name."""
+        return {*self.backends, *map(configured_name, self.backends)}
 
 
 class Weights:
     """Which weight each backend has to have, and when: what people asked for, worked out anew.
 
-    A drain lies over a weight; giving a weight ends the drain. Either ends in its time.
+    A drain lies over a weight; giving a weight ends the drain. Either ends in its time. A change of
+    all members of a name lies under a member's own one of the same kind.
     """
 
-    def __init__(self, configured: Mapping[str, int]) -> None:
+    def __init__(self, backends: Iterable[Backend]) -> None:
         """Begin.
 
         Args:
-            configured: The weights of the config, by the names of the backends.
+            backends: Those of the config.
         """
-        self._configs = [_Config(-inf, -inf, configured)]
+        self._configs = [_Config(-inf, -inf, {each.name: each for each in backends})]
         self._drains: dict[str, list[_Reign]] = defaultdict(list)
         self._given: dict[str, list[_Reign]] = defaultdict(list)
 
     @property
     def names(self) -> list[str]:
         """All backends that there were at some time."""
-        return list(dict.fromkeys(name for each in self._configs for name in each.weights))
+        return list(dict.fromkeys(name for each in self._configs for name in each.backends))
 
-    def begin(self, configured: Mapping[str, int], now: float, told: float = inf) -> int:
+    def begin(self, backends: Iterable[Backend], now: float, told: float = inf) -> int:
         """Another config is read; until all are `told`, either may hold.
 
         What was changed of a backend that is not in it any more is forgotten.
 
         Args:
-            configured: The weights of the config, by the names of the backends.
+            backends: Those of the config.
             now: The present time.
             told: When all are told at the latest, if that is known.
 
         Returns:
             Which config it is, for `told`.
         """
-        for name in self.names:
-            if name not in configured:
-                self._end(self._drains[name], now)
-                self._end(self._given[name], now)
-        self._configs.append(_Config(now, told, configured))
+        config = _Config(now, told, {each.name: each for each in backends})
+        for reigns in (self._drains, self._given):
+            for name in reigns.keys() - config.changeable:
+                self._end(reigns[name], now)
+        self._configs.append(config)
         return len(self._configs) - 1
 
     def told(self, which: int, now: float) -> None:
@@ -122,10 +133,10 @@ class Weights:
                 self._configs[place] = attrs.evolve(each, told=now)
 
     def settled(self, now: float) -> set[str]:
-        """The backends that are there whichever config holds now."""
+        """The backends, and names of some, that are there whichever config holds now."""
         holding = [each for each in self._configs if each.told > now]
         holding.append(self._holding(now))
-        return set[str].intersection(*(set(each.weights) for each in holding))
+        return set[str].intersection(*(each.changeable for each in holding))
 
     def at_rest(self, now: float) -> bool:
         """Whether all have been told of the config that was read last."""
@@ -136,7 +147,7 @@ class Weights:
 
         One that no config has had yet will be there some day.
         """
-        having = [place for place, each in enumerate(self._configs) if name in each.weights]
+        having = [place for place, each in enumerate(self._configs) if name in each.backends]
         if not having:
             return inf, inf
         behind = having[-1] + 1
@@ -145,7 +156,7 @@ class Weights:
 
     def gone_at(self, name: str) -> float:
         """When all have been told that there is no backend of a name any more."""
-        having = [place for place, each in enumerate(self._configs) if name in each.weights]
+        having = [place for place, each in enumerate(self._configs) if name in each.backends]
         told = [each.told for each in self._configs[having[-1] + 1 :]] if having else []
         return min(told, default=inf)
 
@@ -173,7 +184,7 @@ class Weights:
         """All the weights that a backend has within a time."""
         moments = [
             moment
-            for reign in (*self._drains[name], *self._given[name])
+            for reign, _ in self._reigns(name)
             for moment in (reign.begin, reign.end)
             if begin < moment <= end
         ]
@@ -201,11 +212,20 @@ class Weights:
         return next(each for each in reversed(self._configs) if each.told <= moment)
 
     def _weight(self, name: str, moment: float, config: _Config) -> int:
-        for reigns in (self._drains[name], self._given[name]):
-            for reign in reversed(reigns):
-                if reign.begin <= moment < reign.end:
-                    return reign.weight
-        return config.weights.get(name, 0)
+        backend = config.backends.get(name)
+        if backend is None:
+            return 0
+        for reign, of_all in self._reigns(name):
+            if reign.begin <= moment < reign.end:
+                return reign.weight * (backend.record_weight if of_all else 1)
+        return backend.weight
+
+    def _reigns(self, name: str) -> Iterator[tuple[_Reign, bool]]:
+        """What was changed of a backend, what goes first in front, and whether of all members."""
+        for reigns in (self._drains, self._given):
+            for key in dict.fromkeys((name, configured_name(name))):
+                for reign in reversed(reigns.get(key, ())):
+                    yield reign, key != name
 
     def _end(self, reigns: list[_Reign], now: float) -> bool:
         """End what holds, if anything does."""

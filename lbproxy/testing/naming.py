@@ -12,6 +12,7 @@ import attrs
 
 from lbproxy.config import model
 from lbproxy.discovery.answer import Place
+from lbproxy.testing.changes import ALL
 from lbproxy.testing.plan import Fault, Plan
 from lbproxy.testing.reloads import Reload, with_first
 from lbproxy.testing.zone import CHANGES, HALF, TROUBLES, NameChange, Zone
@@ -42,7 +43,7 @@ def with_names(plan: Plan, span: float) -> Plan:
     if chance.random() < 1.0 - PART:
         return plan
     service = chance.random() < 0.5
-    places = _places(service)
+    places = _places(service, chance.choice((1, 1, 3)))
     zone = Zone(tuple(next(places) for _ in range(chance.randint(1, 3))), chance.choice(_TTLS))
     renamings = tuple(_renamings(chance, span, service, places, plan.reloads))
     backend = attrs.evolve(
@@ -68,6 +69,8 @@ def with_names(plan: Plan, span: float) -> Plan:
         elif odd < 0.5:  # It is asked for in another way, which begins anew.
             configs[-1] = attrs.evolve(configs[-1], dns=model.DNS(max_ttl=3.0))
     config, *others = configs
+    faults = _unready(chance, plan, renamings, len(zone.places))
+    whose = {change.backend: chance.choice((0, 2, 3, ALL, ALL)) for change in plan.changes}
     return attrs.evolve(
         plan,
         config=config,
@@ -75,17 +78,20 @@ def with_names(plan: Plan, span: float) -> Plan:
             attrs.evolve(reload, config=other)
             for reload, other in zip(plan.reloads, others, strict=True)
         ),
-        faults=_unready(chance, plan, renamings, len(zone.places)),
+        faults=faults,
+        changes=tuple(attrs.evolve(each, backend=whose[each.backend]) for each in plan.changes),
         zone=zone,
         renamings=renamings,
     )
 
 
-def _places(service: bool) -> Iterator[Place]:
-    """Places that nobody has had before, without end."""
+def _places(service: bool, weight: int) -> Iterator[Place]:
+    """Places that nobody has had before, without end; every other one of a service has a weight."""
     for number in range(1, 250):
         address = f"10.0.4.{number}"
-        yield Place(address, f"t{number}.n.internal", 80) if service else Place(address)
+        of_record = weight if number % 2 else 1
+        target = Place(address, f"t{number}.n.internal", 80, weight=of_record)
+        yield target if service else Place(address)
 
 
 def _renamings(

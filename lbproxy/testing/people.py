@@ -17,7 +17,6 @@ from lbproxy.testing.nameserver import NameServer
 from lbproxy.testing.plan import Plan
 from lbproxy.testing.reactor import SimReactor
 from lbproxy.testing.reloads import Reload
-from lbproxy.testing.zone import weights_of
 
 #: Seconds in which what was done at an instant has been heard: in any order with what else is due.
 MOMENT = 1e-6
@@ -63,7 +62,7 @@ class Operator:
             config: What it begins with.
         """
         self.config = config
-        self.weights = Weights(weights_of(config.pools[0].backends))
+        self.weights = Weights(config.pools[0].backends)
         self._world = world
         self._latest = 0.0
         self._reloading = 0
@@ -86,8 +85,10 @@ class Operator:
         names = [
             each.name
             for each in self.backends
-            if each.name in settled or (each in configured and each is not named)
+            if each is not named and (each.name in settled or each in configured)
         ]
+        if named is not None and named.name in settled:
+            names.append(named.name)
         name = names[change.backend % len(names)]
         self._world.tell(change.kind, name, change.weight, change.seconds)
         made = changes.make(overrides, ("api", name), change)
@@ -97,7 +98,8 @@ class Operator:
             what = "something" if made else "nothing"
             self._world.violation(f"{name} is {change.kind}, which changes {what}")
         if made:
-            self._world.happened(change.kind)
+            of_all = named is not None and name == named.name
+            self._world.happened(f"all_{change.kind}" if of_all else change.kind)
 
     def reload(self, reload: Reload) -> None:
         """Have another config read, and served; after a standstill a later one may come first."""
@@ -112,7 +114,7 @@ class Operator:
         now = self._world.reactor.now
         self._meet(now, self._renamed)
         self._reloaded = now
-        which = self.weights.begin(weights_of(self.backends), now)
+        which = self.weights.begin(self.backends, now)
         self._reloading += 1
         served = self._world.balancer.reloader.reload()
         served.addCallbacks(self._told, self._failed, callbackArgs=(which,))
@@ -125,7 +127,7 @@ class Operator:
         self._meet(now, self._reloaded)
         self._renamed = now
         longest = FIRST_ROUND * (BEFORE + self._reloading)
-        self.weights.begin(weights_of(self.backends), now, now + longest)
+        self.weights.begin(self.backends, now, now + longest)
 
     def serves(self, config: Config) -> None:
         """The balancer is about to serve a config: with the members that are known at present."""

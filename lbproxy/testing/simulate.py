@@ -206,7 +206,7 @@ def _calm(world: World) -> Iterator[str]:
         yield f"not all backends were back after {bound:.1f} s: {states}"
         return
     if not any(world.weights.at(name, reactor.now) for name in world.weights.names):
-        for place in range(len(world.weights.names)):
+        for place in range(len(world.weights.names) + 1):  # And all of a name.
             world.operator.change(Change("weighed", 0.0, place))
         reactor.run_until(reactor.now + bound, lambda: _all_well(world))
     asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))

@@ -141,8 +141,3 @@ def ever(
     joining = (place for change in changes for place in change.places)
     found = {each.name: each for each in members(named, (*zone.places, *joining))}
     return tuple(found.values())
-
-
-def weights_of(backends: Iterable[model.Backend]) -> dict[str, int]:
-    """Their weights, by their names."""
-    return {each.name: each.weight for each in backends}

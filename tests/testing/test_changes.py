@@ -7,6 +7,7 @@ from math import inf
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.config.model import Backend
 from lbproxy.control.overrides import Overrides
 from lbproxy.testing.changes import Change, Weights, make
 
@@ -22,9 +23,16 @@ def weighed(weight: int, seconds: float | None = None) -> Change:
 UNDRAINED, UNWEIGHED = Change("undrained", 0.0), Change("unweighed", 0.0)
 
 
+def backends(*weights: tuple[str, int], record: int = 1) -> list[Backend]:
+    return [
+        Backend(name, "127.0.0.1:80", weight=weight * record, record_weight=record)
+        for name, weight in weights
+    ]
+
+
 class WeightsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.weights = Weights({"a": 1, "b": 2})
+        self.weights = Weights(backends(("a", 1), ("b", 2)))
 
     def note(self, now: float, change: Change, name: str = "a") -> bool:
         return self.weights.note(name, change, now)
@@ -63,20 +71,35 @@ class WeightsTests(SynchronousTestCase):
     def test_reload(self) -> None:
         """Until all have been told either config may hold; who is gone takes his changes along."""
         self.note(1.0, drained())
-        which = self.weights.begin({"b": 4, "c": 1}, 2.0)
+        which = self.weights.begin(backends(("b", 4), ("c", 1)), 2.0)
         self.assertEqual(self.weights.within("b", 2.1, 2.2), {2, 4})
         self.assertEqual(self.weights.settled(2.1), {"b"})
         self.weights.told(which, 3.0)
         self.assertEqual(self.weights.settled(3.0), {"b", "c"})
         self.assertEqual(self.weights.within("b", 3.1, 9.0), {4})
         self.assertEqual([self.weights.at(name, 3.5) for name in "abc"], [0, 4, 1])
-        self.weights.begin({"a": 1}, 5.0, told=5.0)
+        self.weights.begin(backends(("a", 1)), 5.0, told=5.0)
         self.assertEqual(self.at(5.5), [1])
         self.assertEqual(self.weights.names, ["a", "b", "c"])
         self.assertEqual(self.weights.time_of("c"), (3.0, 5.0))
         self.assertEqual(self.weights.time_of("b"), (-inf, 5.0))
         self.assertEqual(self.weights.time_of("d"), (inf, inf))
         self.assertEqual([self.weights.gone_at(name) for name in "abcd"], [inf, 5.0, 5.0, inf])
+
+    def test_all_members(self) -> None:
+        """What is changed of a name is under a member's own, and holds for who joins later."""
+        self.weights = Weights(backends(("n@1", 2), record=3))
+        self.note(1.0, weighed(5), "n")
+        self.note(2.0, weighed(1), "n@1")
+        self.note(3.0, drained(), "n")
+        self.weights.begin(backends(("n@1", 2), ("n@2", 2), record=3), 4.0, told=4.0)
+        self.note(5.0, UNDRAINED, "n")
+        moments = 0.5, 1.5, 2.5, 3.5, 4.5, 5.5
+        self.assertEqual([self.weights.at("n@1", each) for each in moments], [6, 15, 1, 0, 0, 1])
+        self.assertEqual([self.weights.at("n@2", each) for each in moments[3:]], [0, 0, 15])
+        self.assertEqual(self.weights.settled(6.0), {"n", "n@1", "n@2"})
+        self.weights.begin(backends(("m", 1)), 7.0, told=7.0)
+        self.assertFalse(self.note(8.0, UNWEIGHED, "n"))
 
     def test_as_it_is(self) -> None:
         """The balancer's own book comes to the same."""

@@ -13,8 +13,8 @@ from lbproxy.worker.serve import Worker
 @mutation
 def a_drain_by_hand_is_not_told(put: Put) -> None:
     def wrong(self: Any, names: Any) -> None:
-        _, backend = self.find(names[1], names[0])
-        self._give_weight(self._judged[names[0]], backend)
+        for backend in self.named(names[1], names[0])[1]:
+            self._give_weight(self._judged[names[0]], backend)
 
     put(Parent, "_weigh", wrong)
 
@@ -49,6 +49,31 @@ def a_weight_ends_no_drain(put: Put) -> None:
             self._changed(names)
 
     put(Overrides, "weigh", weigh)
+
+
+@mutation
+def what_is_changed_of_a_name_is_of_nobody(put: Put) -> None:
+    put(Overrides, "of", lambda self, names, kind: self._held.get((names, kind)))
+
+
+@mutation
+def what_is_changed_of_a_name_goes_with_a_member(put: Put) -> None:
+    right = Overrides.keep
+
+    def wrong(self: Any, known: Any) -> None:
+        right(self, known)
+        for names, kind in list(self._held):
+            if names not in known:
+                del self._held[names, kind]
+                self._forget((names, kind))
+
+    put(Overrides, "keep", wrong)
+
+
+@mutation
+def a_weight_for_all_takes_those_of_records(put: Put) -> None:
+    right = Overrides.weight
+    put(Overrides, "weight", lambda self, names, configured, record: right(self, names, configured))
 
 
 @mutation
