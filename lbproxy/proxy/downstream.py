@@ -182,13 +182,14 @@ class Downstream(protocol.Protocol):
     def resumeProducing(self) -> None:
         """The transport's queue to the client is empty."""
         self._clogged = False
-        self.deadline = NEVER
-        if self._answerer is not None:
-            self._answerer.resume_answer()
+        now = self._clock.seconds()
+        if self._answerer is None:
+            self.deadline = now + self._timeouts.idle
         else:
-            self.deadline = self._clock.seconds() + self._timeouts.idle
-            if not self._advancing:
-                self._advance()
+            self._await_body(now)
+            self._answerer.resume_answer()
+        if not self._advancing:  # More may have come meanwhile, of this request or behind it.
+            self._advance()
 
     def stopProducing(self) -> None:
         """The transport is gone; `connectionLost` follows."""
@@ -504,6 +505,12 @@ class Downstream(protocol.Protocol):
         if began < now:
             record.started, record.headed = began, now - began
         return record
+
+    def _await_body(self, now: float) -> None:
+        self.deadline = NEVER
+        if self._request is BODY and self._pace is not None:
+            self._pace.begin(now, self.record.bytes_in)
+            self.deadline = self._pace.next_look(now)
 
     def _take_data(self, data: bytes) -> None:
         self.record.bytes_in += len(data)

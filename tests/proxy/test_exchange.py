@@ -18,6 +18,7 @@ GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 PUT = b"PUT / HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\nhi"
 POST = PUT.replace(b"PUT", b"POST")
 POST_WITH_KEY = POST.replace(b"Content", b"Idempotency-Key: 1\r\nContent")
+CLOSES = OK.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n")
 BEGIN = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin"
 
 
@@ -506,6 +507,47 @@ class BackpressureTests(BalancerCase):
         self.assertEqual(backend.producerState, "producing")
         backend.give(b"x" * 95)
         self.assertTrue(client.take().endswith(b"x" * 95))
+        self.assert_nothing_left()
+
+    def test_client_behind_in_its_body(self) -> None:
+        """What a client sends while it is behind with an early answer goes on once it reads."""
+        self.start("a")
+        client = self.client(PUT[:-2])
+        backend = self.accept()
+        backend.give(BEGIN)
+        client.protocol.pauseProducing()
+        client.give(PUT[-2:])
+        backend.take()
+        client.protocol.resumeProducing()
+        self.assertEqual(backend.take(), PUT[-2:])
+        backend.give(b"x" * 95)
+        self.assertTrue(client.take().endswith(b"x" * 95))
+        self.assert_nothing_left()
+
+    def test_client_behind_with_a_body_to_come(self) -> None:
+        """Who has caught up with an early answer is awaited for as long as any other body is."""
+        self.start("a")
+        client = self.client(PUT[:-2])
+        self.accept().give(BEGIN)
+        client.protocol.pauseProducing()
+        client.protocol.resumeProducing()
+        self.pass_time(31.0)
+        self.assertFalse(client.open)
+        self.assertEqual(self.log.lines[0]["reason"], "body_timeout")
+        self.assert_nothing_left()
+
+    def test_client_behind_when_a_connection_stands(self) -> None:
+        """The body of a pipelined request is read on when the answer before it is taken."""
+        self.start("a")
+        put = PUT.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")[:-2]
+        client = self.client(GET + put + b"2\r\nhi\r\n0\r\n\r\n")
+        self.accept().give(CLOSES)
+        client.protocol.pauseProducing()
+        backend = self.accept()
+        client.protocol.resumeProducing()
+        self.assertTrue(backend.take().endswith(b"hi\r\n0\r\n\r\n"))
+        backend.give(OK)
+        self.assertEqual(client.take().count(b"HTTP/1.1 200 OK"), 2)
         self.assert_nothing_left()
 
     def test_backend_behind(self) -> None:

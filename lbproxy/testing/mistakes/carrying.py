@@ -90,6 +90,19 @@ def nobody_pauses_for_the_slow(put: Put) -> None:
 
 
 @mutation
+def what_came_while_its_client_was_behind_waits(put: Put) -> None:
+    right = Downstream.resumeProducing
+
+    def wrong(self: Any) -> None:
+        advancing = self._advancing
+        self._advancing = advancing or self._answerer is not None
+        right(self)
+        self._advancing = advancing
+
+    put(Downstream, "resumeProducing", wrong)
+
+
+@mutation
 def nobody_pauses_for_a_backend(put: Put) -> None:
     put(Exchange, "pause_request", nothing)
 
