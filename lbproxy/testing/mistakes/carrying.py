@@ -11,6 +11,7 @@ from lbproxy.proxy.exchange import Exchange
 from lbproxy.proxy.upstream import IDLE, Upstream
 from lbproxy.testing.mistakes.registry import Put, mutation, nothing
 from lbproxy.transport.connection import Connection
+from lbproxy.transport.timer import NEVER
 
 
 @mutation
@@ -94,10 +95,11 @@ def what_came_while_its_client_was_behind_waits(put: Put) -> None:
     right = Downstream.resumeProducing
 
     def wrong(self: Any) -> None:
-        advancing = self._advancing
-        self._advancing = advancing or self._answerer is not None
-        right(self)
-        self._advancing = advancing
+        if self._answerer is None:
+            right(self)
+        else:
+            self._clogged, self.deadline = False, NEVER
+            self._answerer.resume_answer()
 
     put(Downstream, "resumeProducing", wrong)
 
