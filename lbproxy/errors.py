@@ -242,7 +242,7 @@ class HandshakeFailed(ConnectFailed):
 
 
 class ReusedConnectionClosed(UpstreamError):
-    """A kept-alive connection closed with no byte of answer: the keep-alive race."""
+    """A kept-alive connection closed soon, with no byte of answer: the keep-alive race."""
 
     reason = "reused_connection_closed"
     reached = Stage.REUSED_AND_CLOSED

@@ -42,6 +42,10 @@ class State(Enum):
 # Python 3.11 takes six times as long to find a member through its class.
 IDLE, WAITING, ANSWERING, TUNNEL, CLOSED = State
 
+#: Seconds after a request within which its kept-alive connection may have been closed by chance:
+#: what is on its way then has arrived, also if a packet was lost. Later the backend had it.
+RACE = 1.0
+
 
 @implementer(IPushProducer)
 class Upstream(Dialled):
@@ -83,6 +87,7 @@ class Upstream(Dialled):
         self._closed: Callable[[Upstream], None] | None = None
         self.clogged = False
         self.idle_since = 0.0
+        self._asked_at = 0.0
         self.deadline = NEVER
 
     # What Twisted tells.
@@ -188,10 +193,8 @@ class Upstream(Dialled):
         self._awaiting = awaiting
         self._parser.expect(head.method)
         self._patience = patience
-        if whole:
-            self.deadline = self._clock.seconds() + (patience or self._timeouts.first_byte)
-        else:
-            self.deadline = NEVER
+        self._asked_at = now = self._clock.seconds()
+        self.deadline = now + (patience or self._timeouts.first_byte) if whole else NEVER
         self._socket.write(data)
         self._behind = 0 if len(data) < WORTH else self._waiting
 
@@ -350,7 +353,7 @@ class Upstream(Dialled):
         transport.abortConnection()
 
     def _lost_before_head(self, reason: Failure) -> UpstreamError:
-        if self.reused and not self._heard:
+        if self.reused and not self._heard and self._clock.seconds() < self._asked_at + RACE:
             return ReusedConnectionClosed("the kept-alive connection was closed")
         return UpstreamClosed(f"closed before its answer: {reason.getErrorMessage()}")
 

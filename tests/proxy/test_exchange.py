@@ -148,6 +148,18 @@ class RetryTests(BalancerCase):
         self.assertEqual(self.log.lines[1]["attempts"][0]["decision"], "retry_free")
         self.assert_nothing_left()
 
+    def test_no_race(self) -> None:
+        """A kept-alive connection that is closed seconds later had the request: a break."""
+        self.start("a")
+        client = self.client(GET)
+        kept = self.accept()
+        kept.give(OK)
+        client.give(GET)
+        self.pass_time(3.0)
+        kept.close()
+        self.assertEqual(self.log.lines[1]["reason"], "upstream_closed")
+        self.assert_nothing_left()
+
     def test_unsafe_takes_a_fresh_connection(self) -> None:
         """POST takes a kept-alive connection only within a second of its last use."""
         self.start("a")
