@@ -88,21 +88,24 @@ def live(plan: Plan) -> Outcome:
                 world.violation(violation)
         except Spinning as spinning:
             world.violation(str(spinning))
-        world.balancer = None  # type: ignore[assignment]
-        gc.collect()  # A Deferred that failed unheard says so when it goes.
+        ends = Counter(f"{result.how} {result.reason}".strip() for result in world.results)
+        violations, trace, counts = world.violations, world.trace, world.counts
+        seconds, due = world.reactor.now - EPOCH, world.due
+        # Nothing of it may be left: what is, the next life would freeze. And a Deferred that failed
+        # unheard says so when it goes.
+        del world
+        gc.collect()
     for said in complaints.said:
-        if not world.is_due(said):
-            world.violation(f"logged: {said}")
-    ends = Counter(f"{result.how} {result.reason}".strip() for result in world.results)
-    trace = tuple(world.trace)
+        if not any(part in said for part in due):
+            violations.append(f"{seconds:.6f} logged: {said}")
     return Outcome(
         plan,
-        tuple(world.violations),
-        world.counts,
+        tuple(violations),
+        counts,
         ends,
-        world.reactor.now - EPOCH,
+        seconds,
         hashlib.sha256(repr(trace).encode()).hexdigest()[:16],
-        trace,
+        tuple(trace),
     )
 
 

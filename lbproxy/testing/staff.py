@@ -103,9 +103,10 @@ class Staff:
         process.hang()
         world.reactor.call_at(world.reactor.now + seconds, over)
 
-    def is_due(self, complaint: str) -> bool:
-        """Whether the parent had to complain of that: a worker hung."""
-        return any(f"(process {pid}) has told nothing" in complaint for pid in self.hung)
+    @property
+    def due(self) -> tuple[str, ...]:
+        """What the parent has to say of workers that hang, if they do so for long enough."""
+        return tuple(f"(process {pid}) has told nothing" for pid in self.hung)
 
     def moved(self) -> None:
         """The state of a worker has changed."""

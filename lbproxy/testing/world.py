@@ -255,9 +255,10 @@ class World:
         """Whether the process of a worker was killed."""
         return self.staff is not None and pid in self.staff.killed
 
-    def is_due(self, complaint: str) -> bool:
-        """Whether the balancer had to complain of that."""
-        return self.staff is not None and self.staff.is_due(complaint)
+    @property
+    def due(self) -> tuple[str, ...]:
+        """What the balancer had to complain of, or a part of that each."""
+        return () if self.staff is None else self.staff.due
 
     @property
     def lag(self) -> float:
