@@ -38,7 +38,8 @@ the row of the retry table (`forward/retry.py` reads the class, never the text):
         ├── QueueFull
         ├── HoldFull
         ├── HoldExpired
-        └── PoisonRequest           two backends broke while they had it
+        ├── PoisonRequest           two backends broke while they had it
+        └── BreakerOpen             so many of the pool failed that few are let through, or none
     ConfigError                     a mistake in the config or on the command line
     Unresolved                      a name of which DNS knows nothing, or tells nothing now
     AdminError                      what is asked of the admin listener is not done
@@ -344,6 +345,12 @@ class PoisonRequest(Unavailable):
     """Two backends broke while they had this request; it is not sent to another one for a while."""
 
     reason = "poison_request"
+
+
+class BreakerOpen(Unavailable):
+    """So many requests of the pool failed that no others are sent, or only a few."""
+
+    reason = "breaker_open"
 
 
 class ConfigError(Exception):

@@ -47,6 +47,7 @@ class Pool:
         config: As in `[pools.NAME]`.
         backends: In the order of the config.
         degraded: Whether the last choice fell on a backend although none counts as healthy.
+        breaker: The state of its breaker, in a word for people; empty if it has none.
         timed: Whether `took` is to be told how long attempts take.
         on_suspect: Called with a backend that refused a connection of live traffic.
         on_outlier: Called with a backend that live traffic speaks against, and the time. At first
@@ -72,6 +73,7 @@ class Pool:
         self.backends = [unknown_backend(config, each, now) for each in config.backends]
         self._parts = parts
         self.degraded = False
+        self.breaker = ""
         self._settle_at = inf
         self._full = 0
         self._tiers = Tiers(self.backends)
@@ -349,6 +351,7 @@ class Pool:
             "name": self.name,
             "balancer": self.config.balancer,
             "fails_alike": self.alike(now) or None,
+            "breaker": self.breaker or None,
             "backends": [backend.report(now) for backend in self.backends],
         }
 

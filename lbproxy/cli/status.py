@@ -73,7 +73,8 @@ def text(told: dict[str, Any]) -> str:
             )
             for each in pool["backends"]
         ]
-        parts += [f"\npool {pool['name']} ({pool['balancer']})\n", words.aligned([_HEAD, *rows])]
+        title = f"pool {pool['name']} ({pool['balancer']}){words.breaker(pool)}"
+        parts += [f"\n{title}\n", words.aligned([_HEAD, *rows])]
     if not told["complete"]:
         parts.append("\nA worker does not answer: more may be in flight than is told here.\n")
     return "".join(parts)

@@ -67,6 +67,12 @@ def notes(backend: dict[str, Any]) -> str:
     return "; ".join(told)
 
 
+def breaker(pool: dict[str, Any]) -> str:
+    """That a pool's breaker is not closed, to stand behind the pool's name."""
+    said = {"open": "is open", "half_open": "is half-open"}.get(pool["breaker"])
+    return "" if said is None else f"; its breaker {said}"
+
+
 def asks_for_none(backend: dict[str, Any]) -> bool:
     """Whether a backend says itself that it wants no requests."""
     says = backend["says"]

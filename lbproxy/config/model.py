@@ -15,6 +15,7 @@ import attrs
 
 from lbproxy.config import dns_kinds, kinds, probe_kinds
 from lbproxy.config.kinds import YEAR, Kind, Named, Switched
+from lbproxy.health.ejection import MOST
 from lbproxy.http1.parser import HeadLimits
 from lbproxy.plugins import balancer_names, probe_names
 from lbproxy.transport.certificates import CIPHERS
@@ -51,6 +52,7 @@ CountOrZero = Annotated[int, kinds.count("a whole number", 0, 1_000_000)]
 Bytes = Annotated[int, kinds.count("bytes", 0, 2**63 - 1)]
 Weight = Annotated[int, WEIGHTS]
 Share = Annotated[float, kinds.number("a ratio", 0.0, 1.0)]
+ShareAboveZero = Annotated[float, kinds.number("a ratio", 0.0, 1.0, above=True)]
 Text = Annotated[str, Kind(kinds.text)]
 Flag = Annotated[bool, Kind(kinds.flag)]
 Network = Annotated[IPv4Network | IPv6Network, Kind(kinds.network)]
@@ -256,6 +258,21 @@ class Hold:
 
 
 @attrs.frozen
+class Breaker:
+    """When all requests of a pool are refused for a while, since too many of them failed.
+
+    Attributes:
+        share: Of the requests of ten seconds that must have failed.
+        requests: How many must have ended in that time; of each worker, since each has its own.
+        open: Seconds of the first time; the n-th lasts n times as long, 300 at most.
+    """
+
+    share: ShareAboveZero = 0.5
+    requests: Count = 20
+    open: Annotated[float, kinds.number("seconds", 0.0, MOST, above=True)] = 5.0
+
+
+@attrs.frozen
 class Queue:
     """Where requests wait while every backend is at `max_in_flight`.
 
@@ -356,6 +373,7 @@ class Pool:
         hold_when_down: Where requests wait while no backend can take anything, as when all
             restart; `None` is nowhere.
         hedge: When a second backend is asked as well; `None` is never.
+        breaker: When nobody is asked for a while, whoever it is; `None` is never.
         tls: Whether its backends speak TLS.
         verify: Whether they must show a certificate that the system trusts, or one of the
             authorities in a PEM file.
@@ -378,6 +396,7 @@ class Pool:
     queue: Queue = Queue()
     hold_when_down: Hold | None = None
     hedge: Hedge | None = None
+    breaker: Annotated[Breaker | None, Switched(Breaker)] = None
     tls: Flag = False
     verify: Verify = True
     sni: Name | None = None

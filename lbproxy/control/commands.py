@@ -199,13 +199,14 @@ def counts_in(told: Iterable[Any]) -> Counts:
 
 def load_out(load: Load) -> Any:
     """A `Load` as JSON knows it."""
-    return [_by_names_out(load.in_flight), load.waiting, load.clients, load.alike]
+    in_flight = _by_names_out(load.in_flight)
+    return [in_flight, load.waiting, load.clients, load.alike, load.breakers]
 
 
 def load_in(told: Any) -> Load:
     """A `Load` from what `load_out` gave."""
-    in_flight, waiting, clients, alike = told
-    return Load(_by_names_in(in_flight), waiting, clients, alike)
+    in_flight, *rest = told
+    return Load(_by_names_in(in_flight), *rest)
 
 
 def _by_names_out(counts: Mapping[Names, int]) -> list[Any]:

@@ -48,12 +48,14 @@ class Load:
         waiting: Requests that wait in each pool's queue, by its name.
         clients: Open connections.
         alike: In which way all backends of each pool fail, as `Pool.alike` has it; by its name.
+        breakers: The state of the breaker of each pool that has one, by its name.
     """
 
     in_flight: Mapping[Names, int] = attrs.field(factory=dict)
     waiting: Mapping[str, int] = attrs.field(factory=dict)
     clients: int = 0
     alike: Mapping[str, str] = attrs.field(factory=dict)
+    breakers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

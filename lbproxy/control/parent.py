@@ -27,6 +27,7 @@ from lbproxy.control.overrides import Overrides
 from lbproxy.control.seat import Occupant, Seat
 from lbproxy.discovery.members import configured_name, goes_by
 from lbproxy.errors import UnknownBackend
+from lbproxy.health.breaker import worst
 from lbproxy.observe.metrics import EJECTIONS, Counts
 from lbproxy.probe.checks import Check
 
@@ -184,7 +185,7 @@ class Parent(Service):
         for judged in self._judged.values():
             for backend in judged.pool.backends:
                 backend.in_flight = in_flight.get(judged.names(backend), 0)
-        self._hear_alike()
+        self._hear_of_pools()
 
     def moved(self) -> None:
         """The state of a worker has changed: all hear of it, and queues get who serves them."""
@@ -334,10 +335,12 @@ class Parent(Service):
                 self.log.info("{name} listens on {address}", name=name, address=address)
         self._announced = dict(serving[0].addresses)
 
-    def _hear_alike(self) -> None:
-        told = [occupant.load.alike for occupant in self._occupants()]
+    def _hear_of_pools(self) -> None:
+        """What only workers know of a pool as a whole."""
+        loads = [occupant.load for occupant in self._occupants()]
         for name, judged in self._judged.items():
-            judged.hear_alike(alike.get(name, "") for alike in told)
+            judged.hear_alike(load.alike.get(name, "") for load in loads)
+            judged.pool.breaker = worst({load.breakers.get(name, "") for load in loads} - {""})
 
     def _tell(self, names: Names, standing: Standing) -> None:
         if names in self._unserved:  # Workers may have somebody else of that name.

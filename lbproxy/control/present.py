@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbproxy import __version__
 from lbproxy.control.parent import Parent
+from lbproxy.health.breaker import REFUSE
 from lbproxy.observe.exposition import Family
 
 
@@ -41,6 +42,13 @@ def present(parent: Parent) -> list[Family]:
             "Whether all backends of a pool fail alike: 1 or 0.",
             ("pool",),
             {(pool.name,): int(bool(parent.alike(pool))) for pool in parent.pools},
+        ),
+        Family(
+            "lbproxy_breaker_open",
+            "gauge",
+            "Whether the breaker of a pool refuses requests in some worker: 1 or 0.",
+            ("pool",),
+            {(pool.name,): int(pool.breaker in REFUSE) for pool in pools if pool.breaker},
         ),
         Family(
             "lbproxy_in_flight",

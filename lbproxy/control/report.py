@@ -10,6 +10,7 @@ from lbproxy import __version__
 from lbproxy.balance.backend import moment
 from lbproxy.balance.pool import Pool
 from lbproxy.control.link import Names, WorkerReport
+from lbproxy.health.breaker import REFUSE
 
 
 def document(
@@ -35,7 +36,7 @@ def document(
         for backend in told["backends"]:
             backend["in_flight"] += (elsewhere or {}).get((told["name"], backend["name"]), 0)
     impaired = any(
-        told["fails_alike"] or backend["state"] != "up"
+        told["fails_alike"] or told["breaker"] in REFUSE or backend["state"] != "up"
         for told in reports
         for backend in told["backends"]
     )

@@ -123,6 +123,13 @@ def counted(counts: Counts) -> list[Family]:
             {labels: numbers[0] for labels, numbers in counts.family(metrics.EJECTIONS)},
         ),
         Family(
+            "lbproxy_breaker_opened_total",
+            "counter",
+            "Times that the breaker of a pool opened, in all workers.",
+            ("pool",),
+            {labels[:1]: numbers[0] for labels, numbers in counts.family(metrics.BREAKERS)},
+        ),
+        Family(
             "lbproxy_hedges_total",
             "counter",
             "Attempts made while another one was running, by what came of them.",

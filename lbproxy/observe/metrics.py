@@ -18,7 +18,7 @@ BOUNDS = (
 )
 
 #: What the numbers of each series are. A histogram is a sum, and then its buckets.
-REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS, SESSIONS, HEDGES = range(7)
+REQUESTS, FIRST_BYTES, CONNECTS, FAILURES, EJECTIONS, SESSIONS, HEDGES, BREAKERS = range(8)
 
 _HISTOGRAM = 1 + len(BOUNDS) + 1
 
@@ -33,6 +33,7 @@ _SIZES = {
     FAILURES: 1,
     EJECTIONS: 1,
     HEDGES: 1,
+    BREAKERS: 1,
     SESSIONS: TALLIES,
 }
 
@@ -58,6 +59,7 @@ class Counts:
     `FAILURES`: pool, backend, outcome, decision;
     `EJECTIONS`: pool, backend;
     `HEDGES`: pool, backend, outcome;
+    `BREAKERS`: pool, `None`;
     `SESSIONS`: listener, pool, last backend, reason.
 
     Attributes:
@@ -131,6 +133,10 @@ class Metrics:
         numbers[2] += record.bytes_out
         for attempt in attempts:
             self._count_attempt(record.pool, attempt)
+
+    def opened(self, pool: str) -> None:
+        """Take that a pool's breaker has opened."""
+        self._counts.of((BREAKERS, pool, None))[0] += 1
 
     def take(self) -> Counts:
         """What has been counted since the last call."""

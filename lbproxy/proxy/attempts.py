@@ -32,9 +32,10 @@ from lbproxy.errors import (
 )
 from lbproxy.forward.poison import REFUSED, identity
 from lbproxy.forward.retry import MethodClass, NoBody, Tee
+from lbproxy.health.breaker import Admission
 from lbproxy.http1.message import NONE
 from lbproxy.observe.accesslog import Attempt
-from lbproxy.proxy.failover import AGAIN, Decision, decide
+from lbproxy.proxy.failover import AGAIN, GOES_ON, Decision, decide
 from lbproxy.proxy.hedge import Hedge
 from lbproxy.proxy.plan import Plan
 from lbproxy.proxy.queue import Waiter
@@ -61,6 +62,7 @@ class Attempts(Awaiting):
     log = Logger()
 
     _current: Attempt
+    _admission: Admission | None = None
 
     def __init__(self, site: Site, downstream: Downstream, plan: Plan) -> None:
         """Prepare to forward.
@@ -96,6 +98,25 @@ class Attempts(Awaiting):
         self._key = None if plan.hash_key is None else plan.hash_key.of(downstream.peer)
 
     # The choice, and the way there.
+
+    def _let_through(self, now: float) -> bool:
+        """Whether the pool's breaker lets the request through; else its client is told."""
+        breaker = self._upstreams.breaker
+        if breaker is None:
+            return True
+        self._admission = breaker.admit(now)
+        if self._admission is not None:
+            return True
+        self._finish()
+        self._downstream.fail(self._upstreams.broken(now))
+        return False
+
+    def _go_on(self, now: float) -> None:
+        """Its turn has come: what waited while the breaker turned has to be let through again."""
+        if self._admission is None or self._admission.holds or self._let_through(now):
+            self._attempt(now)
+        else:
+            self._upstreams.pass_on()
 
     def _attempt(self, now: float) -> None:
         backend = self._pool.choose(self._tried, now, self._key)
@@ -138,7 +159,7 @@ class Attempts(Awaiting):
         self._waiter = None
         now = self._site.clock.seconds()
         self._record.queued += now - self._queued_since
-        self._attempt(now)
+        self._go_on(now)
 
     def _refused(self, error: Unavailable) -> None:
         self._waiter = None
@@ -164,7 +185,7 @@ class Attempts(Awaiting):
         now = self._site.clock.seconds()
         self._record.held += now - self._queued_since
         self._tried = shut(self._pool)
-        self._attempt(now)
+        self._go_on(now)
 
     def _held_too_long(self, error: Unavailable) -> None:
         self._waiter = None
@@ -242,6 +263,8 @@ class Attempts(Awaiting):
             self._fresh = True  # Nothing says that the backend is ill: a new connection will do.
         else:
             self._tried |= {backend}
+        if self._admission is not None and decision not in GOES_ON | {Decision.POISON}:
+            self._admission.failed(now)  # Before one who waits gets its place.
         self._release()
         if decision in AGAIN:
             self._attempt(now)
@@ -320,3 +343,5 @@ class Attempts(Awaiting):
         if self._tee is not _NO_BODY:
             self._tee.release()
         self._release()
+        if self._admission is not None:
+            self._admission.left()

@@ -52,7 +52,7 @@ class Exchange(Attempts):
             self._attempt(now)
 
     def _start_warily(self, now: float) -> None:
-        """Begin where some are refused, some are held, or any may be hedged."""
+        """Begin where some are refused, some are held, or any may be hedged or is counted."""
         upstreams = self._upstreams
         refused = 0.0
         if upstreams.suspects.refused:
@@ -61,6 +61,8 @@ class Exchange(Attempts):
         if refused:
             self._finish()
             self._downstream.fail(self._poison(refused))
+        elif not self._let_through(now):
+            return
         elif upstreams.waiting.held:
             self._hold(now)
         else:
@@ -158,7 +160,10 @@ class Exchange(Attempts):
         assert self._backend is not None
         self._upstream = None
         self._current.failed(error, "answer_begun")
-        self._pool.failed(self._backend, error, self._site.clock.seconds())
+        now = self._site.clock.seconds()
+        self._pool.failed(self._backend, error, now)
+        if self._admission is not None:
+            self._admission.failed(now)
         self._finish()
         self._downstream.cut(error)
 
@@ -226,6 +231,7 @@ class Exchange(Attempts):
                 return None
         if self._upstreams.wary:
             self._end_hedge(attempt)
+            self._count(head.status, now)
         attempt.outcome = "answered"
         self._pool.answered(self._backend, head.status, now)
         if self._pool.timed and self._body_end is not None:  # Else the client's time is in it.
@@ -254,6 +260,15 @@ class Exchange(Attempts):
                 return busy, decision
             self._current.decision = decision.value
         return None
+
+    def _count(self, status: int, now: float) -> None:
+        """Have the breaker hear of an answer, if it has let the request through."""
+        if self._admission is None:
+            return
+        if status in GATEWAY_STATUSES:
+            self._admission.failed(now)
+        else:
+            self._admission.answered(now)
 
     def _is_answered(self) -> bool:
         """Whether an answer has begun."""

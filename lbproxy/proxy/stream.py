@@ -21,6 +21,7 @@ from zope.interface import implementer
 from lbproxy.balance.backend import Backend
 from lbproxy.config.model import Listener
 from lbproxy.errors import BadPreface, ProxyError, QueueFull, Unavailable, UpstreamError
+from lbproxy.health.breaker import Admission
 from lbproxy.observe.accesslog import Attempt
 from lbproxy.observe.session import SessionRecord
 from lbproxy.preface.client_hello import ClientHelloReader
@@ -94,6 +95,7 @@ class Session(Protocol):
     _connecting: Deferred[StreamUpstream] | None = None
     _upstream: Any = None
     _waiter: Waiter | None = None
+    _admission: Admission | None = None
     _queued_since = 0.0
     _tried: frozenset[Backend] = frozenset()
     _held = False
@@ -253,7 +255,18 @@ class Session(Protocol):
         if upstreams.pool.config.hash_key is not None:
             self._key = getattr(self._client.getPeer(), "host", "unix").encode()
         upstreams.budget.request(now)
-        self._attempt(now)
+        if upstreams.breaker is None or self._let_through(now):
+            self._attempt(now)
+
+    def _let_through(self, now: float) -> bool:
+        """Whether the pool's breaker lets the session through; else it ends."""
+        breaker = self._upstreams.breaker
+        if breaker is None:
+            return True
+        self._admission = breaker.admit(now)
+        if self._admission is None:
+            self._fail(self._upstreams.broken(now))
+        return self._admission is not None
 
     def _attempt(self, now: float) -> None:
         pool = self._upstreams.pool
@@ -283,7 +296,10 @@ class Session(Protocol):
         self._waiter = None
         now = self._site.clock.seconds()
         self.record.queued += now - self._queued_since
-        self._attempt(now)
+        if self._admission is None or self._admission.holds or self._let_through(now):
+            self._attempt(now)
+        else:
+            self._upstreams.pass_on()
 
     def _refused(self, error: Unavailable) -> None:
         self._waiter = None
@@ -302,6 +318,8 @@ class Session(Protocol):
         decision = self._decide(error, now)
         self.record.attempts[-1].failed(error, decision.value)
         self._tried |= {backend}
+        if self._admission is not None and decision is not Decision.RETRY:
+            self._admission.failed(now)  # Before one who waits gets its place.
         self._release()
         if decision is Decision.RETRY:
             self._attempt(now)
@@ -327,6 +345,8 @@ class Session(Protocol):
         attempt.connected = now - attempt.started
         assert self._backend is not None
         pool.connected(self._backend, now)
+        if self._admission is not None:
+            self._admission.answered(now)
         if pool.timed:
             pool.took(self._backend, attempt.connected, False, now)
         client, backend = self._client, cast(Any, upstream.transport)
@@ -398,6 +418,8 @@ class Session(Protocol):
         connecting, self._connecting = self._connecting, None
         if connecting is not None:
             connecting.cancel()
+        if self._admission is not None:
+            self._admission.left()
         self._release()
 
     def _release(self) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.outage import is_shut, takes_held
 from lbproxy.balance.pool import Pool
 from lbproxy.config import model
-from lbproxy.errors import Drained, NoBackend
+from lbproxy.errors import BreakerOpen, Drained, NoBackend
 from lbproxy.forward.budget import RetryBudget
 from lbproxy.forward.poison import Suspects
+from lbproxy.health.breaker import Breaker, State
 from lbproxy.proxy.hedging import Hedging
 from lbproxy.proxy.idle import Connections
 from lbproxy.proxy.queue import WaitingRoom
@@ -39,12 +42,16 @@ class Upstreams:
         hedging: When a second backend is asked as well; `None` is never.
         hedges: How many second attempts are under way.
         suspects: Requests during which backends broke.
+        breaker: Whether requests are let through; `None` is all of them.
+        on_open: Called when the breaker opens.
         wary: Whether a request has to be looked at before it is sent, and its answer before it is
-            given, since some are held, some are refused, or any may be hedged: one question instead
-            of three.
+            given, since some are held, some are refused, or any may be hedged or has to be counted:
+            one question instead of four.
         can_hold: Whether requests are held while no backend can take anything.
         connections: Those of each backend.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -77,7 +84,9 @@ class Upstreams:
         self.hedging = None if config.hedge is None else Hedging(self._clock, config.hedge)
         self.hedges = 0
         self.suspects = Suspects()
-        self.wary = self.hedging is not None
+        self.on_open: Callable[[], None] | None = None
+        self.breaker = self._new_breaker(config.breaker)
+        self.wary = self.hedging is not None or self.breaker is not None
         self.can_hold = config.hold_when_down is not None
         self._again: IDelayedCall | None = None
         self.connections = {backend: self._connections(backend) for backend in pool.backends}
@@ -97,7 +106,7 @@ class Upstreams:
             trusts: How those of its backends that speak TLS do that, by name.
             now: The present time, in the clock's seconds.
         """
-        hedge = self.pool.config.hedge
+        hedge, breaker = self.pool.config.hedge, self.pool.config.breaker
         self.pool.reconfigure(config, balancer, now)
         self._trusts = trusts
         self.waiting.reconfigure(config)
@@ -106,6 +115,8 @@ class Upstreams:
             if self.hedging is not None:
                 self.hedging.close()
             self.hedging = None if config.hedge is None else Hedging(self._clock, config.hedge)
+        if config.breaker != breaker:
+            self.breaker = self._new_breaker(config.breaker)
         self.can_hold = config.hold_when_down is not None
         self.relax()
         before, self.connections = self.connections, {}
@@ -133,6 +144,16 @@ class Upstreams:
             return Drained(f'What could answer of pool "{name}" is drained.')
         return NoBackend(f'No backend of pool "{name}" can answer now.')
 
+    def broken(self, now: float) -> BreakerOpen:
+        """What a client is told whom the breaker does not let through."""
+        assert self.breaker is not None
+        name, seconds = self.pool.name, 1
+        detail = f'Pool "{name}" is tried with a few requests at a time.'
+        if self.breaker.state is State.OPEN:
+            seconds = max(1, ceil(self.breaker.until - now))
+            detail = f'Too many requests to pool "{name}" failed; it gets none for {seconds} s.'
+        return BreakerOpen(detail, knob=f"pools.{name}.breaker", retry_after=seconds)
+
     def release(self, backend: Backend) -> None:
         """An exchange is done with a backend; the first that can make use of it goes there."""
         self.pool.release(backend)
@@ -141,10 +162,15 @@ class Upstreams:
                 self._let_go()
             self.waiting.admit_next(self.pool.saturated)
 
+    def pass_on(self) -> None:
+        """Somebody whose turn had come was refused: the next ones have theirs."""
+        if self.waiting:
+            self._clock.callLater(0.0, self._admit)
+
     def relax(self) -> None:
         """Have new requests not be looked at any more, if nothing asks for it."""
-        hedged = self.hedging is not None or self.hedges > 0
-        self.wary = hedged or bool(self.suspects.refused) or bool(self.waiting.held)
+        counted = self.hedging is not None or self.hedges > 0 or self.breaker is not None
+        self.wary = counted or bool(self.suspects.refused) or bool(self.waiting.held)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -156,6 +182,21 @@ class Upstreams:
             self.hedging.close()
         for connections in self.connections.values():
             connections.close()
+
+    def _new_breaker(self, config: model.Breaker | None) -> Breaker | None:
+        self.pool.breaker = ""
+        if config is None:
+            return None
+        breaker = Breaker(config.share, config.requests, config.open)
+        breaker.on_turn = self._breaker_turned
+        self.pool.breaker = breaker.state.value
+        return breaker
+
+    def _breaker_turned(self, state: State, why: str) -> None:
+        self.pool.breaker = state.value
+        self.log.warn("the breaker of {pool} {why}", pool=self.pool.name, why=why)
+        if state is State.OPEN and self.on_open is not None:
+            self.on_open()
 
     def _connections(self, backend: Backend) -> Connections:
         config, trust = self.pool.config, self._trusts.get(backend.name)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from lbproxy.testing import faults, policies, reloads, staff
+from lbproxy.testing import breakers, faults, policies, reloads, staff
 from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.changes import Change
 from lbproxy.testing.configs import config_of
@@ -28,9 +28,11 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for.
 
-    Policies, names and streams have sources of their own, so that all else stays as it is.
+    Policies, breakers, names and streams have sources of their own, so that all else stays as it
+    is.
     """
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
+    plan = breakers.drawn(random.Random(f"breakers {seed}"), plan)
     return with_streams(with_names(plan, SPAN))
 
 

@@ -9,6 +9,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.config.model import Config
 from lbproxy.forward.retry import PROCESS_LIMIT
+from lbproxy.health.breaker import Breaker
 from lbproxy.observe.accesslog import Record
 from lbproxy.service import Balancer
 
@@ -100,6 +101,28 @@ class Inside:
                 return waiter
 
             room.hold = hold
+
+    def on_breaker(self, told: Callable[[Breaker], None], worker: Any = None) -> None:
+        """Be told when the state of the breaker of a worker's first pool has changed."""
+        upstreams = (worker or self.workers[0])._upstreams[self.judged[0].name]
+
+        def turned(*what: Any, right: Any = upstreams._breaker_turned) -> None:
+            right(*what)
+            told(upstreams.breaker)
+
+        upstreams._breaker_turned = turned
+        if upstreams.breaker is not None:
+            upstreams.breaker.on_turn = turned
+
+    def refused_until(self) -> float:
+        """When the last breaker lets somebody through again, if one is open now."""
+        open_ones = [
+            upstreams.breaker.until
+            for worker in self.workers
+            for upstreams in worker._upstreams.values()
+            if upstreams.breaker is not None
+        ]
+        return max(open_ones, default=0.0)
 
     def held(self) -> Iterator[int]:
         """Bytes that wait to be sent, at each connection."""

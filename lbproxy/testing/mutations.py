@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbproxy.testing.mistakes import (
     balancing,
+    breaking,
     carrying,
     changing,
     choosing,
@@ -19,6 +20,7 @@ from lbproxy.testing.mistakes.registry import MUTATIONS, mutated
 __all__ = [
     "MUTATIONS",
     "balancing",
+    "breaking",
     "carrying",
     "changing",
     "choosing",

@@ -19,7 +19,7 @@ from lbproxy.testing.world import AnyClient, World
 _PATIENT = frozenset({"keeps", "pipelines", "uploads", "old", "old_keeps"})
 
 #: Reasons for which one who did nothing wrong may be sent away although nothing is broken.
-_FULL = frozenset({"queue_full", "body_too_large"})
+_FULL = frozenset({"queue_full", "body_too_large", "breaker_open"})
 
 #: How a request ends while every backend is drained; an answer to HEAD cannot say.
 _DRAINED = frozenset({"drained", "hold_full", "hold_expired", ""})

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import attrs
 
 from lbproxy.balance.standing import State
+from lbproxy.health import breaker
 
 
 @attrs.frozen
@@ -42,6 +43,21 @@ class Probed:
     backend: str
     passed: bool
     up: bool
+
+
+@attrs.frozen
+class BreakerTurn:
+    """A change of the state of a breaker, in one worker.
+
+    Attributes:
+        at: When.
+        state: The new one.
+        until: When its time is over, if it is open.
+    """
+
+    at: float
+    state: breaker.State
+    until: float
 
 
 class History:

@@ -18,6 +18,7 @@ from lbproxy.probe.prober import CHANGING, FIRST_ROUND, TICK
 from lbproxy.testing import (
     alike,
     bounds,
+    breakers,
     checkers,
     choices,
     counting,
@@ -164,6 +165,7 @@ def _story(world: World) -> Iterator[str]:
     yield from bounds.hedges_within_bounds(world)
     yield from bounds.poison_is_stopped(world)
     yield from alike.nothing_in_vain(world)
+    yield from breakers.breakers_do_right(world)
     yield from verdicts.the_last_stays(world)
     yield from verdicts.verdicts_follow_probes(world)
     yield from verdicts.probes_go_on(world, until)
@@ -220,7 +222,7 @@ def _calm(world: World) -> Iterator[str]:
 
 def _recovery(world: World) -> float:
     """Seconds in which each backend is back, now that all are well."""
-    longest = 2.0 * BOOT[1]
+    longest = max(2.0 * BOOT[1], world.inside.refused_until() - world.reactor.now + 1.0)
     for pool in world.inside.judged:
         ejected = max(backend.ejection.until for backend in pool.backends) - world.reactor.now
         health = pool.config.health
@@ -233,6 +235,8 @@ def _recovery(world: World) -> float:
 
 def _all_well(world: World) -> bool:
     now = world.reactor.now
+    if now < world.inside.refused_until():
+        return False
     return world.inside.serving == world.plan.config.workers and all(
         backend.state is State.UP
         and backend.said == NOTHING

@@ -13,6 +13,8 @@ from twisted.internet.defer import Deferred
 from lbproxy.balance import backend as balance
 from lbproxy.balance.standing import State
 from lbproxy.control.link import share
+from lbproxy.health.breaker import Breaker
+from lbproxy.health.breaker import State as BreakerState
 from lbproxy.testing import faults
 from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.clients import Client
@@ -27,7 +29,7 @@ from lbproxy.testing.plan import Ask, Fault, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.testing.reloads import loosest
 from lbproxy.testing.results import Result
-from lbproxy.testing.seen import Probed, Turn
+from lbproxy.testing.seen import BreakerTurn, Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.testing.staff import Staff
@@ -43,6 +45,13 @@ ENOUGH = 20
 #: Bytes that may wait for one who does not read: what makes its source pause, and one read more.
 MOST_HELD = HIGH_WATER + PIECE
 
+
+#: How the turns of a breaker are counted.
+BREAKER_KINDS = {
+    BreakerState.OPEN: "breaker_opened",
+    BreakerState.HALF_OPEN: "breaker_half_open",
+    BreakerState.CLOSED: "breaker_closed",
+}
 
 #: Clients that are no `Client`, by their manner.
 _KINDS: dict[str, Any] = {
@@ -74,6 +83,7 @@ class World:
         deliveries: For each request those that reached a backend.
         records: What the access log would have, and when each of it ended.
         recorded: The same, by the worker's process.
+        breaker_turns: Changes of the state of the first pool's breaker, by the worker's process.
         operator: Who changes weights and configs.
         names: What the balancer asks for names, if its first pool has one.
         pools: All that there are, with all backends that are in them at some time.
@@ -143,6 +153,7 @@ class World:
         self.inside = Inside(self.balancer)
         self.inside.on_serve(self.operator.serves)
         self.recorded: dict[int, list[tuple[Any, float]]] = {}
+        self.breaker_turns: dict[int, list[BreakerTurn]] = {}
         for worker in self.inside.workers:
             self.watch(worker, 0)
         if self.staff is not None:
@@ -315,6 +326,15 @@ class World:
 
         self.inside.on_record(record, worker)
         self.inside.on_hold(self._held, worker)
+        turns = self.breaker_turns[pid] = []
+
+        def turned(breaker: Breaker) -> None:
+            state = breaker.state
+            turns.append(BreakerTurn(self.reactor.now, state, breaker.until))
+            self.tell("breaker", pid, state.value)
+            self.happened(BREAKER_KINDS[state])
+
+        self.inside.on_breaker(turned, worker)
 
     def _held(self, number: int) -> None:
         self.most_held = max(self.most_held, number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -241,6 +242,7 @@ class Worker(MultiService):
     def count(self) -> Deferred[Any]:
         """Tell what has been counted now."""
         now = self._clock.seconds()
+        breakers = {name: each.pool.breaker for name, each in self._upstreams.items()}
         load = Load(
             {
                 (name, backend.name): backend.in_flight
@@ -251,6 +253,7 @@ class Worker(MultiService):
             {name: len(upstreams.waiting) for name, upstreams in self._upstreams.items()},
             self._site.clients,
             {name: upstreams.pool.alike(now) for name, upstreams in self._upstreams.items()},
+            {name: state for name, state in breakers.items() if state},
         )
         return self.link.counted(self._metrics.take(), load)
 
@@ -308,7 +311,9 @@ class Worker(MultiService):
     ) -> Upstreams:
         pool = Pool(config, policy, self._duty.started, self._duty.workers)
         self._connect(pool)
-        return Upstreams(self._reactor, self._timer, pool, trusts, self._duty.workers)
+        upstreams = Upstreams(self._reactor, self._timer, pool, trusts, self._duty.workers)
+        upstreams.on_open = partial(self._metrics.opened, pool.name)
+        return upstreams
 
     def _open(self, config: Config, doors: Doors) -> None:
         if self._drain.begun:

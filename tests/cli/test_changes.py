@@ -32,6 +32,15 @@ class StatusTests(StoryCase):
         )
         self.assertRegex(told, r"\nb +127.0.0.1:2 +up +7 \(config: 1\) +0 .* weight 7 by ann until")
 
+    def test_breaker(self) -> None:
+        """A breaker that refuses is told with its pool; one that is closed is nothing special."""
+        for state, told in (("closed", ""), ("half_open", "half-open"), ("open", "open")):
+            self.setUp()
+            self.staff.hands[1].load = Load(breakers={"api": state})
+            self.assertEqual(self.run_to_end("status"), 0)
+            said = told and f"; its breaker is {told}"
+            self.assertIn(f"\npool api (round_robin){said}\n", self.output.getvalue())
+
     def test_json(self) -> None:
         """All of it, for programs."""
         self.assertEqual(self.run_to_end("status", "--json"), 0)

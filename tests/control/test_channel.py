@@ -31,7 +31,13 @@ from tests.transport.turning import TransportCase
 PROBE = ProbeOutcome(False, 0.25, "answered 503", True, 99.5)
 DOWN = Standing(State.DOWN, "answered 503", 99.0, 0.0, False, True, PROBE, 3, Said(3, True, 7))
 UNKNOWN = Standing(State.UNKNOWN, "", 1.5, 0.0, True, False, None, 0)
-LOAD = Load({("api", "b0"): 1, ("api", "b1"): 2}, {"api": 3, "db": 0}, 4, {"api": "", "db": "ill"})
+LOAD = Load(
+    {("api", "b0"): 1, ("api", "b1"): 2},
+    {"api": 3, "db": 0},
+    4,
+    {"api": "", "db": "ill"},
+    {"db": "open"},
+)
 WHOLE = Whole(
     (WorkerReport(1, 17, "serving", 1.5, 2), WorkerReport(2, None, "idle", 2.5, 0)), LOAD.in_flight
 )

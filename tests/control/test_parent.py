@@ -63,6 +63,21 @@ class JudgementTests(ParentCase):
             self.assertEqual(document["pools"][0]["fails_alike"], how or None)
             self.assertEqual(document["status"], status)
 
+    def test_breaker(self) -> None:
+        """Of the breakers of all workers the one that refuses most is reported."""
+        self.staff.start()
+        self.assertIsNone(json.loads(self.parent.health()[1])["pools"][0]["breaker"])
+        for states, told, status in (
+            (("closed", "closed"), "closed", "ok"),
+            (("open", "half_open"), "open", "degraded"),
+            (("closed", "half_open"), "half_open", "degraded"),
+        ):
+            for hand, state in zip(self.staff.hands, states, strict=True):
+                hand.occupant.counted(Counts(), Load(breakers={"api": state}))
+            document = json.loads(self.parent.health()[1])
+            self.assertEqual(document["pools"][0]["breaker"], told)
+            self.assertEqual(document["status"], status)
+
     def test_outlier(self) -> None:
         """A backend that one worker speaks against is out at all, for its time."""
         self.staff.start()

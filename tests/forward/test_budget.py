@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.forward.budget import FLOOR, WINDOW, RetryBudget
+from lbproxy.forward.budget import FLOOR, RetryBudget
+from lbproxy.health.window import WINDOW
 
 
 def spent(budget: RetryBudget, now: float) -> int:

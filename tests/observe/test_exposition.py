@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.observe.exposition import Family, counted, render
-from lbproxy.observe.metrics import EJECTIONS, SESSIONS, Counts, Metrics
+from lbproxy.observe.metrics import BREAKERS, EJECTIONS, SESSIONS, Counts, Metrics
 from tests.observe.test_metrics import attempt, record
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -49,6 +49,7 @@ class RenderTests(SynchronousTestCase):
         metrics.observe(record(answered, status=404), 109.0)
         counts = metrics.take()
         counts.of((EJECTIONS, "api", "a"))[0] = 2
+        counts.of((BREAKERS, "api", None))[0] = 3
         for reason in ("ended", "closed"):
             counts.of((SESSIONS, "db", "api", "a", reason))[:] = [1, 30, 50]
         read = samples(render(counted(counts)))
@@ -73,6 +74,7 @@ class RenderTests(SynchronousTestCase):
         self.assertEqual(read["lbproxy_attempts_failed_total", closed], 2)
         self.assertEqual(read["lbproxy_retries_total", closed], 1)
         self.assertEqual(read["lbproxy_ejections_total", a], 2)
+        self.assertEqual(read["lbproxy_breaker_opened_total", (("pool", "api"),)], 3)
         session = (a[0], ("listener", "db"), a[1])
         self.assertEqual(read["lbproxy_sessions_total", (*session, ("reason", "ended"))], 1)
         self.assertEqual(read["lbproxy_session_bytes_out_total", session], 100)

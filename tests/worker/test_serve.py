@@ -16,7 +16,7 @@ from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model
 from lbproxy.control.link import Duty, Load, Names, Whole, WorkerReport, share
 from lbproxy.health.said import Said
-from lbproxy.observe.metrics import REQUESTS, Counts
+from lbproxy.observe.metrics import BREAKERS, REQUESTS, Counts
 from lbproxy.worker.serve import TICK, Worker
 from tests.proxy.wires import OK, Reactor, Wire
 
@@ -119,6 +119,19 @@ class WorkerTests(WorkerCase):
         numbers = self.parent.counts.series[REQUESTS, "/", "api", "a", 2, "answered"]
         self.assertEqual(numbers[0], 1)
         self.assertEqual(self.parent.load, Load({("api", "b"): 1}, {"api": 0}, 1, {"api": ""}))
+
+    def test_breaker(self) -> None:
+        """How the breaker of a pool is, and how often it has opened, is told too."""
+        pool = attrs.evolve(self.config.pools[0], breaker=model.Breaker(requests=1))
+        self.worker.serve(attrs.evolve(self.config, pools=(pool,)), {})
+        upstreams = self.worker._upstreams["api"]
+        assert upstreams.breaker is not None
+        admission = upstreams.breaker.admit(self.reactor.seconds())
+        assert admission is not None
+        admission.failed(self.reactor.seconds())
+        self.reactor.advance(TICK)
+        self.assertEqual(self.parent.load.breakers, {"api": "open"})
+        self.assertEqual(self.parent.counts.series[BREAKERS, "api", None], [1])
 
     def test_parent_behind(self) -> None:
         """While the parent has not heard the last, nothing is told; it all goes with the next."""
