@@ -293,7 +293,10 @@ class Worker(MultiService):
     # The rest is ours.
 
     def _policy(self, config: model.Pool) -> Balancer:
-        return balancer_for(config, self._chance, balancer_maker)
+        return balancer_for(config, self._chance, balancer_maker, self._complain)
+
+    def _complain(self, what: str) -> None:
+        self.log.error("{what}", what=what)
 
     def _new_policies(self, config: Config) -> dict[str, Balancer]:
         before = {name: each.pool.config for name, each in self._upstreams.items()}
