@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from lbproxy.balance.two_choices import TwoChoices
+from lbproxy.health.words import one_line
 
 if TYPE_CHECKING:
     from lbproxy.balance.balancer import C, Candidate
@@ -99,7 +100,7 @@ class OwnBalancer:
         self._tell(f"{method} {what}{since}")
 
     def _tell(self, what: str) -> None:
-        self._complain(f"{self._name}: {' '.join(what.split())}")
+        self._complain(one_line(f"{self._name}: {what}"))
 
 
 def _in_words(error: Exception) -> str:
