@@ -629,7 +629,9 @@ backends = [
         """What is commented out changes nothing, unless the file says that it is an example."""
         text = EXAMPLE.read_text().replace("../public", str(EXAMPLE.parents[1] / "public"))
         text = re.sub(r"^# (?=\[(?:stop|admin|dns)\])", "", text, flags=re.MULTILINE)
+        text = text.replace("# health = ", "health = ")  # Which says what else `None` does.
         default, table, seen = self.load(text), "", 0
+        self.assertEqual(default.pools[0].health, Health("/health"))
         for found in re.finditer(r"^(?:\S.*)(?:\n +#.*)*", text, re.MULTILINE):
             line = found[0]
             if line.removeprefix("# ").startswith("["):
