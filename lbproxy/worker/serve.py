@@ -262,7 +262,7 @@ class Worker(MultiService):
     def end(self) -> None:
         """End what runs now, whole or not, and then all."""
         self._drain.begin()
-        self._site.abort()
+        self._site.abort("cut, since the balancer was told to end at once")
 
     def kill(self) -> None:
         """End what runs: there is no process to kill but the parent's."""

@@ -227,6 +227,17 @@ class WorkerTests(WorkerCase):
         self.backend(OK)
         self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))
 
+    def test_end(self) -> None:
+        """What is cut before its time says so."""
+        told: list[Any] = []
+        self.patch(self.worker._site, "_write", lambda record, now: told.append(record))
+        self.client(GET)
+        self.worker.drain()
+        self.worker.end()
+        self.reactor.advance(0)
+        details = [json.loads(record.line(1000.0))["detail"] for record in told]
+        self.assertEqual(details, ["cut, since the balancer was told to end at once"])
+
     def test_drain(self) -> None:
         """Asked by its parent, it tells those who ask that the balancer ends."""
         self.client(GET)
