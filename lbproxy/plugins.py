@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import attrs
 from twisted.plugin import IPlugin, getPlugins
+from twisted.python.modules import getModule
 from zope.interface import Attribute, Interface, implementer
 
 
-class IBalancerMaker(Interface):
+class IMaker(Interface):
+    """Makes what the config names."""
+
+    name = Attribute("What stands in the config.")
+
+
+class IBalancerMaker(IMaker):
     """Makes a policy for pools whose `balancer` has its name."""
 
     name = Attribute("What stands in `balancer`, none of lbproxy's own names.")
@@ -47,7 +55,7 @@ class BalancerMaker:
     make: Callable[[Any, random.Random], Any]
 
 
-class IProbeMaker(Interface):
+class IProbeMaker(IMaker):
     """Makes a probe for pools whose `health.check` has its name."""
 
     name = Attribute("What stands in `health.check`.")
@@ -80,19 +88,39 @@ class ProbeMaker:
 
 def balancer_names() -> list[str]:
     """The names of all policies that plugins have."""
-    return sorted(maker.name for maker in getPlugins(IBalancerMaker))
+    return sorted(maker.name for maker in _makers(IBalancerMaker))
 
 
 def balancer_maker(name: str) -> Any:
     """The `IBalancerMaker` with a name, or `None`."""
-    return next((maker for maker in getPlugins(IBalancerMaker) if maker.name == name), None)
+    return next((maker for maker in _makers(IBalancerMaker) if maker.name == name), None)
 
 
 def probe_names() -> list[str]:
     """The names of all probes that plugins have."""
-    return sorted(maker.name for maker in getPlugins(IProbeMaker))
+    return sorted(maker.name for maker in _makers(IProbeMaker))
 
 
 def probe_maker(name: str) -> Any:
     """The `IProbeMaker` with a name, or `None`."""
-    return next((maker for maker in getPlugins(IProbeMaker) if maker.name == name), None)
+    return next((maker for maker in _makers(IProbeMaker) if maker.name == name), None)
+
+
+def _makers(interface: type[IMaker]) -> list[Any]:
+    return [maker for maker in _all_makers(_modules()) if interface.providedBy(maker)]
+
+
+def _modules() -> tuple[tuple[str, float], ...]:
+    """The files of all plugins, and since when each is as it is."""
+    files = [module.filePath for module in getModule("twisted.plugins").iterModules()]
+    return tuple((file.path, file.getModificationTime()) for file in files)
+
+
+@lru_cache(maxsize=1)
+def _all_makers(modules: tuple[tuple[str, float], ...]) -> tuple[Any, ...]:
+    """What plugins have, looked up when a file has changed: one that is broken says so each time.
+
+    Args:
+        modules: The files.
+    """
+    return tuple(getPlugins(IMaker))

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -97,6 +98,26 @@ class BalancerTests(PluginCase):
         self.assertIn('found "near_frist"; did you mean near_first?', str(error))
         self.assertIsNone(balancer_maker("near_frist"))
 
+    def test_broken(self) -> None:
+        """A file that cannot be imported is told once, however often a name is looked up."""
+        (self.folder / "twisted" / "plugins" / "broken.py").write_text("import no_such_module")
+        self.file.write_text(CONFIG)
+        for _ in range(3):
+            self.assertEqual(len(load(self.file).pools), 1)
+            self.assertEqual(probe_names(), [])
+            self.assertIsNotNone(balancer_maker("near_first"))
+        self.assertEqual(len(self.flushLoggedErrors(ModuleNotFoundError)), 1)
+
+    def test_comes_later(self) -> None:
+        """A file is found, or not any more, without a new start."""
+        self.assertEqual(balancer_names(), ["near_first"])
+        file = self.folder / "twisted" / "plugins" / "late.py"
+        file.write_text(self.source.replace('"near_first"', '"late"'))
+        self.addCleanup(sys.modules.pop, "twisted.plugins.late", None)
+        self.assertEqual(balancer_names(), ["late", "near_first"])
+        file.unlink()
+        self.assertEqual(balancer_names(), ["near_first"])
+
     def test_key(self) -> None:
         """It may have a key of each request."""
         self.file.write_text(CONFIG.replace("backends", 'hash = { key = "path" }\nbackends'))
@@ -139,7 +160,7 @@ class ProbeTests(PluginCase):
 
     def test_short(self) -> None:
         """The example is short."""
-        self.assertLess(len([line for line in self.source.split("\n") if line.strip()]), 20)
+        self.assertLess(len([line for line in self.source.split("\n") if line.strip()]), 22)
 
     def test_judged(self) -> None:
         """The config may name it, and it judges."""
@@ -150,6 +171,15 @@ class ProbeTests(PluginCase):
             self.assertIs(self.successResultOf(asking).passed, passed)
             self.assertEqual(transport.value(), b"INFO replication\r\n")
             self.assertTrue(transport.disconnecting)
+
+    def test_quiet(self) -> None:
+        """The log does not have each of its connections."""
+        self.ask()
+        factory: Any = self.reactor.tcpClients[0][2]
+        with capturedLogs() as logged:
+            factory.doStart()
+            factory.doStop()
+        self.assertEqual(logged, [])
 
     def test_refused(self) -> None:
         """What it raises is told."""

@@ -304,9 +304,7 @@ class Pool:
         if symptom is not None:
             return symptom.value
         weighty = [backend for backend in self.backends if backend.weight > 0]
-        if len(weighty) > 1 and all(
-            backend.state is State.DOWN and backend.reached for backend in weighty
-        ):
+        if len(weighty) > 1 and all(_fails_probes(backend) for backend in weighty):
             return "accept connections and fail their probes"
         return self._alike_elsewhere
 
@@ -518,3 +516,10 @@ class Pool:
         backend.starting = part < 1.0
         before, backend.share = backend.share, backend.weight * part
         return backend.share != before
+
+
+def _fails_probes(backend: Backend) -> bool:
+    """Whether a backend is down for its answers; one whose last probe passed is on its way back."""
+    probe = backend.last_probe
+    failed = probe is not None and not probe.passed
+    return failed and backend.reached and backend.state is State.DOWN

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.consistent_hash import ConsistentHash
 from lbproxy.balance.least_loaded import LeastLoaded
+from lbproxy.balance.own import OwnBalancer
 from lbproxy.balance.peak_ewma import PeakEwma
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.two_choices import TwoChoices
@@ -44,7 +45,10 @@ def same_policy(before: model.Pool, after: model.Pool) -> bool:
 
 
 def balancer_for(
-    config: model.Pool, chance: random.Random, find: Callable[[str], Any] = lambda name: None
+    config: model.Pool,
+    chance: random.Random,
+    find: Callable[[str], Any] = lambda name: None,
+    complain: Callable[[str], None] = lambda what: None,
 ) -> Balancer:
     """The policy of a pool.
 
@@ -52,14 +56,16 @@ def balancer_for(
         config: Its `balancer` is the name.
         chance: All chance is drawn from it.
         find: Gives the user's own `IBalancerMaker` of a name that is none of ours.
+        complain: Hears what is wrong with a user's own policy.
 
     Raises:
         KeyError: If there is no such policy; the config refuses such a name before.
     """
     make = _POLICIES.get(config.balancer)
-    if make is None:
-        maker = find(config.balancer)
-        if maker is None:
-            raise KeyError(config.balancer)
-        make = maker.make
-    return cast(Balancer, make(config, chance))
+    if make is not None:
+        return make(config, chance)
+    maker = find(config.balancer)
+    if maker is None:
+        raise KeyError(config.balancer)
+    name = f"pools.{config.name}.balancer {config.balancer}"
+    return OwnBalancer(name, maker.make(config, chance), chance, complain)

@@ -193,7 +193,7 @@ def _policy(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
 
 def _failover(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
     """What is done about failures, and takes something else for it."""
-    if "hold_when_down" in pool and pool.get("health") is False:
+    if _is_on("hold_when_down", pool) and pool.get("health") is False:
         message = "needs health: nothing else says that a backend is back"
         yield Mistake((*path, "hold_when_down"), message)
     retry, timeouts = _table(pool.get("retry")), _table(pool.get("timeouts"))
@@ -202,11 +202,12 @@ def _failover(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:
     if _is_number(timeout) and _is_number(first_byte) and 0 < first_byte <= timeout:
         message = f"{shown(timeout)} s are not less than timeouts.first_byte, {shown(first_byte)} s"
         yield Mistake((*path, "retry", "timeout"), message)
-    for key, where in (("timeout", (*path, "retry", "timeout")), ("hedge", (*path, "hedge"))):
-        if key in (retry if key == "timeout" else pool) and retry.get("attempts") == 1:
+    for key, table in (("timeout", retry), ("hedge", pool)):
+        if _is_on(key, table) and retry.get("attempts") == 1:
+            where = (*path, "hedge") if table is pool else (*path, "retry", key)
             yield Mistake(where, "needs retry.attempts above 1: it takes a second attempt")
     backends = list(_tables(path, pool.get("backends")))
-    if "hedge" in pool and len(backends) == 1 and not _may_be_many(backends[0][1]):
+    if _is_on("hedge", pool) and len(backends) == 1 and not _may_be_many(backends[0][1]):
         yield Mistake((*path, "hedge"), "needs a second backend")
 
 
@@ -237,7 +238,7 @@ def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -
         if key in _table(pool.get("timeouts")):
             yield Mistake((*path, "timeouts", key), message)
     for key in _HTTP_POOL:
-        if key in pool:
+        if _is_on(key, pool):
             yield Mistake((*path, key), message)
     if "timeout" in _table(pool.get("retry")):
         yield Mistake((*path, "retry", "timeout"), message)
@@ -245,6 +246,11 @@ def _modes_of_pool(document: dict[str, Any], path: Path, pool: dict[str, Any]) -
         for key in _HTTP_BACKEND:
             if key in backend:
                 yield Mistake((*each, key), message)
+
+
+def _is_on(key: str, table: dict[str, Any]) -> bool:
+    """Whether a table has a key, and does not turn off with it what it stands for."""
+    return table.get(key, False) is not False
 
 
 def _is_number(value: object) -> bool:

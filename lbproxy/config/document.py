@@ -60,7 +60,8 @@ def _text(file: str, what: str) -> str:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{file}: cannot read the {what}: {reason}") from None
     try:
-        return data.decode()
+        # Some editors begin a file with a mark of its encoding, which is no TOML.
+        return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{file}:{line}: not UTF-8, which TOML is written in") from None

@@ -394,8 +394,8 @@ class Pool:
     ejection: Flag = True
     max_in_flight: Count = 256
     queue: Queue = Queue()
-    hold_when_down: Hold | None = None
-    hedge: Hedge | None = None
+    hold_when_down: Annotated[Hold | None, Switched(Hold)] = None
+    hedge: Annotated[Hedge | None, Switched(Hedge)] = None
     breaker: Annotated[Breaker | None, Switched(Breaker)] = None
     tls: Flag = False
     verify: Verify = True

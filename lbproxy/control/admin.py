@@ -12,6 +12,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Site
@@ -42,7 +43,8 @@ class AdminService(Service):
     def __init__(self, reactor: Any, config: Admin, pages: Pages) -> None:
         self._reactor = reactor
         self._config = config
-        self._site = _QuietSite(Guard(pages.app.resource(), config.hosts), reactor=reactor)
+        guard = Guard(IReactorTime(reactor), pages.app.resource(), config.hosts)
+        self._site = _QuietSite(guard, reactor=reactor)
         self._port: Any = None
         self._socket: Any = None
 

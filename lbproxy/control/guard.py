@@ -11,8 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
+from math import inf
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 
 from lbproxy.control.answers import problem
@@ -27,28 +30,42 @@ _PATH = re.compile(rb"[A-Za-z0-9/_.-]*")
 #: What a browser says of a request that no other site is behind (Fetch Metadata, section 2.2).
 _OWN_SITES = ("same-origin", "none")
 
+#: Seconds from one line about who was refused to the next: a page may ask again and again.
+QUIET = 60.0
+
+#: Of what somebody else's request says, so many characters are logged.
+_LONGEST = 100
+
 
 class Guard(Resource):
     """Stands before all pages."""
 
+    log = Logger()
     isLeaf = True
 
-    def __init__(self, inner: Any, hosts: Iterable[str] = ()) -> None:
+    def __init__(self, clock: IReactorTime, inner: Any, hosts: Iterable[str] = ()) -> None:
         """Guard a resource.
 
         Args:
+            clock: Provides the time.
             inner: The resource, a leaf.
             hosts: Names of this machine besides `localhost`. Addresses need none: a browser goes
                 to an address only if the address was asked for.
         """
         super().__init__()
+        self._clock = clock
         self._inner = inner
+        self._due = -inf
+        self._refused = 0
         self._names = {"localhost", *(name.lower() for name in hosts)}
 
     def render(self, request: Any) -> Any:
         """Let a request through, or refuse it."""
         try:
             self._check(request)
+        except ForeignQuestion as error:
+            self._tell(request, error)
+            return problem(request, error)
         except AdminError as error:
             return problem(request, error)
         return self._inner.render(request)
@@ -68,6 +85,28 @@ class Guard(Resource):
             raise ForeignQuestion("the request was made by a page of another site")
         if _PATH.fullmatch(request.path) is None:
             raise BadQuestion("there is nothing here", 404)
+
+    def _tell(self, request: Any, error: ForeignQuestion) -> None:
+        """Log who was refused, unless that was done a moment ago."""
+        self._refused += 1
+        now = self._clock.seconds()
+        if now < self._due:
+            return
+        self._due = now + QUIET
+        times, self._refused = self._refused, 0
+        fields = request.requestHeaders
+        said = [
+            f"{name} {value[:_LONGEST]!r}"
+            for name in ("Host", "Origin")
+            for value in fields.getRawHeaders(name, [])[:1]
+        ]
+        self.log.info(
+            "admin: refused a request by {peer} ({said}): {error}{since}",
+            peer=getattr(request.getClientAddress(), "host", "unix"),
+            said=", ".join(said) or "no Host",
+            error=error,
+            since=f"; {times} times since that was last said" if times > 1 else "",
+        )
 
     def _is_ours(self, name: str) -> bool:
         if name.lower() in self._names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from lbproxy.health.said import NOTHING, Said
+from lbproxy.health.words import one_line
 
 
 @attrs.frozen
@@ -14,7 +15,7 @@ class ProbeOutcome:
     Attributes:
         passed: Whether the backend is well.
         latency: Seconds from the start of the probe to its end.
-        detail: What was answered, or what went wrong, in words.
+        detail: What was answered, or what went wrong, in words of one line.
         reached: Whether the backend's port accepts connections.
         at: When it ended, in the clock's seconds.
         said: What the backend says of itself; it counts if the probe passed.
@@ -23,7 +24,7 @@ class ProbeOutcome:
 
     passed: bool
     latency: float
-    detail: str
+    detail: str = attrs.field(converter=one_line)
     reached: bool
     at: float
     said: Said = NOTHING

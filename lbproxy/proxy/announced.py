@@ -88,8 +88,8 @@ class Announced(Protocol):
         """Nothing has begun yet, and what is on its way is here soon or not at all."""
         self.deadline = min(self.deadline, self._site.clock.seconds() + FIRST)
 
-    def abort(self) -> None:
-        """End now."""
+    def abort(self, why: str) -> None:
+        """End now; nothing runs that there would be anything to say of."""
         self._connection.abortConnection()
 
     def _refuse(self, error: ProxyError) -> None:
@@ -97,7 +97,7 @@ class Announced(Protocol):
         record = SessionRecord(self._began, peer, self._listener.name)
         record.reason, record.detail = error.reason, error.detail
         self._site.log_session(record, self._site.clock.seconds())
-        self.abort()
+        self._connection.abortConnection()
 
 
 def _twisted(where: Address) -> IAddress:

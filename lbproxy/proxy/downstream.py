@@ -384,11 +384,15 @@ class Downstream(protocol.Protocol):
         else:
             self._close()
 
-    def abort(self) -> None:
-        """End now, whatever runs."""
+    def abort(self, why: str) -> None:
+        """End now, whatever runs.
+
+        Args:
+            why: What the access log says of that.
+        """
         answerer, self._answerer = self._answerer, None
         if answerer is not None:
-            stopped = Stopped("cut, since it had not ended by itself in time")
+            stopped = Stopped(why)
             answerer.abandon(stopped)
             self._log_end(stopped, self._clock.seconds())
         self._abort()

@@ -45,9 +45,16 @@ class Client(Timed, Protocol):
     def drain(self) -> None:
         """End as soon as that breaks nothing."""
 
-    def abort(self) -> None:
-        """End now."""
+    def abort(self, why: str) -> None:
+        """End now.
 
+        Args:
+            why: What the access log says of what runs.
+        """
+
+
+#: Why what runs is cut, if nobody says anything else.
+OVERDUE = "cut, since it had not ended by itself in time"
 
 #: What a request id of a trusted peer may look like.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -279,10 +286,14 @@ class Site:
             if client.listener_name == name:
                 client.drain()
 
-    def abort(self) -> None:
-        """End all connections now."""
+    def abort(self, why: str = OVERDUE) -> None:
+        """End all connections now.
+
+        Args:
+            why: What the access log says of what runs.
+        """
         for client in list(self._clients):
-            client.abort()
+            client.abort(why)
         for upstream in list(self._seen_off):
             upstream.abort()
 

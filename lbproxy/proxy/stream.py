@@ -224,9 +224,13 @@ class Session(Protocol):
         if self._state is State.PEEKING:
             self._end("stopped")
 
-    def abort(self) -> None:
-        """End now."""
-        self._say("stopped")
+    def abort(self, why: str) -> None:
+        """End now.
+
+        Args:
+            why: What the access log says of that.
+        """
+        self._say("stopped", why)
         self._abort()
 
     # The rest is ours: first the way to a backend.

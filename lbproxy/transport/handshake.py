@@ -228,7 +228,9 @@ class _Guest:
         # An event of this turn may still name the descriptor: nobody else may have it before.
         self._reactor.callLater(0, self._socket.close)
 
-    abort = close
+    def abort(self, why: str) -> None:
+        """Close; nothing runs that there would be anything to say of."""
+        self.close()
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw the connection's end first."""

@@ -265,7 +265,7 @@ class Worker(MultiService):
     def end(self) -> None:
         """End what runs now, whole or not, and then all."""
         self._drain.begin()
-        self._site.abort()
+        self._site.abort("cut, since the balancer was told to end at once")
 
     def kill(self) -> None:
         """End what runs: there is no process to kill but the parent's."""
@@ -296,7 +296,10 @@ class Worker(MultiService):
     # The rest is ours.
 
     def _policy(self, config: model.Pool) -> Balancer:
-        return balancer_for(config, self._chance, balancer_maker)
+        return balancer_for(config, self._chance, balancer_maker, self._complain)
+
+    def _complain(self, what: str) -> None:
+        self.log.error("{what}", what=what)
 
     def _new_policies(self, config: Config) -> dict[str, Balancer]:
         before = {name: each.pool.config for name, each in self._upstreams.items()}

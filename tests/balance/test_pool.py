@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import product
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
@@ -188,6 +189,22 @@ class HealthTests(SynchronousTestCase):
         for place in (0, 1):
             probe(pool, place, False, 20.0)
         self.assertEqual(pool.alike(20.0), "accept connections and fail their probes")
+
+    def test_alike_in_their_probes(self) -> None:
+        """Whose last probe passed does not fail: he is down until there are enough of those."""
+        for count in (1, 2, 3):
+            for outcomes in product("fpx", repeat=count):  # Fails, passes, and its port refuses.
+                pool = pool_of(*[1] * count)
+                elsewhere = pool_of(*[1] * count)
+                for place, outcome in enumerate(outcomes):
+                    probe(pool, place, False, 1.0, reached=outcome == "f")
+                    probe(pool, place, outcome == "p", 2.0, reached=outcome != "x")
+                    standing = pool.standing(pool.backends[place])
+                    elsewhere.learn(elsewhere.backends[place], standing, 2.0)
+                all_fail = count > 1 and set(outcomes) == {"f"}
+                for each in (pool, elsewhere):
+                    self.assertEqual({backend.state for backend in each.backends}, {State.DOWN})
+                    self.assertEqual(bool(each.alike(2.0)), all_fail, outcomes)
 
     def test_turns(self) -> None:
         """Each change of a state is told with its cause."""

@@ -43,7 +43,7 @@ class StoryCase(SynchronousTestCase):
     def supervise(self, restart: Restart | None) -> None:
         """Have the balancer restart backends in this way, or not at all."""
         pages = Pages(self.staff.parent, self.staff.reloader.reload, restart)
-        self.treq: Any = StubTreq(Guard(pages.app.resource()))
+        self.treq: Any = StubTreq(Guard(self.staff.clock, pages.app.resource()))
 
     def stand_for(self, *numbers: int) -> None:
         """Have a stand for members with these numbers, as DNS would."""

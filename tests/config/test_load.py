@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
+import tomllib
 from datetime import date
 from ipaddress import ip_network
 from pathlib import Path
@@ -38,6 +40,9 @@ from lbproxy.http1.parser import HeadLimits
 from tests.config.folder import temporary_folder
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lbproxy.toml"
+
+#: A key or a header of a table in it that is commented out.
+COMMENTED = re.compile(r"^# (\[|[a-z_]+ = )", re.MULTILINE)
 
 #: A whole config; `{}` is replaced by lines at its end, inside the backend's table.
 BASE = """\
@@ -574,6 +579,14 @@ backends = [
         for condition in ("host = 'a'", "methods = ['GET']", "headers.a = 'b'", "listener = 'web'"):
             self.load(BASE.replace('path = "/"', f"path = '/'\n{condition}\n{SECOND}"))
 
+    def test_turned_off(self) -> None:
+        """What is not on by default may be turned off all the same, whatever it would need."""
+        off = "[pools.api]\nhedge = false\nhold_when_down = false\nhealth = false"
+        (pool,) = self.load(BASE.replace("[pools.api]", off + "\nretry = { attempts = 1 }")).pools
+        self.assertEqual((pool.hedge, pool.hold_when_down, pool.health), (None, None, None))
+        pool_of_tcp = "[pools.db]\nhedge = false\nhold_when_down = false"
+        self.load(TCP_BASE.replace("[pools.db]", pool_of_tcp))
+
     def test_endpoints(self) -> None:
         """Each kind of endpoint that can be served is accepted."""
         for endpoint in (
@@ -611,6 +624,32 @@ backends = [
                 field.name for field in attrs.fields(cls) if field.default is not attrs.NOTHING
             }
             self.assertEqual(wanted - keys - {"admin", "dns", "pools", "routes", "stop"}, set())
+
+    def test_example_twice(self) -> None:
+        """With no comments left no key stands there twice."""
+        document = tomllib.loads(COMMENTED.sub(r"\1", EXAMPLE.read_text()))
+        self.assertGreater(len(document["pools"]["api"]), 15)
+
+    def test_example_defaults(self) -> None:
+        """What is commented out changes nothing, unless the file says that it is an example."""
+        text = EXAMPLE.read_text().replace("../public", str(EXAMPLE.parents[1] / "public"))
+        text = re.sub(r"^# (?=\[(?:stop|admin|dns)\])", "", text, flags=re.MULTILINE)
+        text = text.replace("# health = ", "health = ")  # Which says what else `None` does.
+        default, table, seen = self.load(text), "", 0
+        self.assertEqual(default.pools[0].health, Health("/health"))
+        for found in re.finditer(r"^(?:\S.*)(?:\n +#.*)*", text, re.MULTILINE):
+            line = found[0]
+            if line.removeprefix("# ").startswith("["):
+                table = line
+            if not COMMENTED.match(line) or table.startswith("# ["):
+                continue
+            if "only with" in line or "only in TCP" in line:
+                continue  # It would not go with the rest.
+            seen += 1
+            example = "none by default" in line or table.startswith("[[routes]]")
+            config = self.load(text[: found.start()] + line[2:] + text[found.end() :])
+            self.assertEqual(config != default, example, line)
+        self.assertGreater(seen, 30)
 
 
 #: A whole config of TCP mode.
@@ -858,6 +897,10 @@ class MistakeTests(LoadTestCase):
         self.assertEqual(nested, [" lists or tables are nested too deeply"])
         huge = self.mistakes(BASE + "weight = 0x" + "f" * 5000)
         self.assertIn("found a number far too large", huge[0])
+
+    def test_mark(self) -> None:
+        """A mark of the encoding, with which some editors begin a file, is no mistake."""
+        self.assertEqual(self.load("\ufeff" + BASE), self.load(BASE))
 
     def test_not_utf8(self) -> None:
         """A byte that is not UTF-8 is told with its line."""

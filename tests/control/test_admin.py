@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 
-from twisted.internet.testing import MemoryReactor
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config import model
@@ -29,7 +29,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_life(self) -> None:
         """It binds early, on loopback, and closes its port at the end."""
-        reactor = MemoryReactor()
+        reactor = MemoryReactorClock()
         service = self.service(reactor, model.Admin())
         service.privilegedStartService()
         ((port, _, _, interface),) = reactor.tcpServers
@@ -41,7 +41,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_socket(self) -> None:
         """A socket is for one user, and is bound when the privileges are dropped."""
-        reactor = MemoryReactor()
+        reactor = MemoryReactorClock()
         path = str(temporary_folder(self) / "admin.sock")
         service = self.service(reactor, model.Admin(None, path))
         service.privilegedStartService()
@@ -60,7 +60,7 @@ class SocketTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.path = temporary_folder(self) / "admin.sock"
-        self.reactor = MemoryReactor()
+        self.reactor = MemoryReactorClock()
 
     def start(self) -> None:
         """Start a service there."""

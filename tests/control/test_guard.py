@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 from treq.testing import StubTreq
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from lbproxy.control.guard import Guard
+from lbproxy.control.guard import QUIET, Guard
 
 
 class Inner(Resource):
@@ -23,7 +25,8 @@ class Inner(Resource):
 
 class GuardTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.treq: Any = StubTreq(Guard(Inner(), ["lb1.internal"]))
+        self.clock = Clock()
+        self.treq: Any = StubTreq(Guard(self.clock, Inner(), ["lb1.internal"]))
 
     def ask(self, url: str = "http://localhost:3900/x", **fields: str) -> int:
         """The status of the answer to a request with more fields."""
@@ -48,6 +51,21 @@ class GuardTests(SynchronousTestCase):
             self.assertEqual(self.ask(Host=host), 403, host)
         for host in ("localhost/x", "localhost:x", "[::1", "a b", "localhost@evil.example"):
             self.assertEqual(self.ask(Host=host), 403, host)
+
+    def test_told(self) -> None:
+        """The log says once in a while who was refused, and nothing of who was not."""
+        with capturedLogs() as logged:
+            self.ask(Host="localhost")
+            self.ask(Host="lb2.internal" + "x" * 1000)
+            self.ask(Origin="http://evil.example\t")
+            self.clock.advance(QUIET)
+            self.ask(Origin="http://evil.example\t")
+        first, second = map(formatEvent, logged)
+        self.assertIn("(Host 'lb2.internalxxx", first)
+        self.assertIn("admin.hosts lists those that are", first)
+        self.assertLess(len(first), 300)
+        self.assertIn("(Host 'localhost:3900', Origin 'http://evil.example')", second)
+        self.assertTrue(second.endswith("; 2 times since that was last said"), second)
 
     def test_other_sites(self) -> None:
         """A browser that another site has sent says so."""

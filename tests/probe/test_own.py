@@ -69,6 +69,15 @@ class OwnCheckTests(SynchronousTestCase):
         self.assertTrue(outcome.detail.startswith("RuntimeError: no master"))
         self.assertEqual((len(outcome.detail), outcome.reached), (200, True))
 
+    def test_one_line(self) -> None:
+        """Whatever the words, they are one line, and no commands to a terminal."""
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("no\r\nmaster\x1b[2J, à la fin")
+
+        self.assertEqual(self.outcome(broken).detail, "RuntimeError: no master [2J, à la fin")
+        self.assertEqual(self.outcome(lambda *_: "all\nwell\n").detail, "all well")
+
     def test_refused(self) -> None:
         """A connection that failed shows that the port does not accept."""
 

@@ -291,6 +291,8 @@ class DrainTests(BalancerCase):
         self.assertEqual((waiting.open, answered.open, backend.open), (False, False, False))
         told = [(line["status"], line["reason"]) for line in self.log.lines]
         self.assertEqual(told, [(0, "stopped"), (200, "stopped")])
+        details = {line["detail"] for line in self.log.lines}
+        self.assertEqual(details, {"cut, since it had not ended by itself in time"})
         self.assertEqual(
             [line["attempts"][0]["outcome"] for line in self.log.lines], ["stopped", "answered"]
         )

@@ -208,7 +208,7 @@ class DoorTests(DoorCase):
         """Or none."""
         waiting, shaking = self.knock(), self.knock(b"\x16\x03")
         for guest in list(self.guests):
-            guest.abort()
+            guest.abort("cut")
         self.assertEqual((self.ended(waiting), self.ended(shaking)), (b"", b""))
         self.assert_empty()
 

@@ -7,9 +7,11 @@ import os
 import random
 from collections.abc import Mapping
 from typing import Any
+from unittest.mock import Mock
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.balance.standing import Standing, State
@@ -17,6 +19,8 @@ from lbproxy.config import model
 from lbproxy.control.link import Duty, Load, Names, Whole, WorkerReport, share
 from lbproxy.health.said import Said
 from lbproxy.observe.metrics import BREAKERS, REQUESTS, Counts
+from lbproxy.plugins import BalancerMaker
+from lbproxy.worker import serve
 from lbproxy.worker.serve import TICK, Worker
 from tests.proxy.wires import OK, Reactor, Wire
 
@@ -173,6 +177,24 @@ class WorkerTests(WorkerCase):
         backend = worker._upstreams["api"].pool.backends[0]
         self.assertEqual((backend.said, backend.limit), (Said(capacity=3), 2))
 
+    def test_own_policy(self) -> None:
+        """A user's policy that fails costs nobody an answer; the log says so once."""
+        maker = BalancerMaker("mine", lambda config, chance: Mock(choose=Mock(side_effect=fault)))
+        fault = RuntimeError("oops")
+        self.patch(serve, "balancer_maker", {"mine": maker}.get)
+        pool = attrs.evolve(self.config.pools[0], balancer="mine")
+        config = attrs.evolve(self.config, pools=(pool,))
+        self.worker.serve(config, {("api", name): UP for name in "ab"})
+        last = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        with capturedLogs() as logged:
+            for answers in ((last,), (None, last)):  # A retry is a choice as well.
+                client = self.client(GET)
+                for answer in answers:
+                    self.backend(answer)
+                self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))
+        (said,) = (formatEvent(event) for event in logged if event["log_level"].name == "error")
+        self.assertIn("pools.api.balancer mine: choose raised RuntimeError: oops", said)
+
     def test_report(self) -> None:
         """The report is of the whole, as far as the worker was told."""
         reports = (WorkerReport(1, 17, "serving", 950.0, 0), WorkerReport(2, 18, "idle", 0.0, 3))
@@ -217,6 +239,17 @@ class WorkerTests(WorkerCase):
         self.assertEqual(self.reactor.tcpClients[0][0], "b")
         self.backend(OK)
         self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))
+
+    def test_end(self) -> None:
+        """What is cut before its time says so."""
+        told: list[Any] = []
+        self.patch(self.worker._site, "_write", lambda record, now: told.append(record))
+        self.client(GET)
+        self.worker.drain()
+        self.worker.end()
+        self.reactor.advance(0)
+        details = [json.loads(record.line(1000.0))["detail"] for record in told]
+        self.assertEqual(details, ["cut, since the balancer was told to end at once"])
 
     def test_drain(self) -> None:
         """Asked by its parent, it tells those who ask that the balancer ends."""
