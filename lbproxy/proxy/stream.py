@@ -253,6 +253,8 @@ class Session(Protocol):
         if upstreams.pool.config.hash_key is not None:
             self._key = getattr(self._client.getPeer(), "host", "unix").encode()
         upstreams.budget.request(now)
+        if upstreams.waiting:
+            upstreams.make_way(now)
         self._attempt(now)
 
     def _attempt(self, now: float) -> None:
@@ -278,6 +280,8 @@ class Session(Protocol):
             self._waiter = self._upstreams.waiting.join(self._admitted, self._refused, self._tried)
         except QueueFull as error:
             self._refused(error)
+        else:
+            self._upstreams.wary = True
 
     def _admitted(self) -> None:
         self._waiter = None
@@ -395,6 +399,7 @@ class Session(Protocol):
         if self._waiter is not None:
             self._upstreams.waiting.leave(self._waiter)
             self._waiter = None
+            self.record.queued += self._site.clock.seconds() - self._queued_since
         connecting, self._connecting = self._connecting, None
         if connecting is not None:
             connecting.cancel()

@@ -40,8 +40,8 @@ class Upstreams:
         hedges: How many second attempts are under way.
         suspects: Requests during which backends broke.
         wary: Whether a request has to be looked at before it is sent, and its answer before it is
-            given, since some are held, some are refused, or any may be hedged: one question instead
-            of three.
+            given, since some wait, some are refused, or any may be hedged: one question instead of
+            three.
         can_hold: Whether requests are held while no backend can take anything.
         connections: Those of each backend.
     """
@@ -67,6 +67,7 @@ class Upstreams:
         self.pool = pool
         pool.on_turn = self._turned
         pool.on_weigh = self._weighed
+        pool.on_said = self._returned
         pool.on_reached = self._reached
         self._reactor = reactor
         self._timer = timer
@@ -80,6 +81,7 @@ class Upstreams:
         self.wary = self.hedging is not None
         self.can_hold = config.hold_when_down is not None
         self._again: IDelayedCall | None = None
+        self._soon: IDelayedCall | None = None
         self.connections = {backend: self._connections(backend) for backend in pool.backends}
 
     def reconfigure(
@@ -117,8 +119,7 @@ class Upstreams:
                 self.connections[backend] = self._connections(backend)
         for connections in before.values():
             connections.close()
-        if self.waiting:  # There may be more room, or somebody new.
-            self._clock.callLater(0.0, self._admit)
+        self._admit_soon()  # There may be more room, or somebody new.
 
     def dial(self, backend: Backend, build: Callable[[], P]) -> Deferred[P]:
         """A connection to a backend that is not kept for others, or `ConnectFailed`."""
@@ -139,12 +140,26 @@ class Upstreams:
         if self.waiting:
             if self.waiting.held:
                 self._let_go()
-            self.waiting.admit_next(self.pool.saturated)
+            # Mostly it is one. But who is admitted since nobody is left for him takes no room.
+            while backend.in_flight < backend.limit:
+                if not self.waiting.admit_next(self.pool.saturated):
+                    break
+
+    def make_way(self, now: float) -> None:
+        """Before one who comes is sent anywhere: whoever waits goes first, if there is room now.
+
+        Args:
+            now: The present time, in the clock's seconds.
+        """
+        self.pool.settle(now)
+        if self._soon is not None:
+            self._soon.cancel()
+            self._admit()
 
     def relax(self) -> None:
         """Have new requests not be looked at any more, if nothing asks for it."""
         hedged = self.hedging is not None or self.hedges > 0
-        self.wary = hedged or bool(self.suspects.refused) or bool(self.waiting.held)
+        self.wary = hedged or bool(self.suspects.refused) or bool(self.waiting)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -173,15 +188,20 @@ class Upstreams:
         self._returned(backend)
 
     def _returned(self, backend: Backend) -> None:
-        if backend.available and self.waiting:
-            # Not at once: it may be a choice, under way, that has let the backend back.
-            self._clock.callLater(0.0, self._admit)
+        if backend.available:
+            self._admit_soon()
 
     def _reached(self, backend: Backend) -> None:
         if self.waiting.held:
-            self._clock.callLater(0.0, self._admit)
+            self._admit_soon()
+
+    def _admit_soon(self) -> None:
+        # Not at once: it may be a choice, under way, that has let the backend back.
+        if self.waiting and self._soon is None:
+            self._soon = self._clock.callLater(0.0, self._admit)
 
     def _admit(self) -> None:
+        self._soon = None
         self._let_go()
         while self.waiting.admit_next(self.pool.saturated):
             pass

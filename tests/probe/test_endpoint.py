@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from twisted.internet.protocol import Factory
 from twisted.web.client import URI
@@ -30,6 +31,7 @@ class UnixTests(TransportCase):
         self.assertNoResult(standing)
         listening.accept()[0].close()
         self.reactor.advance(AGAIN)
-        self.successResultOf(standing).transport.abortConnection()
+        protocol: Any = self.successResultOf(standing)
+        protocol.transport.abortConnection()
         self.reactor.turn()
         self.assertEqual(self.reactor.getDelayedCalls(), [])

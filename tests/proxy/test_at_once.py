@@ -65,7 +65,7 @@ class Gone(Reactor):
 
 
 class ExchangeTests(BalancerCase):
-    network = Gone
+    makes_reactor = Gone
     reactor: Gone
 
     def setUp(self) -> None:
@@ -121,7 +121,7 @@ class ExchangeTests(BalancerCase):
 
 
 class SessionTests(SessionCase):
-    network = Gone
+    makes_reactor = Gone
     reactor: Gone
 
     def setUp(self) -> None:
