@@ -13,6 +13,7 @@ from lbproxy.testing.mistakes import (
     reloading,
     repeating,
     staffing,
+    waiting,
 )
 from lbproxy.testing.mistakes.registry import MUTATIONS, mutated
 
@@ -29,4 +30,5 @@ __all__ = [
     "reloading",
     "repeating",
     "staffing",
+    "waiting",
 ]

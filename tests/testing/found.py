@@ -124,4 +124,9 @@ FOUND = {
     "counts_are_told_again": 1,
     "the_last_counts_are_not_told": 1,
     "each_worker_has_the_whole_limit": 8,
+    "who_comes_last_goes_first": 9,
+    "who_was_held_last_goes_first": 13,
+    "a_release_lets_nobody_go": 9,
+    "the_queue_has_no_end": 10,
+    "who_leaves_has_not_waited": 34,
 }
