@@ -11,6 +11,7 @@ from lbproxy.testing import faults, policies, reloads, staff
 from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.changes import Change
 from lbproxy.testing.configs import config_of
+from lbproxy.testing.crowd import with_crowd
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.naming import with_names
 from lbproxy.testing.orders.shopper import METHODS
@@ -28,10 +29,10 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for.
 
-    Policies, names and streams have sources of their own, so that all else stays as it is.
+    Policies, names, streams and crowds have sources of their own, so that all else stays as it is.
     """
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
-    return with_streams(with_names(plan, SPAN))
+    return with_crowd(with_streams(with_names(plan, SPAN)))
 
 
 def _plainly(seed: int) -> Plan:

@@ -10,6 +10,21 @@ from lbproxy.proxy.attempts import Attempts
 from lbproxy.proxy.queue import WaitingRoom
 from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.testing.mistakes.registry import Put, mutation
+from lbproxy.transport.connect import _Connecting
+
+
+@mutation
+def what_fails_at_once_is_told_at_once(put: Put) -> None:
+    right = _Connecting._begin
+
+    def wrong(self: Any) -> None:
+        right(self)
+        if self._next is not None and not self._crowded:
+            (code,) = self._next.args
+            self._next.cancel()
+            self._ended(code)
+
+    put(_Connecting, "_begin", wrong)
 
 
 @mutation
