@@ -121,6 +121,11 @@ class Pool:
             room = self._last_resort(tried)
         return self._balancer.choose(room, now, key) if room else None
 
+    def settle(self, now: float) -> None:
+        """Let those back whose time out is over, as a choice does first."""
+        if now >= self._settle_at:
+            self._settle(now)
+
     def acquire(self, backend: Backend) -> None:
         """An attempt begins."""
         backend.in_flight += 1

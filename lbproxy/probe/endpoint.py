@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.web.client import URI, HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.iweb import IAgentEndpointFactory
@@ -34,7 +34,7 @@ class AddressOf:
     Attributes:
         reactor: Network and time.
         address: `host:port`, `[v6]:port` or `unix:/path`.
-        timeout: Seconds until a connection under TLS is given up.
+        timeout: Seconds until a connection under TLS, or to a Unix socket, is given up.
         trust: How to speak TLS, if at all.
     """
 
@@ -44,10 +44,8 @@ class AddressOf:
     trust: Trust | None
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        if self.trust is not None:
-            return _SecureEndpoint(self.reactor, self.address, self.timeout, self.trust)
-        if self.address.startswith("unix:"):
-            return UNIXClientEndpoint(self.reactor, self.address[len("unix:") :])
+        if self.trust is not None or self.address.startswith("unix:"):
+            return _OurEndpoint(self.reactor, self.address, self.timeout, self.trust)
         host, _, port = self.address.rpartition(":")
         return TCP4ClientEndpoint(self.reactor, host.strip("[]"), int(port))
 
@@ -68,13 +66,13 @@ class _Standing(Dialled):
 
 @implementer(IStreamClientEndpoint)
 @attrs.frozen
-class _SecureEndpoint:
-    """Connects as the exchanges do, with the same trust."""
+class _OurEndpoint:
+    """Connects as the exchanges do, with the same trust, and the same patience with a queue."""
 
     reactor: Any
     address: str
     timeout: float
-    trust: Trust
+    trust: Trust | None
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         def build() -> _Standing:

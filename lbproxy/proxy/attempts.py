@@ -154,6 +154,8 @@ class Attempts(Awaiting):
             self._waiter = self._upstreams.waiting.join(self._admitted, self._refused, self._tried)
         except QueueFull as error:
             self._refused(error)
+        else:
+            self._upstreams.wary = True
 
     def _admitted(self) -> None:
         self._waiter = None
@@ -177,11 +179,11 @@ class Attempts(Awaiting):
         except HoldFull as error:
             self._held_too_long(error)
         else:
-            self._held_until = self._waiter.until
             self._upstreams.wary = True
 
     def _let_go(self) -> None:
-        self._waiter = None
+        assert self._waiter is not None
+        self._held_until, self._waiter = self._waiter.until, None
         now = self._site.clock.seconds()
         self._record.held += now - self._queued_since
         self._tried = shut(self._pool)
@@ -319,12 +321,20 @@ class Attempts(Awaiting):
 
     def _give_up(self) -> None:
         if self._waiter is not None:
-            self._upstreams.waiting.leave(self._waiter)
+            self._leave(self._waiter)
         self._drop()
         hedge, self._hedge = self._hedge, None
         if hedge is not None:
             hedge.lose()
         self._finish()
+
+    def _leave(self, waiter: Waiter) -> None:
+        self._waiter = None
+        seconds = self._site.clock.seconds() - self._queued_since
+        if self._upstreams.waiting.leave(waiter):
+            self._record.held += seconds
+        else:
+            self._record.queued += seconds
 
     def _drop(self) -> None:
         connecting, self._connecting = self._connecting, None

@@ -52,8 +52,10 @@ class Exchange(Attempts):
             self._attempt(now)
 
     def _start_warily(self, now: float) -> None:
-        """Begin where some are refused, some are held, or any may be hedged or is counted."""
+        """Begin where some wait, some are refused, or any may be hedged or is counted."""
         upstreams = self._upstreams
+        if upstreams.waiting:
+            upstreams.make_way(now)
         refused = 0.0
         if upstreams.suspects.refused:
             refused = upstreams.suspects.refuses(self._identity(), now)

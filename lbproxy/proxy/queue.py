@@ -115,12 +115,15 @@ class WaitingRoom:
         self._set_deadline()
         return waiter
 
-    def leave(self, waiter: Waiter) -> None:
-        """The request has gone, or has been taken out."""
-        for line in (self._waiters, self.held):
-            if waiter in line:
-                line.remove(waiter)
+    def leave(self, waiter: Waiter) -> bool:
+        """The request has gone; whether it was one of those who are held."""
+        held = waiter in self.held
+        if held:
+            self.held.remove(waiter)
+        else:
+            self._waiters.remove(waiter)
         self._set_deadline()
+        return held
 
     def admit_next(self, must_wait: Callable[[Set[Backend]], bool]) -> bool:
         """Admit the first that can make use of what has changed; whether there was one.

@@ -259,6 +259,8 @@ class Session(Protocol):
         if upstreams.pool.config.hash_key is not None:
             self._key = getattr(self._client.getPeer(), "host", "unix").encode()
         upstreams.budget.request(now)
+        if upstreams.waiting:
+            upstreams.make_way(now)
         if upstreams.breaker is None or self._let_through(now):
             self._attempt(now)
 
@@ -295,6 +297,8 @@ class Session(Protocol):
             self._waiter = self._upstreams.waiting.join(self._admitted, self._refused, self._tried)
         except QueueFull as error:
             self._refused(error)
+        else:
+            self._upstreams.wary = True
 
     def _admitted(self) -> None:
         self._waiter = None
@@ -419,6 +423,7 @@ class Session(Protocol):
         if self._waiter is not None:
             self._upstreams.waiting.leave(self._waiter)
             self._waiter = None
+            self.record.queued += self._site.clock.seconds() - self._queued_since
         connecting, self._connecting = self._connecting, None
         if connecting is not None:
             connecting.cancel()

@@ -45,8 +45,8 @@ class Upstreams:
         breaker: Whether requests are let through; `None` is all of them.
         on_open: Called when the breaker opens.
         wary: Whether a request has to be looked at before it is sent, and its answer before it is
-            given, since some are held, some are refused, or any may be hedged or has to be counted:
-            one question instead of four.
+            given, since some wait, some are refused, or any may be hedged or has to be counted: one
+            question instead of four.
         can_hold: Whether requests are held while no backend can take anything.
         connections: Those of each backend.
     """
@@ -74,6 +74,7 @@ class Upstreams:
         self.pool = pool
         pool.on_turn = self._turned
         pool.on_weigh = self._weighed
+        pool.on_said = self._returned
         pool.on_reached = self._reached
         self._reactor = reactor
         self._timer = timer
@@ -89,6 +90,7 @@ class Upstreams:
         self.wary = self.hedging is not None or self.breaker is not None
         self.can_hold = config.hold_when_down is not None
         self._again: IDelayedCall | None = None
+        self._soon: IDelayedCall | None = None
         self.connections = {backend: self._connections(backend) for backend in pool.backends}
 
     def reconfigure(
@@ -128,8 +130,7 @@ class Upstreams:
                 self.connections[backend] = self._connections(backend)
         for connections in before.values():
             connections.close()
-        if self.waiting:  # There may be more room, or somebody new.
-            self._clock.callLater(0.0, self._admit)
+        self._admit_soon()  # There may be more room, or somebody new.
 
     def dial(self, backend: Backend, build: Callable[[], P]) -> Deferred[P]:
         """A connection to a backend that is not kept for others, or `ConnectFailed`."""
@@ -160,17 +161,30 @@ class Upstreams:
         if self.waiting:
             if self.waiting.held:
                 self._let_go()
-            self.waiting.admit_next(self.pool.saturated)
+            # Mostly it is one. But who is admitted since nobody is left for him takes no room.
+            while backend.in_flight < backend.limit:
+                if not self.waiting.admit_next(self.pool.saturated):
+                    break
+
+    def make_way(self, now: float) -> None:
+        """Before one who comes is sent anywhere: whoever waits goes first, if there is room now.
+
+        Args:
+            now: The present time, in the clock's seconds.
+        """
+        self.pool.settle(now)
+        if self._soon is not None:
+            self._soon.cancel()
+            self._admit()
 
     def pass_on(self) -> None:
         """Somebody whose turn had come was refused: the next ones have theirs."""
-        if self.waiting:
-            self._clock.callLater(0.0, self._admit)
+        self._admit_soon()
 
     def relax(self) -> None:
         """Have new requests not be looked at any more, if nothing asks for it."""
         counted = self.hedging is not None or self.hedges > 0 or self.breaker is not None
-        self.wary = counted or bool(self.suspects.refused) or bool(self.waiting.held)
+        self.wary = counted or bool(self.suspects.refused) or bool(self.waiting)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -214,15 +228,20 @@ class Upstreams:
         self._returned(backend)
 
     def _returned(self, backend: Backend) -> None:
-        if backend.available and self.waiting:
-            # Not at once: it may be a choice, under way, that has let the backend back.
-            self._clock.callLater(0.0, self._admit)
+        if backend.available:
+            self._admit_soon()
 
     def _reached(self, backend: Backend) -> None:
         if self.waiting.held:
-            self._clock.callLater(0.0, self._admit)
+            self._admit_soon()
+
+    def _admit_soon(self) -> None:
+        # Not at once: it may be a choice, under way, that has let the backend back.
+        if self.waiting and self._soon is None:
+            self._soon = self._clock.callLater(0.0, self._admit)
 
     def _admit(self) -> None:
+        self._soon = None
         self._let_go()
         while self.waiting.admit_next(self.pool.saturated):
             pass

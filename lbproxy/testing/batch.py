@@ -12,7 +12,7 @@ from twisted.logger import globalLogBeginner
 
 from lbproxy.testing import breakers, changes, policies, reloads, staff, zone
 from lbproxy.testing.answers import AILMENTS
-from lbproxy.testing.faults import KINDS, PAUSE, STOPS
+from lbproxy.testing.faults import KINDS, OF_CROWDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
 from lbproxy.testing.results import LEAVERS
 from lbproxy.testing.simulate import run
@@ -22,6 +22,7 @@ from lbproxy.testing.streams import kinds
 EVERY_KIND = (
     *AILMENTS,
     *KINDS,
+    *OF_CROWDS,
     *STOPS,
     PAUSE,
     *staff.KINDS,

@@ -154,7 +154,9 @@ def _retries_within(records: Records, share: float) -> Iterator[str]:
         for place, attempt in enumerate(record.attempts):
             behind = (each for each in record.attempts[place + 1 :] if not each.hedge)
             following = next(behind, None)
-            if attempt.decision == "retry" and following is not None:
+            # When one was granted that then had to wait its log does not say.
+            granted = attempt.decision == "retry" and not record.queued
+            if granted and following is not None:
                 retries.append(int(following.started))
     requests.sort()
     retries.sort()

@@ -11,6 +11,7 @@ from lbproxy.testing import breakers, faults, policies, reloads, staff
 from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.changes import Change
 from lbproxy.testing.configs import config_of
+from lbproxy.testing.crowd import with_crowd
 from lbproxy.testing.flow import Shape
 from lbproxy.testing.naming import with_names
 from lbproxy.testing.orders.shopper import METHODS
@@ -28,12 +29,12 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for.
 
-    Policies, breakers, names and streams have sources of their own, so that all else stays as it
-    is.
+    Policies, breakers, names, streams and crowds have sources of their own, so that all else stays
+    as it is.
     """
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
     plan = breakers.drawn(random.Random(f"breakers {seed}"), plan)
-    return with_streams(with_names(plan, SPAN))
+    return with_crowd(with_streams(with_names(plan, SPAN)))
 
 
 def _plainly(seed: int) -> Plan:

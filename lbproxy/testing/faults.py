@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -76,6 +77,18 @@ def _refuse(world: Surroundings, backend: Backend) -> Callable[[], None]:
     return backend.start
 
 
+#: What `connect` itself may give: where no route leads to, and of a Unix socket where nobody
+#: listens, or whose queue is full.
+_AT_ONCE = (errno.ENETUNREACH, errno.ECONNREFUSED, errno.EAGAIN)
+
+
+def _no_way(world: Surroundings, backend: Backend) -> Callable[[], None]:
+    """New connections fail at once, while those that stand go on."""
+    backend.host.door = Door.NO_WAY
+    backend.host.error = world.chance.choice(_AT_ONCE)
+    return backend.start
+
+
 def _dark(world: Surroundings, backend: Backend) -> Callable[[], None]:
     backend.unplug()
     return backend.plug_in
@@ -127,6 +140,10 @@ def _flap(world: Surroundings, backend: Backend) -> Callable[[], None]:
 
 def _drains_itself(world: Surroundings, backend: Backend) -> Callable[[], None]:
     return _say(backend, {"drain": True})
+
+
+def _asks_for_one(world: Surroundings, backend: Backend) -> Callable[[], None]:
+    return _say(backend, {"capacity": 1})
 
 
 def _asks_for_less(world: Surroundings, backend: Backend) -> Callable[[], None]:
@@ -230,6 +247,12 @@ KINDS: dict[str, Act] = {
     "stall_client": _stall_client,
 }
 
+#: And what befalls it only where a crowd waits (`crowd.py`).
+OF_CROWDS: dict[str, Act] = {
+    "no_way": _no_way,
+    "asks_for_one": _asks_for_one,
+}
+
 #: Those that need a connection to happen to.
 _OF_LINKS = frozenset({"stall_link", "stall_client"})
 
@@ -256,7 +279,7 @@ def begin(world: Surroundings, fault: Fault) -> None:
         world.pause(fault.seconds)
         return
     backend = world.struck[fault.backend % len(world.struck)]
-    back = KINDS[fault.kind](world, backend)
+    back = (KINDS | OF_CROWDS)[fault.kind](world, backend)
     if back is None and fault.kind in _OF_LINKS:
         return
     world.happened(fault.kind)

@@ -143,6 +143,26 @@ class Inside:
             yield from left_by(worker)
 
 
+def pools_of(worker: Any) -> list[Any]:
+    """The pools at work in a worker."""
+    return list(worker._upstreams.values())
+
+
+def site_of(worker: Any) -> Any:
+    """What gives each request of a worker to whom it is for."""
+    return worker._site
+
+
+def line_of(room: Any) -> list[Any]:
+    """Those who wait for room, the first one first."""
+    return list(room._waiters)
+
+
+def lets_go_soon(upstreams: Any) -> bool:
+    """Whether those who wait are let go in this turn, as far as there is room."""
+    return upstreams._soon is not None
+
+
 def _busy(worker: Any) -> Iterator[str]:
     site = worker._site
     if site.clients:

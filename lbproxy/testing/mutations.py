@@ -14,6 +14,7 @@ from lbproxy.testing.mistakes import (
     reloading,
     repeating,
     staffing,
+    waiting,
 )
 from lbproxy.testing.mistakes.registry import MUTATIONS, mutated
 
@@ -31,4 +32,5 @@ __all__ = [
     "reloading",
     "repeating",
     "staffing",
+    "waiting",
 ]

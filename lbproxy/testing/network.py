@@ -27,6 +27,7 @@ class Door(Enum):
     OPEN = "open"
     REFUSING = "refusing"
     DARK = "dark"
+    NO_WAY = "no way"
 
 
 class Host:
@@ -34,6 +35,7 @@ class Host:
 
     Attributes:
         door: What happens to who knocks.
+        error: What `connect` gives at once while there is no way.
         delay: Seconds until a connection stands, besides the latency.
         links: Its connections that stand.
         most: Bytes each way that are under way on any of them at most, if that is limited.
@@ -48,6 +50,7 @@ class Host:
         """
         self.most = most
         self.door = Door.OPEN
+        self.error = errno.ENETUNREACH
         self.delay = 0.0
         self.links: dict[Link, None] = {}
         self.welcome = welcome
@@ -118,6 +121,9 @@ class FakeNetwork:
         skt.address = ("10.0.0.1", self._next_port())
         if host is not None and host.door is Door.DARK:
             return errno.EINPROGRESS
+        if host is not None and host.door is Door.NO_WAY:
+            self._tell("no way", where)
+            return host.error
 
         def arrive() -> None:
             if skt.closed:

@@ -26,6 +26,7 @@ from lbproxy.testing import (
     peace,
     served,
     verdicts,
+    waiting,
 )
 from lbproxy.testing.changes import Change
 from lbproxy.testing.complaints import Complaints
@@ -179,6 +180,7 @@ def _story(world: World) -> Iterator[str]:
     yield from named.the_unknown_are_not_chosen(world)
     yield from served.nobody_waits_in_vain(world, until)
     yield from served.leaving_cuts_nothing(world)
+    yield from waiting.waits_are_logged(world)
     yield from streams_end_well(world)
     yield from counting.counts_add_up(world)
     yield from peace.nothing_fails(world)

@@ -144,9 +144,10 @@ class FakeSocket:
             return error
         if self._connecting:
             return errno.EALREADY
-        self._connecting = True
         self.peer = where
-        return self.kernel.routes.connect(self, where)
+        code = self.kernel.routes.connect(self, where)
+        self._connecting = code == errno.EINPROGRESS
+        return code
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         self._check()

@@ -34,6 +34,7 @@ from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.testing.staff import Staff
 from lbproxy.testing.streams.client import Follower, StreamClient, Talker
+from lbproxy.testing.waiting import Watch
 from lbproxy.transport.connection import HIGH_WATER
 from lbproxy.transport.timer import RESOLUTION
 from lbproxy.transport.transfer import PIECE
@@ -326,6 +327,7 @@ class World:
 
         self.inside.on_record(record, worker)
         self.inside.on_hold(self._held, worker)
+        Watch(worker, self.violation)
         turns = self.breaker_turns[pid] = []
 
         def turned(breaker: Breaker) -> None:

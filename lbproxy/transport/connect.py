@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionRefusedError, TimeoutError, UserErr
 from twisted.internet.interfaces import (
     IAddress,
     IConnector,
+    IDelayedCall,
     IReactorFDSet,
     IReactorTCP,
     IReactorUNIX,
@@ -30,6 +31,10 @@ from lbproxy.transport.handshake import Handshake
 from lbproxy.transport.names import LookUp
 from lbproxy.transport.tls import SecureConnection
 from lbproxy.transport.trust import Trust
+
+#: Seconds until a Unix socket is tried again whose queue is full. For TCP the kernel does that by
+#: itself, after a second (RFC 6298 section 2).
+AGAIN = 0.05
 
 
 class Dialled(Protocol):
@@ -98,6 +103,8 @@ class _Connecting(Generic[P]):
         self._timeout = timeout
         self._tls = tls
         self._handshake: Handshake | None = None
+        self._next: IDelayedCall | None = None
+        self._crowded = False
         self.connected: Deferred[P] = Deferred(lambda _: self._end())
         self._patience = reactor.callLater(timeout, self._last_look)
         # The simulator's reactor has sockets of its own.
@@ -115,15 +122,23 @@ class _Connecting(Generic[P]):
         """Begin; `where` is as the socket's family has it."""
         self._where = where
         try:
-            code = self._socket.connect_ex(where)
+            self._begin()
         except OSError:  # What is no address of this family.
             self._end()
             raise
+        return self.connected
+
+    def _begin(self) -> None:
+        code = self._socket.connect_ex(self._where)
+        self._crowded = code == errno.EAGAIN
         if code == errno.EINPROGRESS:
             self._reactor.addWriter(self)
+        elif self._crowded:
+            self._next = self._reactor.callLater(AGAIN, self._begin)
+        elif code:
+            self._next = self._reactor.callLater(0, self._ended, code)
         else:
-            self._ended(code)
-        return self.connected
+            self._ended(0)
 
     def doWrite(self) -> None:
         """The attempt has ended, well or not."""
@@ -191,7 +206,9 @@ class _Connecting(Generic[P]):
     def _give_up(self) -> None:
         late = _too_late(self._timeout)
         failed = ConnectFailed(late)
-        if self._handshake is not None:
+        if self._crowded:
+            failed = ConnectFailed(f"{late}: its queue of connections is full")
+        elif self._handshake is not None:
             failed = HandshakeFailed(f"TLS: {late}")
         self._end()
         self.connected.errback(failed)
@@ -199,6 +216,8 @@ class _Connecting(Generic[P]):
     def _end(self) -> None:
         if self._patience.active():
             self._patience.cancel()
+        if self._next is not None and self._next.active():
+            self._next.cancel()
         if self._handshake is not None:
             self._handshake.cancel()
         self._reactor.removeWriter(self)
@@ -226,6 +245,8 @@ def connect(
 
     Returns:
         The protocol, connected; or it fails with `ConnectFailed`. Cancelling gives the attempt up.
+        It may be there at once, and it never fails at once: whoever gives room to the next one when
+        an attempt has failed would go down a step of the stack for each of those who wait.
     """
     watches = IReactorFDSet.providedBy(reactor)
     path = address.removeprefix("unix:")
@@ -233,7 +254,7 @@ def connect(
     host = host.strip("[]")
     dial = _Dial(build, timeout)
     if address.startswith("srv:"):
-        return _failed(f"{address}: its places are not known")
+        return _failed(reactor, f"{address}: its places are not known")
     if path != address:
         if watches:
             return _dial(reactor, socket.AF_UNIX, path, build, timeout, tls)
@@ -260,12 +281,12 @@ def _dial(
     try:
         return _Connecting(reactor, family, build, timeout, tls).connect(where)
     except OSError as error:  # No descriptor, or a path that is no address.
-        return _failed(error.strerror or str(error))
+        return _failed(reactor, error.strerror or str(error))
 
 
-def _failed(detail: str) -> Deferred[Any]:
+def _failed(reactor: Any, detail: str) -> Deferred[Any]:
     failed: Deferred[Any] = Deferred()
-    failed.errback(ConnectFailed(detail))
+    reactor.callLater(0, failed.errback, ConnectFailed(detail))
     return failed
 
 

@@ -224,9 +224,11 @@ class HoldTests(FailureCase):
         answer = self.assert_status(self.hold(), b"503")
         self.assertIn(b"pools.api.hold_when_down.requests", answer)
         self.assertEqual(self.log.lines[-1]["reason"], "hold_full")
+        self.pass_time(2.0)
         self.wires[0].reset()
         self.assertEqual(len(self.upstreams.waiting.held), 0)
         self.assertEqual(self.log.lines[-1]["reason"], "client_gone")
+        self.assertGreaterEqual(self.log.lines[-1]["seconds"]["held"], 2.0)
         self.assert_nothing_left()
 
     def test_not_asked_for(self) -> None:

@@ -8,6 +8,7 @@ import attrs
 
 from lbproxy.config import model
 from lbproxy.health.alike import EACH
+from lbproxy.health.said import NOTHING, Said
 from lbproxy.preface.proxy_protocol import InetAddress, ProxyHeader, parse
 from lbproxy.proxy.stream import Session
 from lbproxy.transport.timer import RESOLUTION
@@ -199,12 +200,29 @@ class SessionTests(SessionCase):
         waiting, leaving = self.session(), self.session()
         full = self.session()
         self.assertTrue(full.disconnecting)
+        self.reactor.advance(0.4)
         leaving.close()
+        self.assertGreaterEqual(self.log.lines[-1]["seconds"]["queue"], 0.4)
         self.assertEqual(len(self.upstreams.waiting), 1)
         self.pass_time(1.5)
         self.assertTrue(waiting.disconnecting)
         reasons = [line["reason"] for line in self.log.lines]
         self.assertEqual(sorted(reasons), ["client_gone", "queue_full", "queue_full"])
+        self.assert_nothing_left()
+
+    def test_queue_fair(self) -> None:
+        """A session that comes just when there is room goes behind those who wait for it."""
+        self.start("a", max_in_flight=2)
+        (backend,) = self.pool.backends
+        self.pool.hear(backend, Said(capacity=1), self.reactor.seconds())
+        self.joined()
+        waiting = self.session(b"hello")
+        self.pool.hear(backend, NOTHING, self.reactor.seconds())
+        self.session()
+        self.assertEqual((self.dialled, len(self.upstreams.waiting)), (["a"], 1))
+        self.assertEqual(self.accept().take(), b"hello")
+        self.assertTrue(waiting.open)
+        self.reactor.advance(0)
         self.assert_nothing_left()
 
     def test_idle(self) -> None:

@@ -10,6 +10,7 @@ from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.peak_ewma import PeakEwma
 from lbproxy.balance.registry import balancer_for
 from lbproxy.config import model
+from lbproxy.health.said import NOTHING, Said
 from tests.proxy.wires import OK, BalancerCase, Wire
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -274,6 +275,75 @@ class QueueTests(UpstreamsCase):
         self.take(queue=model.Queue(length=1))
         self.assert_status(self.client(GET), b"503")
         self.assertEqual((second.take(), len(self.upstreams.waiting)), (b"", 1))
+        self.assert_nothing_left()
+
+    def test_said(self) -> None:
+        """Who waits goes to a backend that says that it can do more than it said before."""
+        self.start("a", max_in_flight=3)
+        (backend,) = self.pool.backends
+        self.pool.hear(backend, Said(capacity=1), self.reactor.seconds())
+        for _ in range(4):
+            self.client(GET)
+        self.assertEqual(self.dialled, ["a"])
+        self.pool.hear(backend, NOTHING, self.reactor.seconds())
+        self.reactor.advance(0)
+        self.assertEqual((self.dialled, len(self.upstreams.waiting)), (["a"] * 3, 1))
+        self.assert_nothing_left()
+
+    def test_fair(self) -> None:
+        """Who comes just when there is room goes behind those who wait for it."""
+        self.start("a", max_in_flight=2)
+        (backend,) = self.pool.backends
+        self.pool.hear(backend, Said(capacity=1), self.reactor.seconds())
+        self.client(GET)
+        second = self.client(GET)
+        self.pool.hear(backend, NOTHING, self.reactor.seconds())
+        third = self.client(GET)
+        self.assertEqual((self.dialled, len(self.upstreams.waiting)), (["a"] * 2, 1))
+        self.accept()
+        self.accept().give(OK)
+        self.assert_status(second, b"200")
+        self.wires[-1].give(OK)
+        self.assert_status(third, b"200")
+        self.assert_nothing_left()
+
+    def test_let_back(self) -> None:
+        """So does one whose choice would let a backend back whose time out is over."""
+        self.start("a", "b", max_in_flight=1)
+        self.pool.eject(self.pool.backends[1], self.reactor.seconds())
+        clients = [self.client(GET) for _ in range(2)]
+        self.reactor.advance(self.pool.backends[1].ejection.until - self.reactor.seconds())
+        clients.append(self.client(GET))
+        self.assertEqual((self.dialled, len(self.upstreams.waiting)), (["a", "b"], 1))
+        self.accept()
+        self.accept().give(OK)
+        self.assert_status(clients[1], b"200")
+        self.assert_nothing_left()
+
+    def test_takes_no_room(self) -> None:
+        """Room goes to the next one if the first is only told that nobody is left for him."""
+        self.start("a", "b", max_in_flight=1)
+        clients = [self.client(GET), self.client(GET)]
+        self.accept()
+        self.refuse()  # At b, so the second one waits for a, which is then drained.
+        clients += [self.client(GET), self.client(GET)]
+        self.pool.weigh(self.pool.backends[0], 0, self.reactor.seconds())
+        self.assertEqual((self.dialled, len(self.upstreams.waiting)), (["b"], 2))
+        self.accept().give(OK)
+        self.assert_status(clients[1], b"503")
+        self.assert_status(clients[2], b"200")
+        self.wires[-1].give(OK)
+        self.assert_status(clients[3], b"200")
+        self.assert_nothing_left()
+
+    def test_left(self) -> None:
+        """Who leaves while it waits has waited, as the log says."""
+        _, second = self.full()
+        self.pass_time(2.0)
+        second.close()
+        self.assertEqual(self.log.lines[0]["reason"], "client_gone")
+        self.assertGreaterEqual(self.log.lines[0]["seconds"]["queue"], 2.0)
+        self.assertNotIn("held", self.log.lines[0]["seconds"])
         self.assert_nothing_left()
 
     def test_closed(self) -> None:

@@ -96,6 +96,9 @@ class Log(AccessLog):
 class BalancerCase(SynchronousTestCase):
     """A balancer with one pool behind one route."""
 
+    #: Network and time.
+    makes_reactor: type[Reactor] = Reactor
+
     def start(
         self,
         *names: str,
@@ -113,7 +116,7 @@ class BalancerCase(SynchronousTestCase):
             backend: More of each backend's keys; that it is Klein by default.
             pool: More of the pool's keys.
         """
-        self.reactor = Reactor()
+        self.reactor = self.makes_reactor()
         self.reactor.advance(1000.0)
         self.timer = CoarseTimer(self.reactor)
         self.timer.startService()

@@ -133,4 +133,11 @@ FOUND = {
     "counts_are_told_again": 1,
     "the_last_counts_are_not_told": 1,
     "each_worker_has_the_whole_limit": 8,
+    "what_fails_at_once_is_told_at_once": 14,
+    "who_comes_last_goes_first": 9,
+    "who_was_held_last_goes_first": 13,
+    "a_release_lets_nobody_go": 9,
+    "greater_capacity_is_not_told": 194,
+    "the_queue_has_no_end": 10,
+    "who_leaves_has_not_waited": 34,
 }

@@ -73,6 +73,17 @@ class ConnectTests(NetworkCase):
         self.assertEqual(skt.events(), select.EPOLLOUT)
         self.assertEqual(skt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
 
+    def test_no_way(self) -> None:
+        """Where no way leads `connect` itself says so, and may be called again."""
+        self.host.door, self.host.error = Door.NO_WAY, errno.EAGAIN
+        skt = self.kernel.make_socket(socket.AF_INET)
+        self.assertEqual(skt.connect_ex(("10.0.0.9", 80)), errno.EAGAIN)
+        self.assertEqual(skt.events(), select.EPOLLOUT | select.EPOLLHUP)
+        self.host.door = Door.OPEN
+        self.assertEqual(skt.connect_ex(("10.0.0.9", 80)), errno.EINPROGRESS)
+        self.wait(0.5)
+        self.assertEqual((skt.events(), len(self.others)), (select.EPOLLOUT, 1))
+
     def test_refused(self) -> None:
         """A refusal is told once, as an error of the socket."""
         self.host.door = Door.REFUSING

@@ -23,7 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer, implementer_only
 
 from lbproxy.errors import ConnectFailed
-from lbproxy.transport.connect import Dialled, connect
+from lbproxy.transport.connect import AGAIN, Dialled, connect
 from tests.transport.turning import TransportCase
 
 
@@ -60,7 +60,10 @@ class ConnectTests(SynchronousTestCase):
 
     def test_service(self) -> None:
         """What has no place yet fails as any attempt does."""
-        failed = self.failureResultOf(self.dial("srv:_http._tcp.shop.test"), ConnectFailed)
+        dialled = self.dial("srv:_http._tcp.shop.test")
+        self.assertNoResult(dialled)
+        self.reactor.advance(0)
+        failed = self.failureResultOf(dialled, ConnectFailed)
         self.assertIn("not known", str(failed.value))
 
     def test_failed(self) -> None:
@@ -215,13 +218,69 @@ class SocketTests(TransportCase):
         self.assert_connected(self.dial(f"unix:{path}"), listening)
 
     def test_no_unix_socket(self) -> None:
-        """A path where nobody listens, or that is none, fails at once."""
+        """A path where nobody listens, or that is none, fails in the next turn."""
         path = self.mktemp()
-        self.assert_failed(self.dial(f"unix:{path}"), "No such file", False)
+        self.assert_fails_next(f"unix:{path}", "No such file", False)
         with socket.socket(socket.AF_UNIX) as bound:
             bound.bind(path)
-            self.assert_failed(self.dial(f"unix:{path}"), "refused", True)
-        self.assert_failed(self.dial("unix:/" + "x" * 200), "too long", False)
+            self.assert_fails_next(f"unix:{path}", "refused", True)
+        self.assert_fails_next("unix:/" + "x" * 200, "too long", False)
+
+    def assert_fails_next(self, address: str, words: str, refused: bool) -> None:
+        """The attempt fails when the reactor has turned, not at once; or it is cancelled before."""
+        dialled = self.dial(address)
+        self.assertNoResult(dialled)
+        self.reactor.turn()
+        self.assert_failed(dialled, words, refused)
+        dialled = self.dial(address)
+        dialled.cancel()
+        self.failureResultOf(dialled, CancelledError)
+        self.reactor.turn()
+        self.assert_nothing_left()
+
+    def crowded(self) -> tuple[socket.socket, str]:
+        """A Unix socket whose queue is full, and its address."""
+        path = self.mktemp()
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(path)
+        listening.listen(0)
+        waiting = socket.socket(socket.AF_UNIX)
+        self.addCleanup(waiting.close)
+        waiting.connect(path)
+        return listening, f"unix:{path}"
+
+    def test_crowded(self) -> None:
+        """A Unix socket whose queue is full is tried again, until there is a place."""
+        listening, address = self.crowded()
+        dialled = self.dial(address)
+        self.reactor.advance(AGAIN)
+        self.assertNoResult(dialled)
+        listening.accept()[0].close()
+        self.reactor.turn()
+        self.assertNoResult(dialled)
+        self.reactor.advance(AGAIN)
+        self.assert_connected(dialled, listening)
+
+    def test_crowded_too_long(self) -> None:
+        """For as long as any attempt may take; then it says what was wrong."""
+        _, address = self.crowded()
+        dialled = self.dial(address)
+        for _ in range(round(1.9 / AGAIN)):
+            self.reactor.advance(AGAIN)
+        self.assertNoResult(dialled)
+        self.reactor.advance(0.2)
+        self.reactor.turn()
+        self.assert_failed(dialled, "within 2.0 s: its queue of connections is full", False)
+
+    def test_crowded_cancelled(self) -> None:
+        """Cancelling gives it up in between."""
+        _, address = self.crowded()
+        dialled = self.dial(address)
+        dialled.cancel()
+        self.failureResultOf(dialled, CancelledError)
+        self.reactor.turn()
+        self.assert_nothing_left()
 
     def test_refused(self) -> None:
         """A port where nobody listens refuses."""
@@ -262,7 +321,7 @@ class SocketTests(TransportCase):
     def test_no_descriptor(self) -> None:
         """Where no socket can be had, the attempt fails like another."""
         self.patch(socket, "socket", self.no_socket)
-        self.assert_failed(self.dial("127.0.0.1:80"), "Too many open files", False)
+        self.assert_fails_next("127.0.0.1:80", "Too many open files", False)
 
     def no_socket(self, *args: Any) -> socket.socket:
         """Fail as when too many files are open."""
