@@ -54,10 +54,10 @@ class Exchange(Attempts):
     def _start_warily(self, now: float) -> None:
         """Begin where some are refused, some are held, or any may be hedged."""
         upstreams = self._upstreams
+        upstreams.relax(now)
         refused = 0.0
         if upstreams.suspects.refused:
             refused = upstreams.suspects.refuses(self._identity(), now)
-        upstreams.relax()
         if refused:
             self._finish()
             self._downstream.fail(self._poison(refused))
@@ -226,6 +226,7 @@ class Exchange(Attempts):
                 return None
         if self._upstreams.wary:
             self._end_hedge(attempt)
+            self._clear(head.status)
         attempt.outcome = "answered"
         self._pool.answered(self._backend, head.status, now)
         if self._pool.timed and self._body_end is not None:  # Else the client's time is in it.
@@ -309,7 +310,7 @@ class Exchange(Attempts):
         assert hedge is not None
         now = self._site.clock.seconds()
         if isinstance(error, UpstreamClosed):
-            self._broke_another(hedge.backend, now)
+            self._is_to_blame(hedge.backend, now)
         self._pool.failed(hedge.backend, error, now)
         self._tried |= {hedge.backend}
 

@@ -40,8 +40,8 @@ class Upstreams:
         hedges: How many second attempts are under way.
         suspects: Requests during which backends broke.
         wary: Whether a request has to be looked at before it is sent, and its answer before it is
-            given, since some are held, some are refused, or any may be hedged: one question instead
-            of three.
+            given, since some are held, some are suspected or refused, or any may be hedged: one
+            question instead of three.
         can_hold: Whether requests are held while no backend can take anything.
         connections: Those of each backend.
     """
@@ -107,7 +107,7 @@ class Upstreams:
                 self.hedging.close()
             self.hedging = None if config.hedge is None else Hedging(self._clock, config.hedge)
         self.can_hold = config.hold_when_down is not None
-        self.relax()
+        self.relax(now)
         before, self.connections = self.connections, {}
         for backend in self.pool.backends:
             kept, trust = before.get(backend), trusts.get(backend.name)
@@ -141,10 +141,11 @@ class Upstreams:
                 self._let_go()
             self.waiting.admit_next(self.pool.saturated)
 
-    def relax(self) -> None:
+    def relax(self, now: float) -> None:
         """Have new requests not be looked at any more, if nothing asks for it."""
+        self.suspects.forget(now)
         hedged = self.hedging is not None or self.hedges > 0
-        self.wary = hedged or bool(self.suspects.refused) or bool(self.waiting.held)
+        self.wary = hedged or bool(self.suspects) or bool(self.waiting.held)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -117,6 +117,52 @@ class PoisonTests(FailureCase):
             self.assertEqual(self.log.lines[-1]["reason"], reason)
         self.assertEqual(self.dialled, [])
 
+    def test_answered(self) -> None:
+        """What all ask for is under way whenever a backend dies: its good answers speak for it."""
+        self.start("a", "b", "c")
+        for victim in "abc":
+            while True:
+                client, asked = self.client(GET), self.dialled[0]
+                wire = self.accept()
+                if asked == victim:
+                    wire.close()
+                    wire = self.accept()
+                wire.give(CLOSING)
+                self.assert_status(client, b"200")
+                if asked == victim:
+                    break
+            self.assertEqual(self.said()[0], (victim, "upstream_closed", "retry"))
+        self.client(GET)
+        self.accept().give(CLOSING)
+        self.assertFalse(self.upstreams.wary)
+        self.assert_nothing_left()
+
+    def test_gateway(self) -> None:
+        """An answer that no backend could be reached speaks for nobody."""
+        self.start("a", "b", "c")
+        for answer in (b"", BUSY, b""):
+            self.client(POST)
+            wire = self.accept()
+            wire.give(answer) if answer else wire.close()
+        self.assertEqual(self.log.lines[-1]["reason"], "poison_request")
+
+    def test_not_the_third(self) -> None:
+        """One that is not found to be to blame goes to no third backend all the same."""
+        self.start("a", "b", "c")
+        client = self.client(GET)
+        self.accept().close()
+        other = self.client(GET)
+        second = self.accept()
+        self.accept().give(OK)
+        self.assert_status(other, b"200")
+        second.close()
+        self.assertEqual(self.dialled, [])
+        self.assertIn(b"upstream_closed", self.assert_status(client, b"502"))
+        self.assertEqual([each[2] for each in self.said()], ["retry", "two_broke"])
+        again = self.client(GET)
+        self.accept().give(OK)
+        self.assert_status(again, b"200")
+
     def test_silence(self) -> None:
         """A backend that says nothing is not broken."""
         self.start("a", "b", "c")
