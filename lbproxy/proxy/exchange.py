@@ -297,9 +297,13 @@ class Exchange(Attempts):
     def outrun(self, now: float) -> None:
         """The hedge has an answer: give up the first attempt, which is nobody's fault."""
         self._current.outcome = OUTRUN
+        seconds = now - self._current.started  # Its answer would have taken longer.
         hedging = self._upstreams.hedging
         if hedging is not None:
-            hedging.took(now - self._current.started)
+            hedging.took(seconds)
+        if self._pool.timed:
+            assert self._backend is not None
+            self._pool.took(self._backend, seconds, False, now)
         self._drop()
         self._release()
         self._take_over()
