@@ -283,7 +283,9 @@ class Exchange(Attempts):
         backend, pool, hedging = self._backend, self._pool, self._upstreams.hedging
         assert backend is not None and hedging is not None
         tried = self._tried | {backend}
-        if not pool.has_other(tried, backend) or not hedging.budget.spend(now):
+        if not pool.has_other(tried, backend) or pool.saturated(tried):
+            return
+        if not hedging.budget.spend(now):
             return
         other = pool.choose(tried, now, self._key)
         if other is None:
@@ -319,9 +321,14 @@ class Exchange(Attempts):
         self._tried |= {hedge.backend}
 
     def _end_hedge(self, attempt: Attempt) -> None:
-        """The attempt has an answer: measure its time, and give up the other one."""
+        """The attempt has an answer: give up the other one, and measure what may be hedged.
+
+        What is late for others says nothing of that: they may take long by their nature, or have a
+        body, which takes its client's time.
+        """
         hedging = self._upstreams.hedging
-        if hedging is not None and attempt.first_byte is not None and not attempt.hedge:
+        if hedging is not None and self._plan.hedged and not attempt.hedge:
+            assert attempt.first_byte is not None
             hedging.took(attempt.first_byte)
         hedge, self._hedge = self._hedge, None
         if hedge is not None:

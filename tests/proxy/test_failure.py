@@ -428,6 +428,39 @@ class HedgeTests(FailureCase):
         self.reactor.advance(0.2)
         self.assertEqual(len(self.dialled), 6 + 3)
 
+    def test_no_room(self) -> None:
+        """While nobody has room there is no hedge, and so none to be paid for."""
+        self.start(hedge=model.Hedge(after=0.2, budget=0.5), max_in_flight=1)
+        for _ in range(2):
+            self.client(GET)
+            self.accept()
+        self.reactor.advance(0.2)
+        self.wires[3].give(OK)
+        self.client(GET.replace(b"GET", b"HEAD"))
+        self.reactor.advance(0.1)
+        self.assertEqual(self.dialled, [])
+        hedging = self.upstreams.hedging
+        assert hedging is not None
+        self.assertTrue(hedging.budget.spend(self.reactor.seconds()))
+
+    def test_only_what_is_hedged(self) -> None:
+        """What is sent over seconds, or is no GET, says nothing of when a GET is late."""
+        self.start("a", hedge=model.Hedge("p95", budget=1.0))
+        put = POST.replace(b"POST", b"PUT")
+        client = self.client()
+        client.give(GET)
+        backend = self.accept()
+        backend.give(OK)
+        for number in range(1, 2 * BETWEEN):
+            client.give(GET if number % 2 else put[:-1])
+            self.reactor.advance(0.01 if number % 2 else 3.0)
+            if not number % 2:
+                client.give(put[-1:])
+            backend.give(OK)
+        hedging = self.upstreams.hedging
+        assert hedging is not None and hedging.after is not None
+        self.assertAlmostEqual(hedging.after, 0.01)
+
     def test_percentile(self) -> None:
         """What is late is learned from the pool's own answers; before that nothing is."""
         self.start(hedge=model.Hedge(budget=1.0))

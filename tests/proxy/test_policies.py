@@ -109,7 +109,6 @@ class LatencyTests(BalancerCase):
         self.accept().give(OK.replace(b"200 OK", b"503 No"))
         self.assertEqual(self.told, [("a", 0.0, True), ("a", 0.0, True)])
 
-
     def test_outrun(self) -> None:
         """Who hangs, and is outrun each time, is heard of all the same."""
         self.start("a", "b", balancer="peak_ewma", hedge=model.Hedge(0.2, 1.0))
