@@ -66,9 +66,18 @@ class Exchange(Attempts):
         else:
             if upstreams.hedging is not None:
                 upstreams.hedging.budget.request(now)
-                if self._plan.hedged:
-                    upstreams.hedging.watch(self, now)
             self._attempt(now)
+            self._watch()
+
+    def _admitted(self) -> None:
+        super()._admitted()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have another backend be asked as well if the first attempt, which has begun, is late."""
+        hedging = self._upstreams.hedging
+        if hedging is not None and self._plan.hedged and self.unanswered:
+            hedging.watch(self, self._current.started)
 
     # What the client's side tells.
 

@@ -443,6 +443,23 @@ class HedgeTests(FailureCase):
         assert hedging is not None
         self.assertTrue(hedging.budget.spend(self.reactor.seconds()))
 
+    def test_queued(self) -> None:
+        """What waited for room is late when its attempt is, and not before."""
+        self.start(hedge=model.Hedge(after=0.2, budget=1.0), max_in_flight=1)
+        wires = []
+        for target in (b"/1 ", b"/2 "):
+            self.client(GET.replace(b"/ ", target))
+            wires.append(self.accept())
+        self.client(GET)
+        self.reactor.advance(0.15)
+        for wire in wires:
+            wire.take()
+            wire.give(OK)
+        self.reactor.advance(0.1)
+        self.assertEqual([bool(wire.take()) for wire in wires], [True, False])
+        self.reactor.advance(0.1)
+        self.assertIn(b"GET / ", wires[1].take())
+
     def test_only_what_is_hedged(self) -> None:
         """What is sent over seconds, or is no GET, says nothing of when a GET is late."""
         self.start("a", hedge=model.Hedge("p95", budget=1.0))
