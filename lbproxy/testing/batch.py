@@ -38,6 +38,7 @@ EVERY_KIND = (
     "hints",
     "idle_closed",
     "insists",
+    "popular",
     "order_place",
     "order_move",
     "order_read",

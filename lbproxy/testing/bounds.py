@@ -1,4 +1,4 @@
-"""What a pool may do about failures, and how often: retries, hedges, holds, refusals."""
+"""What a pool may do about failures, and how often: retries, hedges, holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lbproxy.balance.standing import State
-from lbproxy.forward.poison import REFUSED
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.world import World
 
@@ -87,47 +86,6 @@ def _hedges_within(world: World, records: Records, share: float) -> Iterator[str
         if before > share * of:
             yield f"{before} hedges in ten seconds, of {of} requests"
             return
-
-
-def poison_is_stopped(world: World) -> Iterator[str]:
-    """A request that broke two backends goes to no third one, and is refused: for so long."""
-    for records in world.recorded.values():
-        yield from _poison_stopped_in(world, records)
-
-
-def _poison_stopped_in(world: World, records: Records) -> Iterator[str]:
-    refused: dict[str, float] = {}
-    for record, ended in records:
-        number = number_of(record)
-        if number is None:
-            continue
-        begun = record.started + record.headed
-        until = refused.get(record.asked, 0.0)
-        sent = [attempt for attempt in record.attempts if attempt.started < until - 0.01]
-        if record.reason == "poison_request" and not record.attempts:
-            world.happened("poison_refused")
-            if begun > until + 0.01:
-                yield f"{number} was refused for longer than it may be"
-        elif sent and begun > until - REFUSED and not record.held:
-            yield f"{number} was sent to {sent[0].backend} although it was to be refused"
-        if any(attempt.decision == "poison" for attempt in record.attempts):
-            world.happened("poison_found")
-            refused[record.asked] = ended + REFUSED
-        elif world.asks[number].insists and not _in_a_crowd(world, record):
-            broken = [each for each in record.attempts if each.outcome == "upstream_closed"]
-            if len({each.backend for each in broken}) > 1:
-                yield f"{number} broke two backends, and was not found to be to blame"
-
-
-def _in_a_crowd(world: World, broken: Any) -> bool:
-    """Whether others broke at about the same time, so that one may be as much to blame."""
-    return any(
-        record.asked != broken.asked
-        and abs(ended - broken.started) < 4.0
-        and any(attempt.outcome == "upstream_closed" for attempt in record.attempts)
-        for record, ended in world.records
-        if number_of(record) is not None
-    )
 
 
 def _whole_logs(world: World) -> Iterator[Records]:

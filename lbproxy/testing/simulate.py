@@ -17,6 +17,7 @@ from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, FIRST_ROUND, TICK
 from lbproxy.testing import (
     alike,
+    blame,
     bounds,
     checkers,
     choices,
@@ -159,7 +160,8 @@ def _story(world: World) -> Iterator[str]:
     yield from bounds.held_within_bounds(world)
     yield from bounds.the_held_go_on(world)
     yield from bounds.hedges_within_bounds(world)
-    yield from bounds.poison_is_stopped(world)
+    yield from blame.poison_is_stopped(world)
+    yield from blame.the_answered_are_not_blamed(world)
     yield from alike.nothing_in_vain(world)
     yield from verdicts.the_last_stays(world)
     yield from verdicts.verdicts_follow_probes(world)

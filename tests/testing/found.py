@@ -111,6 +111,8 @@ FOUND = {
     "the_poisonous_are_sent_on": 9,
     "the_poisonous_are_not_refused": 5,
     "the_poisonous_are_refused_for_ever": 9,
+    "the_answered_are_still_suspected": 2,
+    "who_broke_two_goes_to_a_third": 57,
     "the_budget_of_hedges_is_ignored": 6,
     "who_is_outrun_is_not_released": 6,
     "too_many_are_held": 25,

@@ -8,6 +8,7 @@ import attrs
 
 from lbproxy.balance.pool import Pool
 from lbproxy.errors import Stage
+from lbproxy.forward import poison
 from lbproxy.forward.budget import RetryBudget
 from lbproxy.forward.poison import Suspects
 from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry
@@ -79,7 +80,17 @@ def the_poisonous_are_not_refused(put: Put) -> None:
 
 @mutation
 def the_poisonous_are_refused_for_ever(put: Put) -> None:
-    put(Suspects, "refuses", lambda self, who, now: 1.0 if who in self.refused else 0.0)
+    put(poison, "REFUSED", 1e9)
+
+
+@mutation
+def the_answered_are_still_suspected(put: Put) -> None:
+    put(Suspects, "answered", nothing)
+
+
+@mutation
+def who_broke_two_goes_to_a_third(put: Put) -> None:
+    put(Exchange, "_broke_another", lambda self, backend: False)
 
 
 @mutation
