@@ -207,7 +207,7 @@ class Attempts(Awaiting):
         """No answer has come of the attempt: another one follows, or the client is told."""
         assert self._backend is not None
         now = self._site.clock.seconds()
-        self._pool.failed(self._backend, error, now)
+        self._pool.failed(self._backend, error, now, self._current.started)
         self._failed(error, self._decide(error, now), now)
 
     def overdue(self, now: float) -> None:

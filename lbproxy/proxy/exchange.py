@@ -326,7 +326,7 @@ class Exchange(Attempts):
         now = self._site.clock.seconds()
         if isinstance(error, UpstreamClosed):
             self._is_to_blame(hedge.backend, now)
-        self._pool.failed(hedge.backend, error, now)
+        self._pool.failed(hedge.backend, error, now, hedge.attempt.started)
         self._tried |= {hedge.backend}
 
     def _end_hedge(self, attempt: Attempt) -> None:

@@ -298,7 +298,7 @@ class Session(Protocol):
         assert self._backend is not None
         backend, now = self._backend, self._site.clock.seconds()
         self._connecting = None
-        self._upstreams.pool.failed(backend, error, now)
+        self._upstreams.pool.failed(backend, error, now, self.record.attempts[-1].started)
         decision = self._decide(error, now)
         self.record.attempts[-1].failed(error, decision.value)
         self._tried |= {backend}
