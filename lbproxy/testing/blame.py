@@ -7,11 +7,9 @@ from typing import Any
 
 from lbproxy.balance.pool import GATEWAY_STATUSES
 from lbproxy.forward.poison import REFUSED, TWO
+from lbproxy.testing.bounds import Records
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.world import World
-
-#: What the access log of one worker would have, and when each of it ended.
-Records = Sequence[tuple[Any, float]]
 
 
 def poison_is_stopped(world: World) -> Iterator[str]:

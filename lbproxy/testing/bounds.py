@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any
 
 from lbproxy.balance.standing import State
+from lbproxy.forward.percentile import BETWEEN
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.world import World
 
@@ -56,7 +58,7 @@ def hedges_within_bounds(world: World) -> Iterator[str]:
     """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
     hedge = world.pool.hedge
     share = 0.0 if hedge is None else hedge.budget
-    for records in _whole_logs(world):
+    for records in whole_logs(world):
         yield from _hedges_within(world, records, share)
 
 
@@ -88,17 +90,53 @@ def _hedges_within(world: World, records: Records, share: float) -> Iterator[str
             return
 
 
-def _whole_logs(world: World) -> Iterator[Records]:
+def whole_logs(world: World) -> Iterator[Records]:
     """What each worker has logged, but for those that were killed: what ran then is in no log."""
     for pid, records in world.recorded.items():
         if not world.was_killed(pid):
             yield records
 
 
+def hedges_come_late(world: World) -> Iterator[str]:
+    """No hedge begins before its time, nor before there are answers of which it is a percentile."""
+    hedge = world.pool.hedge
+    if hedge is None:
+        return
+    for records in whole_logs(world):
+        taken = sorted(_taken(records))
+        least = min((seconds for _, seconds in taken), default=0.0)
+        for record, _ in records:
+            if number_of(record) is None:
+                continue
+            for late in (attempt for attempt in record.attempts if attempt.hedge):
+                seconds = late.started - record.attempts[0].started
+                if isinstance(hedge.after, float):
+                    due = hedge.after
+                else:
+                    world.happened(f"hedged_{hedge.after}")
+                    due = least
+                    if bisect_right(taken, (late.started, inf)) < BETWEEN:
+                        yield f"{number_of(record)} was hedged before there was a {hedge.after}"
+                if seconds < due - 1e-6:
+                    yield f"{number_of(record)} was hedged after {seconds:.6f} s"
+
+
+def _taken(records: Records) -> Iterator[tuple[float, float]]:
+    """When attempts ended that a percentile may be of, or before that, and what they took."""
+    for record, _ in records:
+        for attempt in record.attempts if record.pool == "api" else ():
+            if attempt.hedge:
+                continue
+            if attempt.first_byte is not None:
+                yield attempt.started + attempt.first_byte, attempt.first_byte
+            elif attempt.outcome == "outrun":  # That took longer than others did.
+                yield attempt.started, inf
+
+
 def budget_kept(world: World) -> Iterator[str]:
     """Retries stay within their share of the requests of the last ten seconds."""
     share = world.pool.retry.budget
-    for records in _whole_logs(world):
+    for records in whole_logs(world):
         yield from _retries_within(records, share)
 
 

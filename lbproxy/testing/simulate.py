@@ -25,6 +25,7 @@ from lbproxy.testing import (
     named,
     peace,
     served,
+    tries,
     verdicts,
 )
 from lbproxy.testing.changes import Change
@@ -160,6 +161,9 @@ def _story(world: World) -> Iterator[str]:
     yield from bounds.held_within_bounds(world)
     yield from bounds.the_held_go_on(world)
     yield from bounds.hedges_within_bounds(world)
+    yield from bounds.hedges_come_late(world)
+    yield from tries.tries_end_in_time(world)
+    yield from tries.errors_are_tried_elsewhere(world)
     yield from blame.poison_is_stopped(world)
     yield from blame.the_answered_are_not_blamed(world)
     yield from alike.nothing_in_vain(world)
