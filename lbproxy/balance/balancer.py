@@ -60,12 +60,13 @@ class Observer(Protocol):
     """What a policy has besides if it wants to know how attempts end."""
 
     def observe(self, candidate: Candidate, seconds: float, failed: bool, now: float) -> None:
-        """An attempt has ended in an answer's head, or has failed.
+        """An attempt has ended in an answer's head, or has failed, or was outrun by a hedge.
 
         Args:
             candidate: Where.
             seconds: From when the request was whole to the head, or the time of the connection in
-                TCP mode; for a failure it may be 0.0.
+                TCP mode; for a failure it may be 0.0. If it was outrun, for how long there was no
+                answer: so a candidate that hangs is seen, though nobody waits for it.
             failed: Whether it failed, or the answer says so: 502, 503 and 504.
             now: The present time, in the clock's seconds.
         """

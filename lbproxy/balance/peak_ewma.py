@@ -86,7 +86,7 @@ class PeakEwma:
         return second if self._cost(second, now) < self._cost(first, now) else first
 
     def observe(self, candidate: Candidate, seconds: float, failed: bool, now: float) -> None:
-        """An attempt has ended in an answer's head, or has failed."""
+        """An attempt has ended; see `Observer.observe`."""
         seconds = max(seconds, FLOOR)
         if failed:
             seconds = max(seconds, PENALTY * self._median)

@@ -247,11 +247,24 @@ class Pool:
         self._reach(backend, True, now)
         self._judge(backend, None, now, passed=True)
 
-    def failed(self, backend: Backend, error: UpstreamError, now: float) -> None:
-        """An attempt broke, through no fault of the client."""
+    def failed(
+        self, backend: Backend, error: UpstreamError, now: float, begun: float = inf
+    ) -> None:
+        """An attempt broke, through no fault of the client.
+
+        Args:
+            backend: Where.
+            error: How.
+            now: The present time, in the clock's seconds.
+            begun: When it began. Who has come back since is not out of reach for a connection
+                that was lost on its way before.
+        """
         if isinstance(error, ReusedConnectionClosed):  # The keep-alive race, which is no fault.
             return
-        self._reach(backend, not isinstance(error, ConnectFailed), now)
+        if not isinstance(error, ConnectFailed):
+            self._reach(backend, True, now)
+        elif error.refused or begun >= backend.back:
+            self._reach(backend, False, now)
         if self.timed:
             self.took(backend, 0.0, True, now)
         self._judge(backend, _SYMPTOMS[error.reached], now, passed=False)

@@ -236,7 +236,8 @@ class Hedge:
     """When GET and HEAD are sent to a second backend although the first one may still answer.
 
     Attributes:
-        after: A percentile of the pool's own times to the first byte, `p50` to `p99`; or seconds.
+        after: A percentile of the times to the first byte, `p50` to `p99`, of what may be hedged
+            in the pool; or seconds.
         budget: Such second attempts in proportion to requests.
     """
 

@@ -60,21 +60,32 @@ class Suspects:
     """The requests of a pool during which backends broke.
 
     A request is to blame when `TWO` different backends broke while they had it, in one exchange or
-    in several within `WITHIN` seconds: then it is not tried a third time, and refused for `REFUSED`
-    seconds. A break is a connection lost after the request was sent and before any answer. Not that
-    of a kept-alive connection that has said nothing, which is the keep-alive race, and none that
-    `CROWD` requests at one backend shared: so a busy backend that is killed blames nobody, and a
-    poison that always comes in a crowd is not found, only never tried a third time at once.
+    in several, within `WITHIN` seconds and with no good answer to it in between: then it is refused
+    for `REFUSED` seconds. A break is a connection lost after the request was sent and before any
+    answer. Not that of a kept-alive connection that has said nothing, which is the keep-alive race,
+    and none that `CROWD` requests at one backend shared: so a busy backend that is killed blames
+    nobody, and a poison that always comes in a crowd is not refused.
+
+    A good answer clears a request, whoever asked and whoever answered: what all ask for is mostly
+    under way when a backend dies, and by the next death it has been answered many times. What only
+    looks like it, and breaks backends by a field that others do not send, is cleared with it; so
+    it is for each exchange to see that it goes to no third backend after two that broke.
 
     Attributes:
+        suspected: When each backend broke last while it had a request that has not been answered
+            since, by the request's identity; those first whose last break is the oldest.
         refused: Until when requests to blame are refused, by identity, in the clock's seconds.
     """
 
-    __slots__ = ("_breaks", "refused")
+    __slots__ = ("_breaks", "refused", "suspected")
 
     def __init__(self) -> None:
         self._breaks: deque[_Break] = deque(maxlen=REMEMBERED)
+        self.suspected: dict[str, dict[str, float]] = {}
         self.refused: dict[str, float] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.suspected or self.refused)
 
     def broke(self, who: str, backend: str, now: float) -> bool:
         """A backend broke; true if the request is to blame.
@@ -84,27 +95,64 @@ class Suspects:
             backend: The backend's name.
             now: The present time, in the clock's seconds.
         """
-        breaks = self._breaks
-        while breaks and breaks[0].at < now - WITHIN:
-            breaks.popleft()
-        breaks.append(_Break(now, who, backend))
-        struck = {each.backend for each in breaks if each.who == who and not self._crowded(each)}
-        if len(struck) < TWO:
+        self.forget(now)
+        self._breaks.append(_Break(now, who, backend))
+        struck = self.suspected.pop(who, {})
+        struck[backend] = now
+        self.suspected[who] = struck
+        if len(self.suspected) > REMEMBERED:
+            del self.suspected[next(iter(self.suspected))]
+        if self.refused and self._crowded(backend, now):
+            self._let_go(backend, now)
+        if not self._to_blame(who, now):
             return False
         if len(self.refused) < REMEMBERED:
             self.refused[who] = now + REFUSED
         return True
 
+    def answered(self, who: str) -> None:
+        """A request has been answered well: the backends that broke before did so by chance."""
+        self.suspected.pop(who, None)
+        self.refused.pop(who, None)
+
     def refuses(self, who: str, now: float) -> float:
         """Seconds for which a request is still refused; 0.0 if it is not."""
-        for each in [each for each, until in self.refused.items() if until <= now]:
-            del self.refused[each]
         return max(0.0, self.refused.get(who, 0.0) - now)
 
-    def _crowded(self, broken: _Break) -> bool:
+    def forget(self, now: float) -> None:
+        """Forget breaks that are no evidence any more, and refusals that are over."""
+        breaks, suspected, oldest = self._breaks, self.suspected, now - WITHIN
+        while breaks and breaks[0].at < oldest:
+            breaks.popleft()
+        while suspected:
+            who = next(iter(suspected))
+            if max(suspected[who].values()) >= oldest:
+                break
+            del suspected[who]
+        for who in [who for who, until in self.refused.items() if until <= now]:
+            del self.refused[who]
+
+    def _let_go(self, backend: str, now: float) -> None:
+        """Refuse none of a crowd: of the first ones nobody could know that more would follow."""
+        crowd = {
+            each.who for each in self._breaks if each.backend == backend and now - each.at <= MOMENT
+        }
+        for who in crowd & self.refused.keys():
+            if not self._to_blame(who, now):
+                del self.refused[who]
+
+    def _to_blame(self, who: str, now: float) -> bool:
+        struck = self.suspected.get(who, {})
+        alone = [
+            backend
+            for backend, at in struck.items()
+            if at >= now - WITHIN and not self._crowded(backend, at)
+        ]
+        return len(alone) >= TWO
+
+    def _crowded(self, backend: str, at: float) -> bool:
         """Whether a break took so many requests that none of them is to blame."""
         together = sum(
-            each.backend == broken.backend and abs(each.at - broken.at) <= MOMENT
-            for each in self._breaks
+            each.backend == backend and abs(each.at - at) <= MOMENT for each in self._breaks
         )
         return together >= CROWD

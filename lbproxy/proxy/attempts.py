@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.outage import is_shut, shut
+from lbproxy.balance.pool import GATEWAY_STATUSES
 from lbproxy.errors import (
     HandshakeFailed,
     HoldFull,
@@ -115,8 +116,6 @@ class Attempts(Awaiting):
         """Its turn has come: what waited while the breaker turned has to be let through again."""
         if self._admission is None or self._admission.holds or self._let_through(now):
             self._attempt(now)
-        else:
-            self._upstreams.pass_on()
 
     def _attempt(self, now: float) -> None:
         backend = self._pool.choose(self._tried, now, self._key)
@@ -229,7 +228,7 @@ class Attempts(Awaiting):
         """No answer has come of the attempt: another one follows, or the client is told."""
         assert self._backend is not None
         now = self._site.clock.seconds()
-        self._pool.failed(self._backend, error, now)
+        self._pool.failed(self._backend, error, now, self._current.started)
         self._failed(error, self._decide(error, now), now)
 
     def overdue(self, now: float) -> None:
@@ -245,8 +244,11 @@ class Attempts(Awaiting):
         """What follows a failed attempt."""
         backend = self._backend
         assert backend is not None
-        if isinstance(error, UpstreamClosed) and self._broke_another(backend, now):
-            return Decision.POISON
+        if isinstance(error, UpstreamClosed):
+            if self._is_to_blame(backend, now):
+                return Decision.POISON
+            if self._broke_another(backend):
+                return Decision.TWO_BROKE
         if self._hedge is not None:
             return Decision.HEDGE_RUNS
         tries = len(self._record.attempts) - self._before
@@ -298,12 +300,27 @@ class Attempts(Awaiting):
     def _identity(self) -> str:
         return identity(self._plan.asked, self._plan.head, self._downstream.peer.address)
 
-    def _broke_another(self, backend: Backend, now: float) -> bool:
-        """Whether with this one a second backend has broken while it had this request."""
-        if not self._upstreams.suspects.broke(self._identity(), backend.name, now):
-            return False
-        self._upstreams.wary = True
-        return True
+    def _is_to_blame(self, backend: Backend, now: float) -> bool:
+        """Whether this request is refused from now on, since a backend has broken that had it."""
+        self._upstreams.wary = True  # A good answer must be heard, and who is to blame be refused.
+        return self._upstreams.suspects.broke(self._identity(), backend.name, now)
+
+    def _broke_another(self, backend: Backend) -> bool:
+        """Whether another backend has broken in this exchange, which so goes to no third one.
+
+        It may be the poison for which nobody is refused, since it came in a crowd, or since others
+        who ask for the same are answered.
+        """
+        return any(
+            attempt.outcome == UpstreamClosed.reason and attempt.backend != backend.name
+            for attempt in self._record.attempts
+        )
+
+    def _clear(self, status: int) -> None:
+        """A backend has answered this request well; of a gateway error nobody knows what it is."""
+        suspects = self._upstreams.suspects
+        if suspects and status not in GATEWAY_STATUSES:
+            suspects.answered(self._identity())
 
     def _poison(self, seconds: float) -> PoisonRequest:
         detail = "Two backends broke while they had this request."

@@ -56,10 +56,10 @@ class Exchange(Attempts):
         upstreams = self._upstreams
         if upstreams.waiting:
             upstreams.make_way(now)
+        upstreams.relax(now)
         refused = 0.0
         if upstreams.suspects.refused:
             refused = upstreams.suspects.refuses(self._identity(), now)
-        upstreams.relax()
         if refused:
             self._finish()
             self._downstream.fail(self._poison(refused))
@@ -70,9 +70,18 @@ class Exchange(Attempts):
         else:
             if upstreams.hedging is not None:
                 upstreams.hedging.budget.request(now)
-                if self._plan.hedged:
-                    upstreams.hedging.watch(self, now)
             self._attempt(now)
+            self._watch()
+
+    def _admitted(self) -> None:
+        super()._admitted()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have another backend be asked as well if the first attempt, which has begun, is late."""
+        hedging = self._upstreams.hedging
+        if hedging is not None and self._plan.hedged and self.unanswered:
+            hedging.watch(self, self._current.started)
 
     # What the client's side tells.
 
@@ -234,6 +243,7 @@ class Exchange(Attempts):
         if self._upstreams.wary:
             self._end_hedge(attempt)
             self._count(head.status, now)
+            self._clear(head.status)
         attempt.outcome = "answered"
         self._pool.answered(self._backend, head.status, now)
         if self._pool.timed and self._body_end is not None:  # Else the client's time is in it.
@@ -299,7 +309,9 @@ class Exchange(Attempts):
         backend, pool, hedging = self._backend, self._pool, self._upstreams.hedging
         assert backend is not None and hedging is not None
         tried = self._tried | {backend}
-        if not pool.has_other(tried, backend) or not hedging.budget.spend(now):
+        if not pool.has_other(tried, backend) or pool.saturated(tried):
+            return
+        if not hedging.budget.spend(now):
             return
         other = pool.choose(tried, now, self._key)
         if other is None:
@@ -313,9 +325,13 @@ class Exchange(Attempts):
     def outrun(self, now: float) -> None:
         """The hedge has an answer: give up the first attempt, which is nobody's fault."""
         self._current.outcome = OUTRUN
+        seconds = now - self._current.started  # Its answer would have taken longer.
         hedging = self._upstreams.hedging
         if hedging is not None:
-            hedging.took(now - self._current.started)
+            hedging.took(seconds)
+        if self._pool.timed:
+            assert self._backend is not None
+            self._pool.took(self._backend, seconds, False, now)
         self._drop()
         self._release()
         self._take_over()
@@ -326,14 +342,19 @@ class Exchange(Attempts):
         assert hedge is not None
         now = self._site.clock.seconds()
         if isinstance(error, UpstreamClosed):
-            self._broke_another(hedge.backend, now)
-        self._pool.failed(hedge.backend, error, now)
+            self._is_to_blame(hedge.backend, now)
+        self._pool.failed(hedge.backend, error, now, hedge.attempt.started)
         self._tried |= {hedge.backend}
 
     def _end_hedge(self, attempt: Attempt) -> None:
-        """The attempt has an answer: measure its time, and give up the other one."""
+        """The attempt has an answer: give up the other one, and measure what may be hedged.
+
+        What is late for others says nothing of that: they may take long by their nature, or have a
+        body, which takes its client's time.
+        """
         hedging = self._upstreams.hedging
-        if hedging is not None and attempt.first_byte is not None and not attempt.hedge:
+        if hedging is not None and self._plan.hedged and not attempt.hedge:
+            assert attempt.first_byte is not None
             hedging.took(attempt.first_byte)
         hedge, self._hedge = self._hedge, None
         if hedge is not None:

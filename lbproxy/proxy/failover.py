@@ -25,6 +25,7 @@ class Decision(Enum):
     NO_OTHER_BACKEND = "no_other_backend"
     BUDGET_SPENT = "budget_spent"
     POISON = "poison"
+    TWO_BROKE = "two_broke"
     HOLD = "hold"
     HEDGE_RUNS = "hedge_runs"
     FIRST_RUNS = "first_runs"

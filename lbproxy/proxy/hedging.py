@@ -67,7 +67,7 @@ class Hedging:
             self._look = self._clock.callLater(after, self._look_at_the_first)
 
     def took(self, seconds: float) -> None:
-        """An attempt had its first byte after so long, or had none for so long and was outrun."""
+        """An attempt of what may be hedged had its first byte after so long, or then was outrun."""
         self._first_bytes.measure(seconds)
 
     def close(self) -> None:

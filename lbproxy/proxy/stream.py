@@ -306,8 +306,6 @@ class Session(Protocol):
         self.record.queued += now - self._queued_since
         if self._admission is None or self._admission.holds or self._let_through(now):
             self._attempt(now)
-        else:
-            self._upstreams.pass_on()
 
     def _refused(self, error: Unavailable) -> None:
         self._waiter = None
@@ -322,7 +320,7 @@ class Session(Protocol):
         assert self._backend is not None
         backend, now = self._backend, self._site.clock.seconds()
         self._connecting = None
-        self._upstreams.pool.failed(backend, error, now)
+        self._upstreams.pool.failed(backend, error, now, self.record.attempts[-1].started)
         decision = self._decide(error, now)
         self.record.attempts[-1].failed(error, decision.value)
         self._tried |= {backend}

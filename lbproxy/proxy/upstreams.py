@@ -45,8 +45,8 @@ class Upstreams:
         breaker: Whether requests are let through; `None` is all of them.
         on_open: Called when the breaker opens.
         wary: Whether a request has to be looked at before it is sent, and its answer before it is
-            given, since some wait, some are refused, or any may be hedged or has to be counted: one
-            question instead of four.
+            given, since some wait, some are suspected or refused, or any may be hedged or has to be
+            counted: one question instead of four.
         can_hold: Whether requests are held while no backend can take anything.
         connections: Those of each backend.
     """
@@ -120,7 +120,7 @@ class Upstreams:
         if config.breaker != breaker:
             self.breaker = self._new_breaker(config.breaker)
         self.can_hold = config.hold_when_down is not None
-        self.relax()
+        self.relax(now)
         before, self.connections = self.connections, {}
         for backend in self.pool.backends:
             kept, trust = before.get(backend), trusts.get(backend.name)
@@ -177,14 +177,11 @@ class Upstreams:
             self._soon.cancel()
             self._admit()
 
-    def pass_on(self) -> None:
-        """Somebody whose turn had come was refused: the next ones have theirs."""
-        self._admit_soon()
-
-    def relax(self) -> None:
+    def relax(self, now: float) -> None:
         """Have new requests not be looked at any more, if nothing asks for it."""
+        self.suspects.forget(now)
         counted = self.hedging is not None or self.hedges > 0 or self.breaker is not None
-        self.wary = counted or bool(self.suspects.refused) or bool(self.waiting)
+        self.wary = counted or bool(self.suspects) or bool(self.waiting)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -1,13 +1,14 @@
-"""What a pool may do about failures, and how often: retries, hedges, holds, refusals."""
+"""What a pool may do about failures, and how often: retries, hedges, holds."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any
 
 from lbproxy.balance.standing import State
-from lbproxy.forward.poison import REFUSED
+from lbproxy.forward.percentile import BETWEEN
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.world import World
 
@@ -57,7 +58,7 @@ def hedges_within_bounds(world: World) -> Iterator[str]:
     """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
     hedge = world.pool.hedge
     share = 0.0 if hedge is None else hedge.budget
-    for records in _whole_logs(world):
+    for records in whole_logs(world):
         yield from _hedges_within(world, records, share)
 
 
@@ -89,58 +90,53 @@ def _hedges_within(world: World, records: Records, share: float) -> Iterator[str
             return
 
 
-def poison_is_stopped(world: World) -> Iterator[str]:
-    """A request that broke two backends goes to no third one, and is refused: for so long."""
-    for records in world.recorded.values():
-        yield from _poison_stopped_in(world, records)
-
-
-def _poison_stopped_in(world: World, records: Records) -> Iterator[str]:
-    refused: dict[str, float] = {}
-    for record, ended in records:
-        number = number_of(record)
-        if number is None:
-            continue
-        begun = record.started + record.headed
-        until = refused.get(record.asked, 0.0)
-        sent = [attempt for attempt in record.attempts if attempt.started < until - 0.01]
-        if record.reason == "poison_request" and not record.attempts:
-            world.happened("poison_refused")
-            if begun > until + 0.01:
-                yield f"{number} was refused for longer than it may be"
-        elif sent and begun > until - REFUSED and not record.held:
-            yield f"{number} was sent to {sent[0].backend} although it was to be refused"
-        if any(attempt.decision == "poison" for attempt in record.attempts):
-            world.happened("poison_found")
-            refused[record.asked] = ended + REFUSED
-        elif world.asks[number].insists and not _in_a_crowd(world, record):
-            broken = [each for each in record.attempts if each.outcome == "upstream_closed"]
-            if len({each.backend for each in broken}) > 1:
-                yield f"{number} broke two backends, and was not found to be to blame"
-
-
-def _in_a_crowd(world: World, broken: Any) -> bool:
-    """Whether others broke at about the same time, so that one may be as much to blame."""
-    return any(
-        record.asked != broken.asked
-        and abs(ended - broken.started) < 4.0
-        and any(attempt.outcome == "upstream_closed" for attempt in record.attempts)
-        for record, ended in world.records
-        if number_of(record) is not None
-    )
-
-
-def _whole_logs(world: World) -> Iterator[Records]:
+def whole_logs(world: World) -> Iterator[Records]:
     """What each worker has logged, but for those that were killed: what ran then is in no log."""
     for pid, records in world.recorded.items():
         if not world.was_killed(pid):
             yield records
 
 
+def hedges_come_late(world: World) -> Iterator[str]:
+    """No hedge begins before its time, nor before there are answers of which it is a percentile."""
+    hedge = world.pool.hedge
+    if hedge is None:
+        return
+    for records in whole_logs(world):
+        taken = sorted(_taken(records))
+        least = min((seconds for _, seconds in taken), default=0.0)
+        for record, _ in records:
+            if number_of(record) is None:
+                continue
+            for late in (attempt for attempt in record.attempts if attempt.hedge):
+                seconds = late.started - record.attempts[0].started
+                if isinstance(hedge.after, float):
+                    due = hedge.after
+                else:
+                    world.happened(f"hedged_{hedge.after}")
+                    due = least
+                    if bisect_right(taken, (late.started, inf)) < BETWEEN:
+                        yield f"{number_of(record)} was hedged before there was a {hedge.after}"
+                if seconds < due - 1e-6:
+                    yield f"{number_of(record)} was hedged after {seconds:.6f} s"
+
+
+def _taken(records: Records) -> Iterator[tuple[float, float]]:
+    """When attempts ended that a percentile may be of, or before that, and what they took."""
+    for record, _ in records:
+        for attempt in record.attempts if record.pool == "api" else ():
+            if attempt.hedge:
+                continue
+            if attempt.first_byte is not None:
+                yield attempt.started + attempt.first_byte, attempt.first_byte
+            elif attempt.outcome == "outrun":  # That took longer than others did.
+                yield attempt.started, inf
+
+
 def budget_kept(world: World) -> Iterator[str]:
     """Retries stay within their share of the requests of the last ten seconds."""
     share = world.pool.retry.budget
-    for records in _whole_logs(world):
+    for records in whole_logs(world):
         yield from _retries_within(records, share)
 
 

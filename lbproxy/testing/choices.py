@@ -48,10 +48,10 @@ def _bears_all(world: World, history: History, backups: set[str], begin: float, 
     weights = world.weights
     names = [name for name in weights.names if name not in backups]
     counting = [name for name in names if weights.within(name, begin, end) != {0}]
-    return bool(counting) and all(_is_well(world, history, name, begin, end) for name in counting)
+    return bool(counting) and all(is_well(world, history, name, begin, end) for name in counting)
 
 
-def _is_well(world: World, history: History, name: str, begin: float, end: float) -> bool:
+def is_well(world: World, history: History, name: str, begin: float, end: float) -> bool:
     """Whether a backend could be chosen at each moment of a time."""
     if world.plan.named is not None and name == world.plan.named.name:
         return False  # Nothing is known of it, and where nobody probes nobody is told that.
@@ -68,5 +68,5 @@ def nobody_is_refused_for_nothing(world: World) -> Iterator[str]:
             continue
         begin = min(record.started + record.headed, ended - world.lag - world.paused)
         for name in world.weights.names:
-            if _is_well(world, history, name, begin, ended):
+            if is_well(world, history, name, begin, ended):
                 yield f"{number} was refused at {ended - EPOCH:.3f}, and {name} was well"

@@ -26,8 +26,8 @@ PIECE, PACE = 3000, 0.004
 #: lasts, and than any timeout that `configs.py` draws.
 SLOW_FOR = 30.0
 
-#: Seconds after which one who insists asks again.
-INSISTENCE = 3.0
+#: Seconds after which one who insists asks again, and who wants what is popular.
+INSISTENCE, INTEREST = 3.0, 0.15
 
 
 class Surroundings(Protocol):
@@ -193,7 +193,8 @@ class Client:
         killed = self.wires[-1].link.skt.kernel.killed
         for wrong in judge(result, head, self._got, self._document, killed):
             self._wrong(result, wrong)
-        if result.how == "problem" and self._asked < result.ask.insists:
+        again = result.ask.popular or result.how == "problem"
+        if again and self._asked < result.ask.insists:
             self._insist(result, head)
             return
         result.ended = self._world.clock.seconds()
@@ -205,10 +206,12 @@ class Client:
 
     def _insist(self, result: Result, head: Head) -> None:
         """Ask once more, as people and their programs do."""
+        popular = result.ask.popular
         self._asked += 1
-        self._world.happened("insists")
+        self._world.happened("popular" if popular else "insists")
         self.results.remove(result)
-        self._left.insert(0, attrs.evolve(result.ask, think=INSISTENCE))
+        think = INTEREST if popular else INSISTENCE
+        self._left.insert(0, attrs.evolve(result.ask, think=think))
         if head.fields.get(b"connection") == b"close":
             self._last_sent = True
             return  # The end follows.

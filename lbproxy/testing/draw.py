@@ -16,6 +16,7 @@ from lbproxy.testing.flow import Shape
 from lbproxy.testing.naming import with_names
 from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
+from lbproxy.testing.popular import with_popular
 from lbproxy.testing.results import MANNERS
 from lbproxy.testing.sessions import NARROW
 from lbproxy.testing.streams.draw import with_streams
@@ -29,12 +30,12 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for.
 
-    Policies, breakers, names, streams and crowds have sources of their own, so that all else stays
-    as it is.
+    Policies, breakers, names, streams, crowds and what is popular have sources of their own, so
+    that all else stays as it is.
     """
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
     plan = breakers.drawn(random.Random(f"breakers {seed}"), plan)
-    return with_crowd(with_streams(with_names(plan, SPAN)))
+    return with_popular(with_crowd(with_streams(with_names(plan, SPAN))), SPAN)
 
 
 def _plainly(seed: int) -> Plan:

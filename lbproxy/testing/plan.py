@@ -23,11 +23,17 @@ class Ailment:
         kind: A name of `answers.AILMENTS`.
         at: Bytes of the body that are given before it shows.
         times: How many deliveries of the request suffer from it; those after them are well.
+        every: If it is not 0, the first one of so many deliveries suffers from it instead.
     """
 
     kind: str
     at: int = 0
     times: int = 1
+    every: int = 0
+
+    def strikes(self, number: int) -> bool:
+        """Whether a delivery suffers from it: the first, the second, and so on."""
+        return (number - 1) % self.every == 0 if self.every else number <= self.times
 
 
 @attrs.frozen
@@ -52,6 +58,7 @@ class Ask:
         closes: Whether the backend closes its connection behind it.
         ailment: What is wrong with the answer, if anything.
         insists: How often it is asked again, every few seconds, as long as that ends in an error.
+        popular: Whether it is asked again that often however it ends, and sooner.
         stream: What is said after the answer's head, if that has no end of its own.
     """
 
@@ -71,6 +78,7 @@ class Ask:
     closes: bool = False
     ailment: Ailment | None = None
     insists: int = 0
+    popular: bool = False
     stream: Stream | None = None
 
     @property

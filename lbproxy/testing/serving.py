@@ -98,7 +98,7 @@ class Service:
             self._meet_on_tainted(ask, now - self._tainted)
             return True
         ailment = ask.ailment
-        if ailment is None or times > ailment.times:
+        if ailment is None or not ailment.strikes(times):
             return True
         delivery.ailment = ailment
         if ailment.kind == "reads_late":

@@ -17,6 +17,7 @@ from lbproxy.health.said import NOTHING
 from lbproxy.probe.prober import CHANGING, FIRST_ROUND, TICK
 from lbproxy.testing import (
     alike,
+    blame,
     bounds,
     breakers,
     checkers,
@@ -25,6 +26,7 @@ from lbproxy.testing import (
     named,
     peace,
     served,
+    tries,
     verdicts,
     waiting,
 )
@@ -164,7 +166,11 @@ def _story(world: World) -> Iterator[str]:
     yield from bounds.held_within_bounds(world)
     yield from bounds.the_held_go_on(world)
     yield from bounds.hedges_within_bounds(world)
-    yield from bounds.poison_is_stopped(world)
+    yield from bounds.hedges_come_late(world)
+    yield from tries.tries_end_in_time(world)
+    yield from tries.errors_are_tried_elsewhere(world)
+    yield from blame.poison_is_stopped(world)
+    yield from blame.the_answered_are_not_blamed(world)
     yield from alike.nothing_in_vain(world)
     yield from breakers.breakers_do_right(world)
     yield from verdicts.the_last_stays(world)

@@ -38,6 +38,21 @@ class OutageTests(SynchronousTestCase):
         self.assertFalse(is_shut(self.pool))
         self.assertEqual((self.back, shut(self.pool)), ([a], {b}))
 
+    def test_lost_before(self) -> None:
+        """A connection that is given up says nothing of one who has come back since it began."""
+        self.probe(0, 5.0)
+        a = self.pool.backends[0]
+        self.pool.failed(a, ConnectFailed("no answer within 2.0 s"), 6.0, 4.0)
+        self.assertFalse(is_shut(self.pool))
+        self.pool.failed(a, ConnectFailed("no answer within 2.0 s"), 8.0, 6.0)
+        self.assertTrue(is_shut(self.pool))
+
+    def test_refused_since(self) -> None:
+        """One that is refused says that it is out of reach now."""
+        self.probe(0, 5.0)
+        self.pool.failed(self.pool.backends[0], ConnectFailed("refused", refused=True), 6.0, 4.0)
+        self.assertTrue(is_shut(self.pool))
+
     def test_pace(self) -> None:
         """A tenth of the limit at first, all of it after the slow start."""
         self.probe(0, 100.0)

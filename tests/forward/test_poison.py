@@ -20,6 +20,7 @@ class SuspectsTests(SynchronousTestCase):
         self.assertEqual(self.suspects.refuses("GET /bad", 2.0), REFUSED - 1.0)
         self.assertEqual(self.suspects.refuses("GET /good", 2.0), 0.0)
         self.assertEqual(self.suspects.refuses("GET /bad", 1.0 + REFUSED), 0.0)
+        self.suspects.forget(1.0 + REFUSED)
         self.assertEqual(self.suspects.refused, {})
 
     def test_one_backend(self) -> None:
@@ -31,6 +32,33 @@ class SuspectsTests(SynchronousTestCase):
         """Two breaks far apart are two chances."""
         self.suspects.broke("GET /", "a", 0.0)
         self.assertFalse(self.suspects.broke("GET /", "b", WITHIN + 0.1))
+
+    def test_answered(self) -> None:
+        """Who was answered in between has been there by chance when the two broke."""
+        self.suspects.broke("GET /", "a", 0.0)
+        self.suspects.broke("GET /bad", "a", 0.0)
+        self.suspects.answered("GET /")
+        self.assertFalse(self.suspects.broke("GET /", "b", 0.1))
+        self.assertTrue(self.suspects.broke("GET /bad", "b", 0.1))
+        self.assertTrue(self.suspects.broke("GET /", "c", 0.2))
+
+    def test_answered_though_refused(self) -> None:
+        """A good answer ends a refusal, and nothing is left to be looked at."""
+        for backend in "ab":
+            self.suspects.broke("GET /", backend, 0.0)
+        self.suspects.answered("GET /")
+        self.assertEqual(self.suspects.refuses("GET /", 0.1), 0.0)
+        self.assertFalse(self.suspects)
+
+    def test_forgotten(self) -> None:
+        """Who broke one backend, and does not come again, is looked for as long as that counts."""
+        self.suspects.broke("GET /", "a", 0.0)
+        self.suspects.broke("GET /other", "a", 1.0)
+        self.suspects.broke("GET /", "a", 5.0)
+        self.suspects.forget(1.0 + WITHIN)
+        self.assertEqual(list(self.suspects.suspected), ["GET /other", "GET /"])
+        self.suspects.forget(5.1 + WITHIN)
+        self.assertFalse(self.suspects)
 
     def test_crowd(self) -> None:
         """Backends that are killed take all with them; none of these is to blame."""
@@ -48,12 +76,22 @@ class SuspectsTests(SynchronousTestCase):
                 blamed = self.suspects.broke("GET /events", backend, 0.1)
         self.assertFalse(blamed)
 
+    def test_first_of_a_crowd(self) -> None:
+        """The first of a crowd is judged when the others have not been heard of: not for long."""
+        self.suspects.broke("GET /events", "a", 0.0)
+        said = [self.suspects.broke(who, "b", 5.0) for who in ("GET /events", "GET /1", "GET /2")]
+        self.assertEqual(said, [True, False, False])
+        self.assertEqual(self.suspects.refuses("GET /events", 5.0), 0.0)
+
     def test_bounded(self) -> None:
         """However many there are, only so many are remembered."""
         for number in range(3 * REMEMBERED):
             for backend in "ab":
                 self.suspects.broke(f"GET /{number}", backend, 2.0 * number)
         self.assertLessEqual(len(self.suspects.refused), REMEMBERED)
+        for number in range(3 * REMEMBERED):
+            self.suspects.broke(f"GET /{number}", "a", 9999.0)
+        self.assertEqual(len(self.suspects.suspected), REMEMBERED)
 
 
 class IdentityTests(SynchronousTestCase):

@@ -117,6 +117,52 @@ class PoisonTests(FailureCase):
             self.assertEqual(self.log.lines[-1]["reason"], reason)
         self.assertEqual(self.dialled, [])
 
+    def test_answered(self) -> None:
+        """What all ask for is under way whenever a backend dies: its good answers speak for it."""
+        self.start("a", "b", "c")
+        for victim in "abc":
+            while True:
+                client, asked = self.client(GET), self.dialled[0]
+                wire = self.accept()
+                if asked == victim:
+                    wire.close()
+                    wire = self.accept()
+                wire.give(CLOSING)
+                self.assert_status(client, b"200")
+                if asked == victim:
+                    break
+            self.assertEqual(self.said()[0], (victim, "upstream_closed", "retry"))
+        self.client(GET)
+        self.accept().give(CLOSING)
+        self.assertFalse(self.upstreams.wary)
+        self.assert_nothing_left()
+
+    def test_gateway(self) -> None:
+        """An answer that no backend could be reached speaks for nobody."""
+        self.start("a", "b", "c")
+        for answer in (b"", BUSY, b""):
+            self.client(POST)
+            wire = self.accept()
+            wire.give(answer) if answer else wire.close()
+        self.assertEqual(self.log.lines[-1]["reason"], "poison_request")
+
+    def test_not_the_third(self) -> None:
+        """One that is not found to be to blame goes to no third backend all the same."""
+        self.start("a", "b", "c")
+        client = self.client(GET)
+        self.accept().close()
+        other = self.client(GET)
+        second = self.accept()
+        self.accept().give(OK)
+        self.assert_status(other, b"200")
+        second.close()
+        self.assertEqual(self.dialled, [])
+        self.assertIn(b"upstream_closed", self.assert_status(client, b"502"))
+        self.assertEqual([each[2] for each in self.said()], ["retry", "two_broke"])
+        again = self.client(GET)
+        self.accept().give(OK)
+        self.assert_status(again, b"200")
+
     def test_silence(self) -> None:
         """A backend that says nothing is not broken."""
         self.start("a", "b", "c")
@@ -383,6 +429,56 @@ class HedgeTests(FailureCase):
             self.client(GET)
         self.reactor.advance(0.2)
         self.assertEqual(len(self.dialled), 6 + 3)
+
+    def test_no_room(self) -> None:
+        """While nobody has room there is no hedge, and so none to be paid for."""
+        self.start(hedge=model.Hedge(after=0.2, budget=0.5), max_in_flight=1)
+        for _ in range(2):
+            self.client(GET)
+            self.accept()
+        self.reactor.advance(0.2)
+        self.wires[3].give(OK)
+        self.client(GET.replace(b"GET", b"HEAD"))
+        self.reactor.advance(0.1)
+        self.assertEqual(self.dialled, [])
+        hedging = self.upstreams.hedging
+        assert hedging is not None
+        self.assertTrue(hedging.budget.spend(self.reactor.seconds()))
+
+    def test_queued(self) -> None:
+        """What waited for room is late when its attempt is, and not before."""
+        self.start(hedge=model.Hedge(after=0.2, budget=1.0), max_in_flight=1)
+        wires = []
+        for target in (b"/1 ", b"/2 "):
+            self.client(GET.replace(b"/ ", target))
+            wires.append(self.accept())
+        self.client(GET)
+        self.reactor.advance(0.15)
+        for wire in wires:
+            wire.take()
+            wire.give(OK)
+        self.reactor.advance(0.1)
+        self.assertEqual([bool(wire.take()) for wire in wires], [True, False])
+        self.reactor.advance(0.1)
+        self.assertIn(b"GET / ", wires[1].take())
+
+    def test_only_what_is_hedged(self) -> None:
+        """What is sent over seconds, or is no GET, says nothing of when a GET is late."""
+        self.start("a", hedge=model.Hedge("p95", budget=1.0))
+        put = POST.replace(b"POST", b"PUT")
+        client = self.client()
+        client.give(GET)
+        backend = self.accept()
+        backend.give(OK)
+        for number in range(1, 2 * BETWEEN):
+            client.give(GET if number % 2 else put[:-1])
+            self.reactor.advance(0.01 if number % 2 else 3.0)
+            if not number % 2:
+                client.give(put[-1:])
+            backend.give(OK)
+        hedging = self.upstreams.hedging
+        assert hedging is not None and hedging.after is not None
+        self.assertAlmostEqual(hedging.after, 0.01)
 
     def test_percentile(self) -> None:
         """What is late is learned from the pool's own answers; before that nothing is."""

@@ -109,6 +109,20 @@ class LatencyTests(BalancerCase):
         self.accept().give(OK.replace(b"200 OK", b"503 No"))
         self.assertEqual(self.told, [("a", 0.0, True), ("a", 0.0, True)])
 
+    def test_outrun(self) -> None:
+        """Who hangs, and is outrun each time, is heard of all the same."""
+        self.start("a", "b", balancer="peak_ewma", hedge=model.Hedge(0.2, 1.0))
+        told = watch(self)
+        self.client(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+        (first,) = self.dialled
+        self.accept()
+        self.reactor.advance(0.2)
+        (second,) = self.dialled
+        backend = self.accept()
+        self.reactor.advance(0.1)
+        backend.give(OK)
+        self.assertEqual(told, [(first, 0.3, False), (second, 0.1, False)])
+
 
 class SessionPolicyTests(SessionCase):
     def test_connection(self) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import attrs
 
-from lbproxy.balance.pool import Pool
+from lbproxy.balance.pool import GATEWAY_STATUSES, Pool
 from lbproxy.errors import Stage
+from lbproxy.forward import poison
 from lbproxy.forward.budget import RetryBudget
+from lbproxy.forward.percentile import Percentile
 from lbproxy.forward.poison import Suspects
 from lbproxy.forward.retry import MethodClass, Tee, Verdict, may_retry
 from lbproxy.proxy import attempts, failover
@@ -17,6 +20,7 @@ from lbproxy.proxy.failover import Decision, decide
 from lbproxy.proxy.hedge import Hedge
 from lbproxy.proxy.hedging import Hedging
 from lbproxy.proxy.queue import WaitingRoom
+from lbproxy.proxy.upstream import Upstream
 from lbproxy.testing.mistakes.registry import Put, mutation, nothing
 
 
@@ -79,7 +83,17 @@ def the_poisonous_are_not_refused(put: Put) -> None:
 
 @mutation
 def the_poisonous_are_refused_for_ever(put: Put) -> None:
-    put(Suspects, "refuses", lambda self, who, now: 1.0 if who in self.refused else 0.0)
+    put(poison, "REFUSED", 1e9)
+
+
+@mutation
+def the_answered_are_still_suspected(put: Put) -> None:
+    put(Suspects, "answered", nothing)
+
+
+@mutation
+def who_broke_two_goes_to_a_third(put: Put) -> None:
+    put(Exchange, "_broke_another", lambda self, backend: False)
 
 
 @mutation
@@ -91,6 +105,46 @@ def the_budget_of_hedges_is_ignored(put: Put) -> None:
         right(self, exchange, now)
 
     put(Hedging, "watch", wrong)
+
+
+@mutation
+def hedges_come_at_once(put: Put) -> None:
+    put(Hedging, "after", property(lambda self: 0.0))
+
+
+@mutation
+def a_percentile_is_of_nothing(put: Put) -> None:
+    def wrong(self: Any, number: float) -> None:
+        self.value = 0.0
+
+    put(Percentile, "measure", wrong)
+
+
+@mutation
+def the_time_of_a_try_never_ends(put: Put) -> None:
+    put(Upstream, "_is_overdue", lambda self: False)
+
+
+@mutation
+def answers_are_tried_nowhere_else(put: Put) -> None:
+    right = Exchange._unwanted
+
+    def wrong(self: Any, head: Any, now: float) -> Any:
+        return right(self, head, now) if head.status == 101 else None
+
+    put(Exchange, "_unwanted", wrong)
+
+
+@mutation
+def answers_that_are_wanted_are_tried_elsewhere(put: Put) -> None:
+    right = Exchange._accept
+
+    def wrong(self: Any, head: Any, now: float) -> Any:
+        self._plan = plan = copy(self._plan)
+        plan.route = attrs.evolve(plan.route, retry_on=GATEWAY_STATUSES)
+        return right(self, head, now)
+
+    put(Exchange, "_accept", wrong)
 
 
 @mutation
