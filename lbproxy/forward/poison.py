@@ -62,9 +62,10 @@ class Suspects:
     A request is to blame when `TWO` different backends broke while they had it, in one exchange or
     in several, within `WITHIN` seconds and with no good answer to it in between: then it is refused
     for `REFUSED` seconds. A break is a connection lost after the request was sent and before any
-    answer. Not that of a kept-alive connection that has said nothing, which is the keep-alive race,
-    and none that `CROWD` requests at one backend shared: so a busy backend that is killed blames
-    nobody, and a poison that always comes in a crowd is not refused.
+    answer. That of a kept-alive connection that has said nothing, which looks like the keep-alive
+    race, is one only if the next attempt of its exchange breaks as well; and none is one that
+    `CROWD` requests at one backend shared: so a busy backend that is killed blames nobody, and a
+    poison that always comes in a crowd is not refused.
 
     A good answer clears a request, whoever asked and whoever answered: what all ask for is mostly
     under way when a backend dies, and by the next death it has been answered many times. What only

@@ -25,6 +25,7 @@ from lbproxy.errors import (
     PoisonRequest,
     ProxyError,
     QueueFull,
+    ReusedConnectionClosed,
     Stage,
     TryTimeout,
     Unavailable,
@@ -247,7 +248,7 @@ class Attempts(Awaiting):
         if isinstance(error, UpstreamClosed):
             if self._is_to_blame(backend, now):
                 return Decision.POISON
-            if self._broke_another(backend):
+            if self._broken_before(backend):
                 return Decision.TWO_BROKE
         if self._hedge is not None:
             return Decision.HEDGE_RUNS
@@ -263,9 +264,9 @@ class Attempts(Awaiting):
         if error.reached is not Stage.NOTHING_SENT:
             # Now, since what comes until there is a connection may be too much for the tee.
             self._unsent = [*self._tee.pieces]
-        if error.reached is Stage.REUSED_AND_CLOSED:
-            self._fresh = True  # Nothing says that the backend is ill: a new connection will do.
-        else:
+            # A kept-alive one might be closed by chance, and nobody could tell that from a break.
+            self._fresh = True
+        if error.reached is not Stage.REUSED_AND_CLOSED:  # Else nothing says that it is ill.
             self._tried |= {backend}
         if self._admission is not None and decision not in GOES_ON | {Decision.POISON}:
             self._admission.failed(now)  # Before one who waits gets its place.
@@ -303,18 +304,27 @@ class Attempts(Awaiting):
     def _is_to_blame(self, backend: Backend, now: float) -> bool:
         """Whether this request is refused from now on, since a backend has broken that had it."""
         self._upstreams.wary = True  # A good answer must be heard, and who is to blame be refused.
-        return self._upstreams.suspects.broke(self._identity(), backend.name, now)
+        suspects, who = self._upstreams.suspects, self._identity()
+        for attempt in self._broken_before(backend):
+            if attempt.outcome == ReusedConnectionClosed.reason:  # It was no race, as it seems.
+                suspects.broke(who, attempt.backend, now)
+        return suspects.broke(who, backend.name, now)
 
-    def _broke_another(self, backend: Backend) -> bool:
-        """Whether another backend has broken in this exchange, which so goes to no third one.
+    def _broken_before(self, backend: Backend) -> list[Attempt]:
+        """The attempts in which other backends broke; this exchange so goes to no third one.
 
         It may be the poison for which nobody is refused, since it came in a crowd, or since others
         who ask for the same are answered.
         """
-        return any(
-            attempt.outcome == UpstreamClosed.reason and attempt.backend != backend.name
+        return [
+            attempt
             for attempt in self._record.attempts
-        )
+            if attempt.backend != backend.name
+            and (
+                attempt.outcome == UpstreamClosed.reason
+                or (attempt.outcome == ReusedConnectionClosed.reason and not attempt.hedge)
+            )
+        ]
 
     def _clear(self, status: int) -> None:
         """A backend has answered this request well; of a gateway error nobody knows what it is."""

@@ -67,8 +67,17 @@ def the_answered_are_not_blamed(world: World) -> Iterator[str]:
 
 
 def _broken(attempts: Sequence[Any]) -> set[str]:
-    """The backends that broke during these attempts."""
-    return {each.backend for each in attempts if each.outcome == "upstream_closed"}
+    """The backends that broke during these attempts.
+
+    Whether a kept-alive connection was closed in a race is told by what the next attempt came to.
+    """
+    closed = [place for place, each in enumerate(attempts) if each.outcome == "upstream_closed"]
+    raced = [
+        place
+        for place, each in enumerate(attempts[: max(closed, default=0)])
+        if each.outcome == "reused_connection_closed" and not each.hedge
+    ]
+    return {attempts[place].backend for place in (*closed, *raced)}
 
 
 def _in_a_crowd(world: World, broken: Any) -> bool:

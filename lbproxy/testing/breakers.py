@@ -32,7 +32,7 @@ KINDS = (
 _LAST = frozenset(
     (
         *("not_safe", "attempts_spent", "body_not_kept"),
-        *("all_fail_alike", "no_other_backend", "budget_spent"),
+        *("all_fail_alike", "no_other_backend", "budget_spent", "two_broke"),
     )
 )
 

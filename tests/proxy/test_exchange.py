@@ -146,6 +146,7 @@ class RetryTests(BalancerCase):
         self.accept().give(OK)
         self.assertTrue(client.take().startswith(b"HTTP/1.1 200 "))
         self.assertEqual(self.log.lines[1]["attempts"][0]["decision"], "retry_free")
+        self.assertFalse(self.upstreams.wary)
         self.assert_nothing_left()
 
     def test_no_race(self) -> None:

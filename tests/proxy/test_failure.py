@@ -107,6 +107,26 @@ class PoisonTests(FailureCase):
         self.assertFalse(self.upstreams.wary)
         self.assert_nothing_left()
 
+    def test_kept_alive(self) -> None:
+        """A break on a kept-alive connection, which looks like a race, counts with the next one."""
+        self.start("a", "b", "c")
+        for _ in self.pool.backends:
+            self.client(GET.replace(b"/ ", b"/other "))
+            self.accept().give(OK)
+        client = self.client(GET)
+        self.wires[1].close()
+        self.assertEqual(self.dialled, ["b"])
+        self.accept().close()
+        self.assertEqual(self.dialled, [])
+        self.assertIn(b"poison_request", self.assert_status(client, b"503"))
+        self.assertEqual(
+            self.said(),
+            [
+                ("a", "reused_connection_closed", "retry_free"),
+                ("b", "upstream_closed", "poison"),
+            ],
+        )
+
     def test_client_that_retries(self) -> None:
         """One that must not be sent twice breaks one at a time, and is stopped all the same."""
         self.start("a", "b", "c")
