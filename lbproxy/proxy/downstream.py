@@ -183,12 +183,16 @@ class Downstream(protocol.Protocol):
         """The transport's queue to the client is empty."""
         self._clogged = False
         self.deadline = NEVER
-        if self._answerer is not None:
-            self._answerer.resume_answer()
+        now = self._clock.seconds()
+        if self._answerer is None:
+            self.deadline = now + self._timeouts.idle
         else:
-            self.deadline = self._clock.seconds() + self._timeouts.idle
-            if not self._advancing:
-                self._advance()
+            if self._request is BODY and self._pace is not None:
+                self._pace.begin(now, self.record.bytes_in)
+                self.deadline = self._pace.next_look(now)
+            self._answerer.resume_answer()
+        if not self._advancing:  # What came meanwhile waits, be it a part of a body.
+            self._advance()
 
     def stopProducing(self) -> None:
         """The transport is gone; `connectionLost` follows."""

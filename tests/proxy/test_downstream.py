@@ -100,6 +100,21 @@ class TimeTests(BalancerCase):
         self.assertEqual((client.open, backend.open), (False, False))
         self.assert_nothing_left()
 
+    def test_body_comes_meanwhile(self) -> None:
+        """What comes of a body while its client is behind with an answer is not forgotten."""
+        client = self.client(b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 4\r\n\r\n")
+        backend = self.accept()
+        client.protocol.pauseProducing()
+        client.give(b"ab")
+        self.pass_time(20.0)
+        client.protocol.resumeProducing()
+        self.assertTrue(backend.take().endswith(b"\r\n\r\nab"))
+        self.pass_time(9.0)
+        self.assertEqual(client.take(), b"")
+        self.pass_time(2.0)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 408 "))
+        self.assert_nothing_left()
+
     def test_client_reads_slowly(self) -> None:
         """Who takes something in each `idle` is waited for, also behind the last request."""
         for request in (GET, CLOSING):
