@@ -25,6 +25,9 @@ from lbproxy.transport.timer import RESOLUTION
 #: Methods that may be sent again, and have no body.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
+#: How a backend is told from one that has given a head, and then no body.
+_NO_HEAD = "no answer"
+
 
 def tries_end_in_time(world: World) -> Iterator[str]:
     """Nobody is waited for longer than the time of a try while another one could be asked."""
@@ -42,18 +45,15 @@ def tries_end_in_time(world: World) -> Iterator[str]:
                 if attempt.connected is None or attempt.reused:
                     continue  # It may be behind with a body of before, and is waited for.
                 begun = attempt.started + attempt.connected
-                if attempt.outcome == "first_byte_timeout":
-                    until = ended
+                if attempt.outcome == "first_byte_timeout" and attempt.detail.startswith(_NO_HEAD):
+                    until, late = ended, True
                 elif attempt.outcome == "answered" and not _head_waits(ask):
                     until = attempt.started + attempt.first_byte
+                    late = until - begun > bound
                 else:
                     continue
-                late = until - begun > bound
                 if late and elsewhere.is_sure(record, place, until, Stage.TIMED_OUT):
-                    yield (
-                        f"{ask.number} was left at {attempt.backend} for {until - begun:.3f} s,"
-                        f" and a try has {seconds} s"
-                    )
+                    yield f"{ask.number} was left at {attempt.backend}, and a try has {seconds} s"
 
 
 def errors_are_tried_elsewhere(world: World) -> Iterator[str]:
