@@ -77,13 +77,13 @@ class _End:
         at: When.
         came: When the request had come.
         failed: Whether it failed.
-        begun: When the answer had begun that then broke off; `None` if it did not.
+        cut: Whether it counts already, since its answer had begun well.
     """
 
     at: float
     came: float
     failed: bool
-    begun: float | None = None
+    cut: bool = False
 
 
 @attrs.define
@@ -128,8 +128,9 @@ def _ends(record: Any, came: float, ended: float) -> Iterator[_End]:
         if attempt.outcome in ("answered", "answer_cut") and attempt.first_byte is not None:
             at, failed = attempt.started + attempt.first_byte, record.status in GATEWAY_STATUSES
             yield _End(at, came, failed)
-            if attempt.outcome == "answer_cut" and not failed:
-                yield _End(ended, came, True, begun=at)
+            cut = attempt.outcome == "answer_cut" and int(ended) - int(at) < WINDOW
+            if cut and not failed:
+                yield _End(ended, came, True, cut=True)
             return
     if record.reason in ("poison_request", "client_gone", "stopped"):
         return
@@ -172,7 +173,7 @@ def _for_a_reason(log: _Log, breakers: Sequence[Breaker]) -> Iterator[str]:
     for last in before:
         late = [end for end in before if last.at - WINDOW <= end.at <= last.at]
         failed = sum(end.failed for end in late)
-        if failed >= least and sum(end.begun is None for end in late) >= enough:
+        if failed >= least and sum(not end.cut for end in late) >= enough:
             return
     yield f"the breaker refused at {first - EPOCH:.3f}, and too little had failed before"
 
@@ -206,11 +207,7 @@ def _opens(log: _Log, turns: Sequence[Any], breaker: Breaker) -> Iterator[str]:
             continue  # Which of them came first nobody knows.
         since = int(last.at) - WINDOW
         late = [end for end in log.ends[: place + 1] if int(end.at) > since]
-        requests = sum(end.begun is None for end in late)
-        failed = sum(
-            end.failed and (end.begun is None or int(end.at) - int(end.begun) < WINDOW)
-            for end in late
-        )
+        requests, failed = sum(not end.cut for end in late), sum(end.failed for end in late)
         if requests >= breaker.requests and failed >= breaker.share * requests:
             if opened is None or opened > last.at + _SAME:
                 yield f"{failed} of {requests} failed at {last.at - EPOCH:.3f}, and nothing opened"
