@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from lbproxy.config.contradictions import contradictions
-from lbproxy.config.document import read
+from lbproxy.config.document import Contradictions, read
+from lbproxy.config.mistakes import Mistake
 from lbproxy.config.model import Config, ListenerTLS
 
 
-def load(path: str | Path) -> Config:
+def load(path: str | Path, more: Contradictions | None = None) -> Config:
     """Read a config file.
 
     Paths in it start from the file's folder.
+
+    Args:
+        path: The file.
+        more: Finds what is wrong with it for whom it is read.
 
     Raises:
         ConfigError: With a line for each mistake: `file:line: key.path: message`.
     """
     folder = Path(path).absolute().parent
-    config = read(path, "config", Config, lambda document: contradictions(document, folder))
+
+    def wrong(document: dict[str, Any]) -> Iterable[Mistake]:
+        yield from contradictions(document, folder)
+        if more is not None:
+            yield from more(document)
+
+    config = read(path, "config", Config, wrong)
     return _placed(config, folder)
 
 

@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from lbproxy.errors import ConfigError
 from lbproxy.transport.holder import holder_of
+from lbproxy.transport.passed import PassedEndpoint
 
 _server_from_string: Any = serverFromString  # Untyped in Twisted.
 
@@ -39,6 +40,8 @@ def server_endpoint(reactor: Any, description: str) -> Any:
         reactor: It listens with that.
         description: As Twisted reads it.
     """
+    if description.startswith("systemd:"):
+        return PassedEndpoint(reactor, description)
     kind, *arguments = re.split(r"(?<!\\):", description)
     positional = [each for each in arguments if "=" not in each]
     said = len(positional) > 2 or any(each.startswith("backlog=") for each in arguments)
@@ -77,6 +80,7 @@ class Sockets:
         factory = Factory()
         factory.noisy = False
         failures: list[Failure] = []
+        description = description.removeprefix("haproxy:")  # It is for who accepts.
         listening = server_endpoint(self, description).listen(factory)
         listening.addErrback(failures.append)
         for failure in failures:

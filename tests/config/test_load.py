@@ -332,6 +332,19 @@ REPLACED = (
     ("tcp:3000", "unix:", "listeners.web.endpoint", "expected an endpoint such as"),
     ("tcp:3000", "ssl:443", "listeners.web.endpoint", "a tcp: endpoint, and tls = { ... }"),
     ("tcp:3000", "haproxy:haproxy:tcp:1", "listeners.web.endpoint", "haproxy: stands before an"),
+    ("tcp:3000", "systemd:domain=INET", "listeners.web.endpoint", "expected name=, or index="),
+    ("tcp:3000", "systemd:INET:0:web", "listeners.web.endpoint", "expected name=, or index="),
+    (
+        "tcp:3000",
+        "systemd:domain=INET:index=x",
+        "listeners.web.endpoint",
+        "expected a whole number",
+    ),
+    ("tcp:3000", "systemd:domain=FOO:index=0", "listeners.web.endpoint", "expected domain=INET or"),
+    ("tcp:3000", "systemd:name=web", "listeners.web.endpoint", "expected domain=INET or"),
+    ("tcp:3000", "systemd:domain=INET:nmae=x", "listeners.web.endpoint", "expected an endpoint"),
+    ("tcp:3000", "systemd:INET:0:web:1", "listeners.web.endpoint", "expected an endpoint"),
+    ("tcp:3000", "haproxy:systemd:INET", "listeners.web.endpoint", "expected name=, or index="),
     ("tcp:3000", "haproxy:tls:443", "listeners.web.endpoint", "a tcp: endpoint, and tls = { ... }"),
     ('"/"', '"api"', "routes[0].path", 'expected a path that begins with "/", found "api"'),
     ('"/"', '"/a%20b"', "routes[0].path", "a path is compared decoded"),
@@ -578,6 +591,9 @@ backends = [
             "tcp6:80",
             "unix:/run/x",
             "haproxy:tcp:80",
+            "systemd:domain=INET:name=web",
+            "systemd:INET6:0",
+            "haproxy:systemd:domain=UNIX:index=0",
         ):
             config = self.load(BASE.replace("tcp:3000", endpoint))
             self.assertEqual(config.listeners[0].endpoint, endpoint)
