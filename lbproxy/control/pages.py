@@ -8,6 +8,7 @@ from typing import Any
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.compat import nativeString
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -22,7 +23,7 @@ from lbproxy.control.overrides import Note
 from lbproxy.control.parent import Parent
 from lbproxy.control.present import present
 from lbproxy.control.question import Question
-from lbproxy.errors import AdminError, BadQuestion, NotPossible, listed
+from lbproxy.errors import AdminError, BadQuestion, Broken, NotPossible, listed
 from lbproxy.observe import exposition
 
 #: Starts a supervised backend anew. Fires when its next process was started.
@@ -139,6 +140,12 @@ class Pages:
             request.setHeader("Allow", allowed)
             return problem(request, BadQuestion(f"only {allowed} can be asked of this", 405))
         return problem(request, BadQuestion("there is nothing here", error.code))
+
+    @app.handle_errors(Exception)
+    def broke(self, request: IRequest, failure: Failure) -> bytes:
+        """A mistake of ours: whoever asks hears of it, and the log has all of it."""
+        self.log.failure("{path} failed", failure, path=nativeString(request.path))
+        return problem(request, Broken(f"{failure.getErrorMessage()}; the balancer's log has more"))
 
     # The rest is ours.
 
