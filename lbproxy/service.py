@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
@@ -32,6 +33,7 @@ from lbproxy.probe.choice import check_of
 from lbproxy.proxy.trusts import Trusts
 from lbproxy.static.files import Folder
 from lbproxy.transport.heap import keep_freed
+from lbproxy.transport.output import free_stdout, goes_nowhere
 from lbproxy.worker.serve import Worker
 
 if TYPE_CHECKING:
@@ -244,6 +246,16 @@ def _heed_signals(reactor: Any, balancer: Balancer) -> None:
     signal.signal(signal.SIGHUP, reload)
 
 
+def _look_at_stdout(config: Config) -> None:
+    """Say it if the access log goes nowhere: twistd without -n has no standard output."""
+    if config.access_log == "-" and goes_nowhere():
+        Balancer.log.warn(
+            'access_log = "-": standard output is {nowhere}, so its lines are thrown away; name a'
+            " file, or false for no log",
+            nowhere=os.devnull,
+        )
+
+
 def makeService(options: Options) -> Balancer:
     """Build the service for twistd.
 
@@ -254,6 +266,7 @@ def makeService(options: Options) -> Balancer:
         SystemExit: With what only building it shows to be wrong, and status 1.
     """
     keep_freed()
+    free_stdout()
     with suppress(ImportError):  # There is a platform without epoll.
         from lbproxy.transport.reactor import prefer
 
@@ -274,4 +287,5 @@ def makeService(options: Options) -> Balancer:
     running: Any = reactor
     # Twisted puts up its own handlers when it starts: ours come after.
     running.callWhenRunning(_heed_signals, reactor, balancer)
+    running.callWhenRunning(_look_at_stdout, options.settings)
     return balancer
