@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from lbproxy.config.bound import meeting
 from lbproxy.config.dns_kinds import asked_of_dns
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
@@ -93,8 +94,7 @@ def _listeners(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     listeners = list(_tables(("listeners",), document.get("listeners")))
     if document.get("listeners") == {}:
         yield Mistake(("listeners",), "at least one is needed")
-    bound = [*listeners, (("admin",), _table(document.get("admin")))]
-    yield from _repeated(((*path, "endpoint"), table.get("endpoint")) for path, table in bound)
+    yield from meeting(document)
     for path, listener in listeners:
         if _mode(listener) == "tcp":
             yield from _tcp_listener(document, path, listener)
