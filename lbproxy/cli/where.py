@@ -7,8 +7,8 @@ import re
 import attrs
 
 from lbproxy.config.endpoint import parts
-from lbproxy.config.load import load
-from lbproxy.config.model import Config, default_config
+from lbproxy.config.load import load_admin
+from lbproxy.config.model import Admin, default_config
 from lbproxy.errors import ConfigError
 
 _HTTP = re.compile(r"(?:http://)?(\[[0-9a-fA-F:.]+\]|[^/:\[\]]+):([0-9]{1,5})/?")
@@ -59,8 +59,8 @@ def find(config: str | None, admin: str | None) -> Where:
     """
     if admin is not None:
         return _told(admin)
-    settings = default_config() if config is None else load(config)
-    return _configured(settings, config or "the config")
+    told = default_config().admin if config is None else load_admin(config)
+    return _configured(told, config or "the config")
 
 
 def _told(admin: str) -> Where:
@@ -74,8 +74,7 @@ def _told(admin: str) -> Where:
     return Where(found[1].strip("[]"), int(found[2]))
 
 
-def _configured(settings: Config, file: str) -> Where:
-    admin = settings.admin
+def _configured(admin: Admin | None, file: str) -> Where:
     if admin is None:
         raise ConfigError(
             f"{file}: admin = false, so there is no listener for this command; give the balancer"

@@ -51,15 +51,20 @@ def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mista
     if _is_number(spread) and _is_number(drain) and spread > drain:
         message = f"{shown(spread)} seconds are more than drain has, which is {shown(drain)}"
         yield Mistake(("stop", "spread"), message)
-    admin = _table(document.get("admin"))
-    if admin.get("endpoint") is False and "socket" not in admin:
-        message = "without it and without socket nobody could ask; admin = false turns all off"
-        yield Mistake(("admin", "endpoint"), message)
+    yield from admin_contradictions(document)
     dns = _table(document.get("dns"))
     least, most = (dns.get(key, getattr(DNS(), key)) for key in ("min_ttl", "max_ttl"))
     if _is_number(least) and _is_number(most) and 0 < most < least:
         message = f"{shown(least)} s are longer than max_ttl, {shown(most)} s"
         yield Mistake(("dns", "min_ttl"), message)
+
+
+def admin_contradictions(document: dict[str, Any]) -> Iterator[Mistake]:
+    """The same of `admin` alone."""
+    admin = _table(document.get("admin"))
+    if admin.get("endpoint") is False and "socket" not in admin:
+        message = "without it and without socket nobody could ask; admin = false turns all off"
+        yield Mistake(("admin", "endpoint"), message)
 
 
 def _table(value: object) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 
-from lbproxy.config.contradictions import contradictions
+from lbproxy.config.contradictions import admin_contradictions, contradictions
 from lbproxy.config.document import Contradictions, read
+from lbproxy.config.kinds import Switched
 from lbproxy.config.mistakes import Mistake
-from lbproxy.config.model import Config, ListenerTLS
+from lbproxy.config.model import Admin, Config, ListenerTLS
 
 
 def load(path: str | Path, more: Contradictions | None = None) -> Config:
@@ -37,6 +38,23 @@ def load(path: str | Path, more: Contradictions | None = None) -> Config:
     return _placed(config, folder)
 
 
+@attrs.frozen
+class _AdminAlone:
+    admin: Annotated[Admin | None, Switched(Admin)] = attrs.field(factory=Admin)
+
+
+def load_admin(path: str | Path) -> Admin | None:
+    """Read of a config file only where its balancer can be asked, whatever else it says.
+
+    So a balancer can be asked that runs by the file as it was before.
+
+    Raises:
+        ConfigError: As for `load`.
+    """
+    alone = read(path, "config", _AdminAlone, admin_contradictions, only=("admin",))
+    return _admin_placed(alone.admin, Path(path).absolute().parent)
+
+
 def _placed(config: Config, folder: Path) -> Config:
     """The config with paths that do not depend on the working directory."""
 
@@ -58,9 +76,6 @@ def _placed(config: Config, folder: Path) -> Config:
         )
         for pool in config.pools
     )
-    admin = config.admin
-    if admin is not None:
-        admin = attrs.evolve(admin, socket=placed(admin.socket))
     access_log = config.access_log
     if access_log != "-":
         access_log = placed(access_log)
@@ -70,8 +85,14 @@ def _placed(config: Config, folder: Path) -> Config:
         routes=routes,
         pools=pools,
         access_log=access_log,
-        admin=admin,
+        admin=_admin_placed(config.admin, folder),
     )
+
+
+def _admin_placed(admin: Admin | None, folder: Path) -> Admin | None:
+    if admin is None or admin.socket is None:
+        return admin
+    return attrs.evolve(admin, socket=str(folder / admin.socket))
 
 
 def _tls_placed(tls: ListenerTLS | None, placed: Callable[[Any], Any]) -> ListenerTLS | None:
