@@ -99,6 +99,7 @@ class Balancer(MultiService):
         backends: Backends | None = None,
         read: Callable[[], Config] | None = None,
         resolver_of: Callable[[DNS], Resolver] | None = None,
+        file: str | None = None,
     ) -> None:
         """Build all from a config; nothing starts yet.
 
@@ -109,6 +110,7 @@ class Balancer(MultiService):
             backends: The shop's two backends, if they are to be run too.
             read: Reads the config again, for a reload; by default it stays as it is.
             resolver_of: Makes what looks names up; by default that is as the system does it.
+            file: The path of what `read` reads, for people.
 
         Raises:
             ConfigError: If a folder cannot be served, or a certificate not be used.
@@ -148,7 +150,7 @@ class Balancer(MultiService):
             from lbproxy.control.pages import Pages
 
             restart = None if backends is None else backends.start_anew
-            pages = Pages(self.control, self.reloader.reload, restart)
+            pages = Pages(self.control, self.reloader.reload, restart, file)
             self._admin = AdminService(reactor, config.admin, pages)
         self._backends = backends
         # Names come last: what is known of them at once is told to those who run already.
@@ -281,7 +283,14 @@ def makeService(options: Options) -> Balancer:
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)
     try:
-        balancer = Balancer(reactor, options.settings, random.Random(), backends, options.read)
+        balancer = Balancer(
+            reactor,
+            options.settings,
+            random.Random(),
+            backends,
+            options.read,
+            file=options["config"],
+        )
     except ConfigError as error:
         raise SystemExit(f"lbproxy: {error}") from None
     running: Any = reactor

@@ -39,17 +39,25 @@ class Pages:
     app = Klein()
     log = Logger()
 
-    def __init__(self, parent: Parent, reload: Reload, restart: Restart | None = None) -> None:
+    def __init__(
+        self,
+        parent: Parent,
+        reload: Reload,
+        restart: Restart | None = None,
+        file: str | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             parent: Knows the whole, and changes it.
             reload: Reads the config again, and has it served; see `Reloader.reload`.
             restart: Starts a supervised backend anew, if any are.
+            file: The path of the config, if it is a file.
         """
         self._parent = parent
         self._reload = reload
         self._restart = restart
+        self._file = file
 
     # How it is.
 
@@ -72,7 +80,8 @@ class Pages:
     async def status(self, request: IRequest) -> bytes:
         """The health report, and what is only for those who run the balancer."""
         complete = await self._parent.fresh()
-        return document(request, status.document(self._parent, complete))
+        told = status.document(self._parent, complete)
+        return document(request, {**told, "config": self._file})
 
     # Changes. Each answers when all workers have heard of it.
 
@@ -110,7 +119,8 @@ class Pages:
         self.log.info("reload: asked for {note}", note=asked.note)
         plan = await self._reload()
         complete = await self._parent.fresh()
-        return document(request, {"plan": plan.lines(), "complete": complete})
+        told = {"config": self._file, "plan": plan.lines(), "complete": complete}
+        return document(request, told)
 
     @app.route("/restart", methods=["POST"])
     async def restart(self, request: IRequest) -> bytes:

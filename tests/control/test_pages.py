@@ -61,7 +61,7 @@ class PagesTests(SynchronousTestCase):
             "~ pools.api.slow_start: 10.0 -> 0.0",
             "= 1 listener, 0 pools, 2 backends, 1 route unchanged",
         ]
-        self.assertEqual(told, (200, {"plan": plan, "complete": True}))
+        self.assertEqual(told, (200, {"config": None, "plan": plan, "complete": True}))
         self.assertEqual([len(hand.configs) for hand in self.staff.hands], [1, 1])
         lines = [formatEvent(event) for event in logged]
         self.assertEqual(lines[0], "reload: asked for by ann: faster")
