@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import attrs
 
@@ -64,7 +65,7 @@ def find(config: str | None, admin: str | None) -> Where:
 
 
 def _told(admin: str) -> Where:
-    if admin.startswith(("unix:", "/", "./")):
+    if admin.startswith(("unix:", "/", "./")) or Path(admin).is_socket():
         return Where(socket=admin.removeprefix("unix:"))
     found = _HTTP.fullmatch(admin)
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -105,6 +106,13 @@ class ToldTests(SynchronousTestCase):
             ("unix:lb.sock", Where(socket="lb.sock")),
         ):
             self.assertEqual(find("gone.toml", told), where, told)
+
+    def test_relative(self) -> None:
+        """A socket that is there needs no path before its name."""
+        name = self.mktemp()
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(name)
+            self.assertEqual(find(None, name), Where(socket=name))
 
     def test_wrong(self) -> None:
         """What is none of them."""
