@@ -427,6 +427,13 @@ class NotPossible(AdminError):
     reason = "not_possible"
 
 
+class Broken(AdminError):
+    """Whatever was asked has met a mistake of ours."""
+
+    status = 500
+    reason = "broken"
+
+
 class ReloadRefused(AdminError):
     """The config that was read cannot be served; the one before still is."""
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import attrs
 from twisted.python import usage
 
+from lbproxy.config.bound import not_passed
 from lbproxy.config.kinds import Wrong, address
 from lbproxy.config.load import load
 from lbproxy.config.model import Backend, Config, default_config
@@ -88,7 +89,7 @@ place it came. `lbproxy check FILE` checks a config without starting anything.""
                 self[name] = os.path.abspath(self[name])
 
     def _settings(self) -> Config:
-        settings = default_config() if self["config"] is None else load(self["config"])
+        settings = default_config() if self["config"] is None else load(self["config"], not_passed)
         if self["port"] is not None:
             settings = _with_port(settings, self["port"])
         if self._backends:

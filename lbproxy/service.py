@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
@@ -32,6 +33,7 @@ from lbproxy.probe.choice import check_of
 from lbproxy.proxy.trusts import Trusts
 from lbproxy.static.files import Folder
 from lbproxy.transport.heap import keep_freed
+from lbproxy.transport.output import free_stdout, goes_nowhere
 from lbproxy.worker.serve import Worker
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ class Balancer(MultiService):
         backends: Backends | None = None,
         read: Callable[[], Config] | None = None,
         resolver_of: Callable[[DNS], Resolver] | None = None,
+        file: str | None = None,
     ) -> None:
         """Build all from a config; nothing starts yet.
 
@@ -107,6 +110,7 @@ class Balancer(MultiService):
             backends: The shop's two backends, if they are to be run too.
             read: Reads the config again, for a reload; by default it stays as it is.
             resolver_of: Makes what looks names up; by default that is as the system does it.
+            file: The path of what `read` reads, for people.
 
         Raises:
             ConfigError: If a folder cannot be served, or a certificate not be used.
@@ -146,7 +150,7 @@ class Balancer(MultiService):
             from lbproxy.control.pages import Pages
 
             restart = None if backends is None else backends.start_anew
-            pages = Pages(self.control, self.reloader.reload, restart)
+            pages = Pages(self.control, self.reloader.reload, restart, file)
             self._admin = AdminService(reactor, config.admin, pages)
         self._backends = backends
         # Names come last: what is known of them at once is told to those who run already.
@@ -244,6 +248,16 @@ def _heed_signals(reactor: Any, balancer: Balancer) -> None:
     signal.signal(signal.SIGHUP, reload)
 
 
+def _look_at_stdout(config: Config) -> None:
+    """Say it if the access log goes nowhere: twistd without -n has no standard output."""
+    if config.access_log == "-" and goes_nowhere():
+        Balancer.log.warn(
+            'access_log = "-": standard output is {nowhere}, so its lines are thrown away; name a'
+            " file, or false for no log",
+            nowhere=os.devnull,
+        )
+
+
 def makeService(options: Options) -> Balancer:
     """Build the service for twistd.
 
@@ -254,6 +268,7 @@ def makeService(options: Options) -> Balancer:
         SystemExit: With what only building it shows to be wrong, and status 1.
     """
     keep_freed()
+    free_stdout()
     with suppress(ImportError):  # There is a platform without epoll.
         from lbproxy.transport.reactor import prefer
 
@@ -268,10 +283,18 @@ def makeService(options: Options) -> Balancer:
         coloured = terminal is not None and terminal.isatty()
         backends = Backends(reactor, terminal if coloured else None)
     try:
-        balancer = Balancer(reactor, options.settings, random.Random(), backends, options.read)
+        balancer = Balancer(
+            reactor,
+            options.settings,
+            random.Random(),
+            backends,
+            options.read,
+            file=options["config"],
+        )
     except ConfigError as error:
         raise SystemExit(f"lbproxy: {error}") from None
     running: Any = reactor
     # Twisted puts up its own handlers when it starts: ours come after.
     running.callWhenRunning(_heed_signals, reactor, balancer)
+    running.callWhenRunning(_look_at_stdout, options.settings)
     return balancer

@@ -18,6 +18,7 @@ from lbproxy.config.model import Backend, Config, default_config
 from lbproxy.errors import ConfigError
 from lbproxy.options import Options
 from tests.config.folder import temporary_folder
+from tests.transport.test_passed import passed
 
 EXAMPLE = str(Path(__file__).parents[1] / "examples" / "lbproxy.toml")
 
@@ -67,6 +68,23 @@ class OptionsTests(OptionsTestCase):
         """A config file takes the place of the defaults."""
         for option in (("--config", EXAMPLE), ("-c", EXAMPLE), (f"--config={EXAMPLE}",)):
             self.assertEqual(self.settings(*option), load(EXAMPLE))
+
+    def test_not_passed(self) -> None:
+        """A socket that systemd has not passed is told as a mistake, at the start and later."""
+        endpoint = "haproxy:systemd:domain=INET:name=web"
+        path = self.file(MOVABLE.replace("tcp:3000", endpoint))
+        load(path)  # Only who is to listen can know.
+        line = Path(path).read_text().partition(endpoint)[0].count("\n") + 1
+        where = f"{path}:{line}: listeners.web.endpoint: "
+        said = f'{where}no socket named "web" was passed by systemd'
+        with self.assertRaises(SystemExit) as ended:
+            self.options("-c", path)
+        self.assertTrue(str(ended.exception.code).startswith(said), ended.exception.code)
+        with passed("web"):
+            options = self.options("-c", path)
+        with self.assertRaises(ConfigError) as refused:
+            options.read()
+        self.assertTrue(str(refused.exception).startswith(said), refused.exception)
 
     def test_port(self) -> None:
         """The first listener's port, and nothing else of its endpoint."""

@@ -12,7 +12,7 @@ import attrs
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater, react
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed
@@ -22,8 +22,13 @@ from zope.interface import implementer
 from lbproxy.cli.where import Where, find
 from lbproxy.errors import AdminError, ConfigError
 
-#: Seconds for an answer. A supervised backend may need 25 of them to end, and 10 to begin anew.
-PATIENCE = 40.0
+#: Seconds for an answer.
+PATIENCE = 10.0
+
+#: The same for what takes its time: a supervised backend may need 25 of them to end, and 10 to
+#: begin anew.
+LONG_PATIENCE = 40.0
+_LONG = ("/restart", "/reload")
 
 #: How the admin listener calls what it does not do; what else answers has other words.
 _REASONS = frozenset(each.reason for each in AdminError.__subclasses__())
@@ -105,12 +110,15 @@ class Client:
 
     async def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         where = self._where
+        patience = LONG_PATIENCE if path in _LONG else PATIENCE
         try:
-            asked = self._http.request(method, f"{where.url}{path}", **more)
-            answer = await asked.addTimeout(PATIENCE, self.reactor)
-            told = await answer.json()
+            asked = Deferred.fromCoroutine(self._exchange(method, path, **more))
+            told = await asked.addTimeout(patience, self.reactor)
         except TimeoutError:
-            raise Failed(f"{where} does not answer within {PATIENCE:g} s") from None
+            raise Failed(
+                f"the balancer at {where} does not answer within {patience:g} s; it hangs, or is"
+                " stopped"
+            ) from None
         except (ConnectError, DNSLookupError) as error:
             cause = getattr(error, "osError", None)
             reason = (cause and os.strerror(cause)) or str(error).rstrip(".")
@@ -125,6 +133,19 @@ class Client:
         if "complete" not in told:
             raise Failed(str(told["detail"]))
         return told
+
+    async def _exchange(self, method: str, path: str, **more: Any) -> Any:
+        """What was answered, whole."""
+        try:
+            answer = await self._http.request(method, f"{self._where.url}{path}", **more)
+            return await answer.json()
+        except ConnectingCancelledError:
+            raise CancelledError from None
+        except ResponseFailed as error:
+            # So it is told that somebody has given up.
+            if any(reason.check(CancelledError) for reason in error.reasons):
+                raise CancelledError from None
+            raise
 
 
 #: What a command does, given who it asks and its arguments; its exit status.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from lbproxy.cli import arguments, words
 from lbproxy.cli.client import Client, Failed
 from lbproxy.cli.found import in_flight, is_idle, named
+
+#: Seconds from one word about what is still in flight to the next, while that is waited for.
+SAY = 10.0
 
 #: What the exit statuses of all commands that change something mean.
 EPILOG = "The exit status is 0 if it is done, else 1; 2 is a wrong command line."
@@ -47,7 +51,9 @@ async def drain(client: Client, asked: argparse.Namespace) -> int:
     """Drain, and wait if that is asked for."""
     told = await client.tell("/drain", arguments.said(asked))
     if not asked.json:
-        print(f"{words.subject(told)} gets nothing new; {in_flight(told)} in flight", flush=True)
+        until = words.until(told["backends"][0]["drain"])
+        left = in_flight(told)
+        print(f"{words.subject(told)} gets nothing new{until}; {left} in flight", flush=True)
     if asked.wait:
         told = await _finished(client, told, asked.timeout)
         if not asked.json:
@@ -77,9 +83,10 @@ async def undrain(client: Client, asked: argparse.Namespace) -> int:
 async def _finished(client: Client, told: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Wait until nothing is in flight at those who are drained; how they are then."""
     left: dict[str, int] = {}
+    said = client.reactor.seconds()
 
     async def finished() -> bool:
-        nonlocal told
+        nonlocal told, said
         now = named(await client.status(), told["pool"], told["name"])
         there = [each["name"] for each in now["backends"]]
         left.update(
@@ -88,6 +95,9 @@ async def _finished(client: Client, told: dict[str, Any], seconds: float) -> dic
             if each["in_flight"] and each["name"] not in there
         )
         told = {**now, "changed": told["changed"]}
+        if client.reactor.seconds() - said >= SAY and not is_idle(told):
+            said = client.reactor.seconds()
+            print(f"{words.subject(told)}: still {in_flight(told)} in flight", file=sys.stderr)
         return is_idle(told)
 
     if not await client.eventually(seconds, finished):

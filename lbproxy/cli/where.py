@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import attrs
 
-from lbproxy.config.load import load
-from lbproxy.config.model import Config, default_config
+from lbproxy.config.endpoint import parts
+from lbproxy.config.load import load_admin
+from lbproxy.config.model import Admin, default_config
 from lbproxy.errors import ConfigError
-
-#: The parts of an endpoint's description: a colon behind a backslash is no border.
-_PART = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
-_KEY = re.compile(r"([A-Za-z]+)=(.*)")
 
 _HTTP = re.compile(r"(?:http://)?(\[[0-9a-fA-F:.]+\]|[^/:\[\]]+):([0-9]{1,5})/?")
 
@@ -62,12 +60,12 @@ def find(config: str | None, admin: str | None) -> Where:
     """
     if admin is not None:
         return _told(admin)
-    settings = default_config() if config is None else load(config)
-    return _configured(settings, config or "the config")
+    told = default_config().admin if config is None else load_admin(config)
+    return _configured(told, config or "the config")
 
 
 def _told(admin: str) -> Where:
-    if admin.startswith(("unix:", "/", "./")):
+    if admin.startswith(("unix:", "/", "./")) or Path(admin).is_socket():
         return Where(socket=admin.removeprefix("unix:"))
     found = _HTTP.fullmatch(admin)
     if found is None:
@@ -77,8 +75,7 @@ def _told(admin: str) -> Where:
     return Where(found[1].strip("[]"), int(found[2]))
 
 
-def _configured(settings: Config, file: str) -> Where:
-    admin = settings.admin
+def _configured(admin: Admin | None, file: str) -> Where:
     if admin is None:
         raise ConfigError(
             f"{file}: admin = false, so there is no listener for this command; give the balancer"
@@ -87,7 +84,7 @@ def _configured(settings: Config, file: str) -> Where:
     if admin.socket is not None:
         return Where(socket=admin.socket)
     assert admin.endpoint is not None
-    kind, words, named = _parts(admin.endpoint)
+    kind, words, named = parts(admin.endpoint)
     if kind == "unix":
         return Where(socket=named.get("address") or words[0])
     port = named.get("port") or (words[0] if words else "")
@@ -99,16 +96,3 @@ def _configured(settings: Config, file: str) -> Where:
         )
     host = named.get("interface", "::1" if kind == "tcp6" else "")
     return Where(_OWN.get(host, host), int(port))
-
-
-def _parts(description: str) -> tuple[str, list[str], dict[str, str]]:
-    """An endpoint's kind, its values, and those with a name."""
-    parts = [re.sub(r"\\(.)", r"\1", part) for part in _PART.findall(description)]
-    words, named = [], {}
-    for part in parts[1:]:
-        found = _KEY.fullmatch(part)
-        if found is not None:
-            named[found[1]] = found[2]
-        elif part:
-            words.append(part)
-    return parts[0], words, named

@@ -60,7 +60,7 @@ def notes(backend: dict[str, Any]) -> str:
             key if value is True else f"{key} {value}" for key, value in backend["says"].items()
         )
         told.append(f"says {', '.join(said)}")
-    if backend["starting"]:
+    if backend["starting"] and backend["available"]:
         told.append("starts slowly")
     if backend["backup"]:
         told.append("backup")
@@ -93,10 +93,15 @@ def by(backend: dict[str, Any], key: str) -> str:
         key: `drain` or `override`.
     """
     override = backend[key]
-    until, reason, name = override["until"], override["reason"], override["backend"]
+    reason, name = override["reason"], override["backend"]
     whole = "" if name == backend["name"] else f"with all of {name} "
-    limit = "" if until is None else f" until {_local(until)}"
-    return f"{whole}by {override['author']}{limit}" + (f": {reason}" if reason else "")
+    return f"{whole}by {override['author']}{until(override)}" + (f": {reason}" if reason else "")
+
+
+def until(override: dict[str, Any] | None) -> str:
+    """When a change is over by itself, behind what it is; empty if it is not, or is over."""
+    moment = None if override is None else override["until"]
+    return "" if moment is None else f" until {_local(moment)}"
 
 
 def _local(moment: str) -> str:

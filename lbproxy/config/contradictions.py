@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from lbproxy.config.bound import meeting
 from lbproxy.config.dns_kinds import asked_of_dns
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
 from lbproxy.config.lines import Path
@@ -50,15 +51,20 @@ def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mista
     if _is_number(spread) and _is_number(drain) and spread > drain:
         message = f"{shown(spread)} seconds are more than drain has, which is {shown(drain)}"
         yield Mistake(("stop", "spread"), message)
-    admin = _table(document.get("admin"))
-    if admin.get("endpoint") is False and "socket" not in admin:
-        message = "without it and without socket nobody could ask; admin = false turns all off"
-        yield Mistake(("admin", "endpoint"), message)
+    yield from admin_contradictions(document)
     dns = _table(document.get("dns"))
     least, most = (dns.get(key, getattr(DNS(), key)) for key in ("min_ttl", "max_ttl"))
     if _is_number(least) and _is_number(most) and 0 < most < least:
         message = f"{shown(least)} s are longer than max_ttl, {shown(most)} s"
         yield Mistake(("dns", "min_ttl"), message)
+
+
+def admin_contradictions(document: dict[str, Any]) -> Iterator[Mistake]:
+    """The same of `admin` alone."""
+    admin = _table(document.get("admin"))
+    if admin.get("endpoint") is False and "socket" not in admin:
+        message = "without it and without socket nobody could ask; admin = false turns all off"
+        yield Mistake(("admin", "endpoint"), message)
 
 
 def _table(value: object) -> dict[str, Any]:
@@ -93,8 +99,7 @@ def _listeners(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     listeners = list(_tables(("listeners",), document.get("listeners")))
     if document.get("listeners") == {}:
         yield Mistake(("listeners",), "at least one is needed")
-    bound = [*listeners, (("admin",), _table(document.get("admin")))]
-    yield from _repeated(((*path, "endpoint"), table.get("endpoint")) for path, table in bound)
+    yield from meeting(document)
     for path, listener in listeners:
         if _mode(listener) == "tcp":
             yield from _tcp_listener(document, path, listener)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,13 @@ Contradictions = Callable[[dict[str, Any]], Iterable[Mistake]]
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
-def read(path: str | Path, what: str, kind: type[T], contradictions: Contradictions) -> T:
+def read(
+    path: str | Path,
+    what: str,
+    kind: type[T],
+    contradictions: Contradictions,
+    only: Container[str] | None = None,
+) -> T:
     """Read a file.
 
     Args:
@@ -31,6 +37,7 @@ def read(path: str | Path, what: str, kind: type[T], contradictions: Contradicti
         what: What it is, for people.
         kind: The attrs class of the whole.
         contradictions: What else is wrong with it; asked whether or not the values alone are right.
+        only: The keys that are looked at; by default all.
 
     Raises:
         ConfigError: With a line for each mistake: `file:line: key.path: message`.
@@ -38,6 +45,8 @@ def read(path: str | Path, what: str, kind: type[T], contradictions: Contradicti
     file = str(path)
     text = _text(file, what)
     document = _document(file, text)
+    if only is not None:
+        document = {key: each for key, each in document.items() if key in only}
     value: T | None = None
     mistakes: list[Mistake] = []
     try:

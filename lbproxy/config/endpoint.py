@@ -9,8 +9,8 @@ from twisted.internet.endpoints import serverFromString
 
 from lbproxy.config.kinds import Wrong, expected, guessed, question, shown, text
 
-#: Kinds of endpoint that are known, and whether Twisted can parse one before it is used.
-_PARSED = {"tcp": True, "tcp6": True, "unix": True, "haproxy": False, "systemd": False}
+#: Kinds of endpoint that are known.
+_KINDS = ("tcp", "tcp6", "unix", "haproxy", "systemd")
 
 _server_from_string: Any = serverFromString  # Untyped in Twisted.
 
@@ -19,6 +19,14 @@ _PORT = re.compile(r"tcp6?:(?:.*:port=|port=)?(-?[0-9]+)(?::|\Z)")
 #: They would serve, but the backends would be told that the client came without TLS.
 _PAST_US = ("ssl", "tls")
 
+#: The parts of a description: a colon behind a backslash is no border.
+_PART = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
+_KEY = re.compile(r"([A-Za-z]+)=(.*)")
+
+#: What a systemd: endpoint says, in the order in which it may do so without the names.
+_SYSTEMD = ("domain", "index", "name")
+_DOMAINS = ("INET", "INET6", "UNIX")
+
 
 def endpoint(value: object) -> str:
     """A Twisted server endpoint, such as `tcp:3000`."""
@@ -26,15 +34,30 @@ def endpoint(value: object) -> str:
     kind, _, rest = description.partition(":")
     if kind in _PAST_US:
         raise Wrong(f"{kind}: is not for a listener; give it a tcp: endpoint, and tls = {{ ... }}")
-    if kind not in _PARSED or not rest:
-        near = question(guessed(kind, _PARSED))
+    if kind not in _KINDS or not rest:
+        near = question(guessed(kind, _KINDS))
         raise Wrong(f'expected an endpoint such as "tcp:3000", found {shown(description)}{near}')
     if kind == "haproxy":
         if endpoint(rest).startswith("haproxy:"):
             raise Wrong("haproxy: stands before an endpoint once")
-    elif _PARSED[kind]:
+    elif kind == "systemd":
+        _check_systemd(description)
+    else:
         _parse(description)
     return description
+
+
+def parts(description: str) -> tuple[str, list[str], dict[str, str]]:
+    """An endpoint's kind, its values, and those with a name."""
+    found = [re.sub(r"\\(.)", r"\1", part) for part in _PART.findall(description)]
+    words, named = [], {}
+    for part in found[1:]:
+        key = _KEY.fullmatch(part)
+        if key is not None:
+            named[key[1]] = key[2]
+        elif part:
+            words.append(part)
+    return found[0], words, named
 
 
 def _parse(description: str) -> None:
@@ -45,3 +68,18 @@ def _parse(description: str) -> None:
     port = _PORT.match(description)
     if port is not None and not 0 <= int(port[1]) <= 65535:
         raise Wrong(f"expected a port from 0 to 65535, found {port[1]}")
+
+
+def _check_systemd(description: str) -> None:
+    """See that it is well written. Whether there is such a socket is known only by who starts."""
+    _, words, named = parts(description)
+    said = dict(zip(_SYSTEMD, words, strict=False)) | named
+    domain, index = said.get("domain"), said.get("index", "0")
+    if len(words) + len(named) > len(said) or not said.keys() <= set(_SYSTEMD):
+        raise expected('an endpoint such as "systemd:domain=INET:name=web"', description)
+    if domain not in _DOMAINS:
+        raise Wrong(f"expected domain={' or '.join(_DOMAINS)}, found {shown(description)}")
+    if ("index" in said) == ("name" in said):
+        raise Wrong(f"expected name=, or index= instead, found {shown(description)}")
+    if not (index.isascii() and index.isdecimal()):
+        raise Wrong(f"expected a whole number as index, found {shown(index)}")

@@ -10,7 +10,6 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -21,7 +20,7 @@ from lbproxy.config.model import Admin
 from lbproxy.control.guard import Guard
 from lbproxy.control.pages import Pages
 from lbproxy.errors import ConfigError
-from lbproxy.transport.listen import cannot_listen
+from lbproxy.transport.listen import cannot_listen, server_endpoint
 
 
 class _QuietSite(Site):
@@ -59,7 +58,7 @@ class AdminService(Service):
         if endpoint is None:
             return
         failures: list[Failure] = []
-        listening = serverFromString(self._reactor, endpoint).listen(self._site)
+        listening = server_endpoint(self._reactor, endpoint).listen(self._site)
         listening.addCallbacks(self._bound, failures.append)
         for failure in failures:
             told = cannot_listen("admin.endpoint", endpoint, failure)

@@ -40,8 +40,10 @@ from lbproxy.control.link import (
 )
 from lbproxy.control.seat import Occupant
 from lbproxy.errors import ConfigError
+from lbproxy.observe.accesslog import cannot_write
 from lbproxy.observe.metrics import Counts
 from lbproxy.transport.listen import Sockets
+from lbproxy.transport.output import open_file
 
 #: Bytes of a line of a worker's log.
 LINE = 8192
@@ -83,10 +85,12 @@ class Children:
         """Bind the ports and open the log.
 
         Raises:
-            ConfigError: If a port cannot be listened on.
-            OSError: If the log cannot be written.
+            ConfigError: If a port cannot be listened on, or the log not be written.
         """
-        self._log = _open_log(self._config)
+        try:
+            self._log = _open_log(self._config)
+        except OSError as error:
+            raise cannot_write(self._config.access_log or "", error) from None
         self._sockets = self._open(self._config)
 
     def prepare(self, config: Config) -> None:
@@ -212,8 +216,7 @@ def _open_log(config: Config) -> int | None:
         return None
     if config.access_log == "-":
         return STDOUT
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    return os.open(config.access_log, flags, 0o666)
+    return open_file(config.access_log)
 
 
 class _One(Factory):

@@ -8,6 +8,7 @@ from typing import Any
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.compat import nativeString
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -22,7 +23,7 @@ from lbproxy.control.overrides import Note
 from lbproxy.control.parent import Parent
 from lbproxy.control.present import present
 from lbproxy.control.question import Question
-from lbproxy.errors import AdminError, BadQuestion, NotPossible, listed
+from lbproxy.errors import AdminError, BadQuestion, Broken, NotPossible, listed
 from lbproxy.observe import exposition
 
 #: Starts a supervised backend anew. Fires when its next process was started.
@@ -38,17 +39,25 @@ class Pages:
     app = Klein()
     log = Logger()
 
-    def __init__(self, parent: Parent, reload: Reload, restart: Restart | None = None) -> None:
+    def __init__(
+        self,
+        parent: Parent,
+        reload: Reload,
+        restart: Restart | None = None,
+        file: str | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             parent: Knows the whole, and changes it.
             reload: Reads the config again, and has it served; see `Reloader.reload`.
             restart: Starts a supervised backend anew, if any are.
+            file: The path of the config, if it is a file.
         """
         self._parent = parent
         self._reload = reload
         self._restart = restart
+        self._file = file
 
     # How it is.
 
@@ -71,7 +80,8 @@ class Pages:
     async def status(self, request: IRequest) -> bytes:
         """The health report, and what is only for those who run the balancer."""
         complete = await self._parent.fresh()
-        return document(request, status.document(self._parent, complete))
+        told = status.document(self._parent, complete)
+        return document(request, {**told, "config": self._file})
 
     # Changes. Each answers when all workers have heard of it.
 
@@ -109,7 +119,8 @@ class Pages:
         self.log.info("reload: asked for {note}", note=asked.note)
         plan = await self._reload()
         complete = await self._parent.fresh()
-        return document(request, {"plan": plan.lines(), "complete": complete})
+        told = {"config": self._file, "plan": plan.lines(), "complete": complete}
+        return document(request, told)
 
     @app.route("/restart", methods=["POST"])
     async def restart(self, request: IRequest) -> bytes:
@@ -139,6 +150,12 @@ class Pages:
             request.setHeader("Allow", allowed)
             return problem(request, BadQuestion(f"only {allowed} can be asked of this", 405))
         return problem(request, BadQuestion("there is nothing here", error.code))
+
+    @app.handle_errors(Exception)
+    def broke(self, request: IRequest, failure: Failure) -> bytes:
+        """A mistake of ours: whoever asks hears of it, and the log has all of it."""
+        self.log.failure("{path} failed", failure, path=nativeString(request.path))
+        return problem(request, Broken(f"{failure.getErrorMessage()}; the balancer's log has more"))
 
     # The rest is ours.
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import select
-import sys
 from datetime import UTC, datetime
 from functools import lru_cache
-from io import FileIO
 from json.encoder import encode_basestring_ascii
-from stat import S_ISFIFO
 from typing import Protocol
 
 from twisted.application.service import Service
 from twisted.logger import Logger
 
 from lbproxy.errors import ConfigError, UpstreamError
+from lbproxy.transport.output import STDOUT, Output, open_file, stdout
 from lbproxy.transport.timer import NEVER, RESOLUTION, CoarseTimer
 
 #: Lines are made and written at once when there are so many, else at the timer's next tick. One
@@ -23,6 +19,15 @@ from lbproxy.transport.timer import NEVER, RESOLUTION, CoarseTimer
 #: processor has all that it needs at hand.
 BATCH = 128
 
+#: Bytes that wait for a reader who is behind; beyond that lines are lost.
+MOST_WAITING = 1_048_576
+
+#: Seconds for which a reader who is behind is waited for at the end, each time until he has taken
+#: something.
+LAST_WAIT = 1.0
+
+#: Why, for people.
+BEHIND = "whoever reads it is behind"
 
 _text = encode_basestring_ascii
 
@@ -194,6 +199,11 @@ class Line(Protocol):
         """The record as a line of JSON."""
 
 
+def cannot_write(path: str, error: OSError) -> ConfigError:
+    """What is told of a log that cannot be opened, with the reason and the knob."""
+    return ConfigError(f"access_log: cannot write to {path}: {error.strerror}")
+
+
 def check_writable(path: str | None) -> None:
     """See that a log could be written, given its path as in the config.
 
@@ -202,17 +212,19 @@ def check_writable(path: str | None) -> None:
     """
     if path in (None, "-"):
         return
+    assert path is not None
     try:
-        FileIO(path, "a").close()
+        Output(open_file(path)).close()
     except OSError as error:
-        raise ConfigError(f"access_log: cannot write to {path}: {error.strerror}") from None
+        raise cannot_write(path, error) from None
 
 
 class AccessLog(Service):
     """Writes records to a file or to standard output, in batches.
 
-    A disk that is full or a file that cannot be written loses lines, never requests: the loss is
-    said once, with the number of lines when writing works again.
+    A disk that is full, a file that cannot be written or a reader who is behind loses lines, never
+    requests, nor does any wait: the loss is said once, with the number of lines when writing works
+    again.
 
     Attributes:
         deadline: When the waiting lines are written.
@@ -232,17 +244,24 @@ class AccessLog(Service):
         self._timer = timer
         self._path = path
         self._descriptor = descriptor
-        self._at_once = sys.maxsize
-        self._file: FileIO | None = None
+        self._file: Output | None = None
         self._ended: list[tuple[Line, float]] = []
+        self._waiting = b""
         self._lost = 0
         self._torn = False
         self.deadline = NEVER
 
     def privilegedStartService(self) -> None:
-        """Open the file; an `OSError` goes to the caller."""
+        """Open the file.
+
+        Raises:
+            ConfigError: If that is not possible, with the reason and the knob.
+        """
         super().privilegedStartService()
-        self.open()
+        try:
+            self.open()
+        except OSError as error:
+            raise cannot_write(self._path or "", error) from None
 
     def startService(self) -> None:
         super().startService()
@@ -252,6 +271,15 @@ class AccessLog(Service):
         super().stopService()
         self._timer.discard(self)
         self.expired(0.0)
+        before = 0
+        while self._file is not None and len(self._waiting) != before:
+            before = len(self._waiting)
+            if self._file.wait(LAST_WAIT):
+                self._flush(self._file)
+        self._lose(self._waiting.count(b"\n"), BEHIND)
+        if self._lost:
+            told = "access_log: {lines} lost"
+            self.log.warn(told, lines=_counted(self._lost), lost=self._lost)
         self._close()
 
     def open(self) -> None:
@@ -259,15 +287,19 @@ class AccessLog(Service):
         if self._path is None:
             self._close()
             return
-        # twistd replaces `sys.stdout` with its own log, so standard output is the descriptor.
-        stdout = self._path == "-"
-        file = 1 if stdout else self._path if self._descriptor is None else self._descriptor
-        opened = FileIO(file, "a", closefd=file != 1)
+        if self._descriptor is not None and self._descriptor != STDOUT:
+            descriptor = self._descriptor
+        elif self._path == "-":
+            # twistd replaces `sys.stdout` with its own log, so standard output is the descriptor.
+            descriptor = stdout()
+        else:
+            descriptor = open_file(self._path)
+        opened = Output(descriptor)
         self._close()
         self._file = opened
-        shared = self._descriptor is not None and S_ISFIFO(os.fstat(opened.fileno()).st_mode)
-        # More could end up within the lines of another process (`pipe(7)`).
-        self._at_once = select.PIPE_BUF if shared else sys.maxsize
+        if self._torn:  # The rest of a line is none in another file.
+            _, _, self._waiting = self._waiting.partition(b"\n")
+            self._torn = False
 
     def renew(self, path: str | None, descriptor: int | None = None) -> None:
         """Open the file anew, which may be another one; the arguments are as at first.
@@ -298,38 +330,68 @@ class AccessLog(Service):
         """Write what waits."""
         self.deadline = NEVER
         records, self._ended = self._ended, []
-        if not records or self._file is None:
+        if self._file is None or not (records or self._waiting):
             return
-        data = "".join([record.line(ended) for record, ended in records]).encode("ascii")
-        if self._torn:  # A line that was cut must not garble the next one.
-            data = b"\n" + data
-        written = 0
+        whole = self._flush(self._file)
+        if len(self._waiting) >= MOST_WAITING:
+            self._lose(len(records), BEHIND)
+        elif records:
+            lines = "".join([record.line(ended) for record, ended in records])
+            if self._torn and not self._waiting:  # A line that was cut must not garble the next.
+                lines = "\n" + lines
+            self._waiting += lines.encode("ascii")
+            whole = self._flush(self._file)
+        if self._waiting:
+            self.deadline = 0.0  # It is tried again with the next tick.
+        elif whole and self._lost:
+            told = "access_log: works again; {lines} lost"
+            self.log.warn(told, lines=_counted(self._lost), lost=self._lost)
+            self._lost = 0
+
+    # The rest is ours.
+
+    def _flush(self, file: Output) -> bool:
+        """Write what can be written now, and lose what cannot be at all; whether that was all."""
+        data, written = self._waiting, 0
         try:
             while written < len(data):
-                written += self._file.write(self._piece(data, written)) or 0
+                sent = file.write(self._piece(data, written, file.at_once))
+                if sent is None:
+                    break
+                written += sent
         except OSError as error:
-            self._torn = written > 0
-            if not self._lost:
-                self.log.error(
-                    "access_log: cannot write to {path}: {error}; lines are lost until it works",
-                    path=self._path,
-                    error=error,
-                )
-            self._lost += len(records)
-            return
-        self._torn = False
-        if self._lost:
-            self.log.warn("access_log: works again; {lost} lines were lost", lost=self._lost)
-            self._lost = 0
+            self._waiting = b""
+            # What only a cut line needed to end is no line.
+            self._lose(data[written:].lstrip(b"\n").count(b"\n"), error)
+            return False
+        else:
+            self._waiting = data[written:]
+            return not self._waiting
+        finally:
+            if written:
+                self._torn = not data.endswith(b"\n", 0, written)
+
+    def _lose(self, lines: int, reason: object) -> None:
+        if lines and not self._lost:
+            self.log.error(
+                "access_log: cannot write to {path}: {reason}; lines are lost until it works",
+                path="standard output" if self._path == "-" else self._path,
+                reason=reason,
+            )
+        self._lost += lines
 
     def _close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _piece(self, data: bytes, start: int) -> bytes:
+    def _piece(self, data: bytes, start: int, most: int) -> bytes:
         """What is written next: whole lines, if it cannot be all."""
-        if len(data) - start <= self._at_once:
+        if len(data) - start <= most:
             return data[start:] if start else data
-        end = data.rfind(b"\n", start, start + self._at_once) + 1
+        end = data.rfind(b"\n", start, start + most) + 1
         return data[start : end or data.find(b"\n", start) + 1]
+
+
+def _counted(lines: int) -> str:
+    return "1 line was" if lines == 1 else f"{lines} lines were"

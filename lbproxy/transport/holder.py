@@ -7,6 +7,8 @@ from pathlib import Path
 
 _LISTEN = "0A"
 
+OURSELVES = "this balancer itself"
+
 
 def _listening_inodes(port: int) -> set[str]:
     """The sockets that listen on a port, from `/proc/net/tcp` (proc_net_tcp in the kernel)."""
@@ -20,15 +22,21 @@ def _listening_inodes(port: int) -> set[str]:
 
 
 def holder_of(port: int) -> str | None:
-    """The process that listens on a TCP port, as `name, pid N`, if it can be seen."""
+    """The process that listens on a TCP port, if it can be seen.
+
+    Returns:
+        `name, pid N`; `OURSELVES` if it is this one, whichever others have the socket too.
+    """
     try:
         wanted = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     except OSError:
         return None
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in (Path("/proc/self"), *Path("/proc").glob("[0-9]*")):
         try:
             descriptors = list((process / "fd").iterdir())
             if any(os.readlink(descriptor) in wanted for descriptor in descriptors):
+                if process.name == "self":
+                    return OURSELVES
                 return f"{(process / 'comm').read_text().strip()}, pid {process.name}"
         except OSError:
             continue  # It has ended, or is not ours to look at.

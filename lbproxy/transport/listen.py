@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
+import stat
 from typing import Any
 
 import attrs
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
@@ -19,7 +21,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from lbproxy.errors import ConfigError
-from lbproxy.transport.holder import holder_of
+from lbproxy.transport.holder import OURSELVES, holder_of
+from lbproxy.transport.passed import PassedEndpoint
 
 _server_from_string: Any = serverFromString  # Untyped in Twisted.
 
@@ -39,12 +42,43 @@ def server_endpoint(reactor: Any, description: str) -> Any:
         reactor: It listens with that.
         description: As Twisted reads it.
     """
+    if description.startswith("systemd:"):
+        return PassedEndpoint(reactor, description)
+    if description.startswith("unix:"):
+        return _FileEndpoint(reactor, _with_backlog(description))
+    return _server_from_string(reactor, _with_backlog(description))
+
+
+def _with_backlog(description: str) -> str:
     kind, *arguments = re.split(r"(?<!\\):", description)
     positional = [each for each in arguments if "=" not in each]
     said = len(positional) > 2 or any(each.startswith("backlog=") for each in arguments)
     if kind in _WITH_BACKLOG and not said:
         description = f"{description}:backlog={BACKLOG}"
-    return _server_from_string(reactor, description)
+    return description
+
+
+@implementer(IStreamServerEndpoint)
+@attrs.frozen
+class _FileEndpoint:
+    """A Unix socket. What keeps it from its place is found before Twisted locks that."""
+
+    reactor: Any
+    description: str
+
+    def listen(self, protocolFactory: Any) -> Deferred[IListeningPort]:
+        return maybeDeferred(self._listen, protocolFactory)
+
+    def _listen(self, factory: Any) -> Any:
+        _, *arguments = re.split(r"(?<!\\):", self.description)
+        by_name = [each for each in arguments if each.startswith("address=")]
+        path = re.sub(r"\\(.)", r"\1", (by_name or arguments)[0].removeprefix("address="))
+        folder = os.path.dirname(path) or "."
+        if not os.path.isdir(folder):
+            raise ConfigError(f"there is no folder {folder}")
+        if os.path.lexists(path) and not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ConfigError("something that is no socket is there; choose another path")
+        return _server_from_string(self.reactor, self.description).listen(factory)
 
 
 class Sockets:
@@ -77,6 +111,7 @@ class Sockets:
         factory = Factory()
         factory.noisy = False
         failures: list[Failure] = []
+        description = description.removeprefix("haproxy:")  # It is for who accepts.
         listening = server_endpoint(self, description).listen(factory)
         listening.addErrback(failures.append)
         for failure in failures:
@@ -195,9 +230,18 @@ def cannot_listen(knob: str, endpoint: str, failure: Failure) -> str:
     """
     error = failure.value
     if not isinstance(error, CannotListenError):
-        return f"{knob}: cannot listen on {endpoint}: {failure.getErrorMessage()}"
-    reason = getattr(error.socketError, "strerror", None) or error.socketError
-    where = f"port {error.port}"
-    holder = holder_of(error.port) if isinstance(error.port, int) else None
+        reason = getattr(error, "strerror", None) or failure.getErrorMessage()
+        return f"{knob}: cannot listen on {endpoint}: {reason}"
+    cause = error.socketError
+    reason = getattr(cause, "strerror", None) or cause
+    if not isinstance(error.port, int):
+        what = f"{knob}: cannot listen on {os.fsdecode(error.port)}: {reason}"
+        return f"{what}; end who listens there, or choose another path"
+    if getattr(cause, "errno", None) == errno.EADDRNOTAVAIL:
+        return f"{knob}: cannot listen on {endpoint}: this machine has no such address"
+    holder = holder_of(error.port)
     held = f" (held by {holder})" if holder is not None else ""
-    return f"{knob}: cannot listen on {where}: {reason}{held}; end it, or choose another port"
+    advice = "end it, or choose another port"
+    if holder == OURSELVES:
+        advice = "choose another port, or restart it if an endpoint of before is what has it"
+    return f"{knob}: cannot listen on port {error.port}: {reason}{held}; {advice}"

@@ -26,6 +26,7 @@ class StoryCase(SynchronousTestCase):
     Attributes:
         ill: The backends whose probes fail.
         restarted: Those that were started anew, in order.
+        file: The balancer's config.
         output: What the command has printed.
         errors: The same on standard error.
     """
@@ -37,12 +38,13 @@ class StoryCase(SynchronousTestCase):
             hand.load = Load({}, {"api": 0}, 0)
         self.ill: set[str] = set()
         self.restarted: list[str] = []
+        self.file: str | None = None
         self.output, self.errors = io.StringIO(), io.StringIO()
         self.supervise(self.restart)
 
     def supervise(self, restart: Restart | None) -> None:
         """Have the balancer restart backends in this way, or not at all."""
-        pages = Pages(self.staff.parent, self.staff.reloader.reload, restart)
+        pages = Pages(self.staff.parent, self.staff.reloader.reload, restart, self.file)
         self.treq: Any = StubTreq(Guard(self.staff.clock, pages.app.resource()))
 
     def stand_for(self, *numbers: int) -> None:

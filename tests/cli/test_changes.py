@@ -12,6 +12,7 @@ from twisted.web.resource import Resource
 
 from lbproxy.cli.arguments import duration
 from lbproxy.cli.client import PATIENCE
+from lbproxy.cli.words import notes
 from lbproxy.control.link import Load
 from lbproxy.health.said import Said
 from tests.cli.story import StoryCase
@@ -40,6 +41,13 @@ class StatusTests(StoryCase):
             self.assertEqual(self.run_to_end("status"), 0)
             said = told and f"; its breaker is {told}"
             self.assertIn(f"\npool api (round_robin){said}\n", self.output.getvalue())
+
+    def test_starting(self) -> None:
+        """Only who takes requests starts slowly."""
+        backend: dict[str, Any] = dict.fromkeys(("drain", "override"))
+        backend |= {"draining": False, "says": {}, "backup": False, "starting": True}
+        for available, told in ((True, "starts slowly"), (False, "")):
+            self.assertEqual(notes({**backend, "available": available}), told)
 
     def test_json(self) -> None:
         """All of it, for programs."""
@@ -77,6 +85,22 @@ class ChangeTests(StoryCase):
         self.assertEqual(self.run_to_end(*words, seconds=8.0), 1)
         told = "lbproxy: after 3 s there is still a worker that does not tell what api/a has"
         self.assertTrue(self.errors.getvalue().startswith(told), self.errors.getvalue())
+
+    def test_long_wait(self) -> None:
+        """Whoever waits for long hears now and then how much is left."""
+        self.staff.hands[0].load = Load({("api", "a"): 3}, {"api": 0}, 3)
+        ended = self.begin("drain", "a", "--wait")
+        self.pass_time(25.0)
+        self.assertEqual(self.errors.getvalue(), "api/a: still 3 in flight\n" * 2)
+        self.staff.hands[0].load = Load({}, {"api": 0}, 3)
+        self.pass_time(0.5)
+        self.assertEqual(self.successResultOf(ended), 0)
+
+    def test_until(self) -> None:
+        """A drain for a while is told with its end."""
+        self.assertEqual(self.run_to_end("drain", "a", "--for", "10m"), 0)
+        said = r"api/a gets nothing new until [-0-9]{10} [:0-9]{8}; 0 in flight\n"
+        self.assertRegex(self.output.getvalue(), said)
 
     def test_timeout(self) -> None:
         """What has not finished in time is told, and stays drained."""

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from lbproxy.config import model
 from lbproxy.control.parent import PATIENCE
 from tests.cli.story import StoryCase
+from tests.config.folder import temporary_folder
 
 
 class ReloadTests(StoryCase):
@@ -22,6 +23,33 @@ class ReloadTests(StoryCase):
         self.assertEqual(self.run_to_end("reload"), 0)
         told = "= 1 listener, 1 pool, 2 backends, 1 route unchanged\n"
         self.assertEqual(self.output.getvalue(), told)
+
+    def test_file(self) -> None:
+        """Which file it was is said, however it is named."""
+        folder = temporary_folder(self)
+        file, link = folder / "lb.toml", folder / "link.toml"
+        link.symlink_to(file)
+        self.served_by(str(file))
+        for named in (file, link):
+            self.assertEqual(self.run_to_end("reload", "--config", str(named)), 0)
+        self.assertEqual(self.output.getvalue().splitlines()[0], f"{file}:")
+
+    def test_other_file(self) -> None:
+        """A balancer that runs by another file, or by none, is not made to read its own."""
+        for served, why in (
+            ("/etc/lb.toml", "was started with /etc/lb.toml, and reads that and not other.toml"),
+            (None, "runs without a config file"),
+        ):
+            self.served_by(served)
+            self.assertEqual(self.run_to_end("reload", "--config", "other.toml"), 1)
+            self.assertIn(why, self.errors.getvalue())
+        self.assertEqual((self.output.getvalue(), self.staff.reopened), ("", 0))
+        self.assertEqual(self.run_to_end("reload", "-c", "other.toml", "--admin", "lb1:3900"), 0)
+
+    def served_by(self, file: str | None) -> None:
+        """Have the balancer's config be this one."""
+        self.file = file
+        self.supervise(None)
 
     def test_plan(self) -> None:
         """It ends when the workers have it, and who is new was probed before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -76,8 +77,19 @@ class ConfigTests(SynchronousTestCase):
         self.assertIn("tcp:0", self.refused('[admin]\nendpoint = "tcp:0"'))
 
     def test_wrong(self) -> None:
-        """A config that is wrong is told as `lbproxy check` tells it."""
-        self.assertIn("lb.toml:1: admn: unknown key", self.refused("admn = 1"))
+        """What is wrong with [admin] is told as `lbproxy check` tells it, and what is no TOML."""
+        for admin, told in (
+            ("admin = { sokcet = 'x' }", "lb.toml:1: admin.sokcet: unknown key"),
+            ("admin = { endpoint = false }", "lb.toml:1: admin.endpoint: without it"),
+            ("admin = ", "lb.toml:1: not TOML"),
+        ):
+            self.assertIn(told, self.refused(admin))
+
+    def test_wrong_elsewhere(self) -> None:
+        """A mistake in the rest keeps nobody from a balancer that runs; nor does what it plugs."""
+        pool = "[pools.api]\nbalancer = 'of-a-plugin'\nbackends = 'x'\nwieght = 1"
+        where = self.find(f"[admin]\nendpoint = 'tcp:3901'\n{pool}")
+        self.assertEqual(where, Where("127.0.0.1", 3901))
 
 
 class ToldTests(SynchronousTestCase):
@@ -94,6 +106,13 @@ class ToldTests(SynchronousTestCase):
             ("unix:lb.sock", Where(socket="lb.sock")),
         ):
             self.assertEqual(find("gone.toml", told), where, told)
+
+    def test_relative(self) -> None:
+        """A socket that is there needs no path before its name."""
+        name = self.mktemp()
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(name)
+            self.assertEqual(find(None, name), Where(socket=name))
 
     def test_wrong(self) -> None:
         """What is none of them."""

@@ -325,6 +325,30 @@ MISTAKES = (
 
 #: A value in `BASE`, another one in its place, and what is told of which key.
 REPLACED = (
+    (
+        'endpoint = "tcp:3000"',
+        "endpoint = 'tcp:3000'\n[listeners.again]\nendpoint = 'tcp:3000:interface=127.0.0.1'",
+        "listeners.again.endpoint",
+        'cannot be bound beside listeners.web.endpoint, which is "tcp:3000"',
+    ),
+    (
+        'endpoint = "tcp:3000"',
+        "endpoint = 'unix:/run/x'\n[listeners.again]\nendpoint = 'haproxy:unix:/run//x:mode=600'",
+        "listeners.again.endpoint",
+        'cannot be bound beside listeners.web.endpoint, which is "unix:/run/x"',
+    ),
+    (
+        'endpoint = "tcp:3000"',
+        "endpoint = 'systemd:INET:name=a'\n[listeners.b]\nendpoint = 'systemd:INET6:name=a'",
+        "listeners.b.endpoint",
+        "cannot be bound beside listeners.web.endpoint",
+    ),
+    (
+        "tcp:3000",
+        "tcp:3900",
+        "listeners.web.endpoint",
+        'beside admin.endpoint, which is "tcp:3900:interface=127.0.0.1"',
+    ),
     ("tcp:3000", "tcp:99999", "listeners.web.endpoint", "expected a port from 0 to 65535"),
     ("tcp:3000", "tcp:port=99999", "listeners.web.endpoint", "expected a port from 0 to 65535"),
     ("tcp:3000", "haproxy:tcp:99999", "listeners.web.endpoint", "expected a port from 0 to 65535"),
@@ -337,6 +361,19 @@ REPLACED = (
     ("tcp:3000", "unix:", "listeners.web.endpoint", "expected an endpoint such as"),
     ("tcp:3000", "ssl:443", "listeners.web.endpoint", "a tcp: endpoint, and tls = { ... }"),
     ("tcp:3000", "haproxy:haproxy:tcp:1", "listeners.web.endpoint", "haproxy: stands before an"),
+    ("tcp:3000", "systemd:domain=INET", "listeners.web.endpoint", "expected name=, or index="),
+    ("tcp:3000", "systemd:INET:0:web", "listeners.web.endpoint", "expected name=, or index="),
+    (
+        "tcp:3000",
+        "systemd:domain=INET:index=x",
+        "listeners.web.endpoint",
+        "expected a whole number",
+    ),
+    ("tcp:3000", "systemd:domain=FOO:index=0", "listeners.web.endpoint", "expected domain=INET or"),
+    ("tcp:3000", "systemd:name=web", "listeners.web.endpoint", "expected domain=INET or"),
+    ("tcp:3000", "systemd:domain=INET:nmae=x", "listeners.web.endpoint", "expected an endpoint"),
+    ("tcp:3000", "systemd:INET:0:web:1", "listeners.web.endpoint", "expected an endpoint"),
+    ("tcp:3000", "haproxy:systemd:INET", "listeners.web.endpoint", "expected name=, or index="),
     ("tcp:3000", "haproxy:tls:443", "listeners.web.endpoint", "a tcp: endpoint, and tls = { ... }"),
     ('"/"', '"api"', "routes[0].path", 'expected a path that begins with "/", found "api"'),
     ('"/"', '"/a%20b"', "routes[0].path", "a path is compared decoded"),
@@ -596,9 +633,27 @@ backends = [
             "tcp6:80",
             "unix:/run/x",
             "haproxy:tcp:80",
+            "systemd:domain=INET:name=web",
+            "systemd:INET6:0",
+            "haproxy:systemd:domain=UNIX:index=0",
         ):
             config = self.load(BASE.replace("tcp:3000", endpoint))
             self.assertEqual(config.listeners[0].endpoint, endpoint)
+
+    def test_beside(self) -> None:
+        """Endpoints that can be bound beside each other."""
+        for one, other in (
+            ("tcp:0", "tcp:0:interface=127.0.0.1"),
+            ("tcp:80:interface=127.0.0.1", "tcp:80:interface=127.0.0.2"),
+            ("tcp:80", "tcp6:80"),
+            ("tcp:80", "tcp:81"),
+            ("unix:/run/x", "unix:/run/y"),
+            ("systemd:INET:name=a", "systemd:INET:name=b"),
+            ("systemd:INET:0", "systemd:INET:index=1"),
+        ):
+            second = f"{one}'\n[listeners.again]\nendpoint = '{other}"
+            self.load(BASE.replace('"tcp:3000"', f"'{second}'"))
+        self.load("admin = false\n" + BASE.replace("tcp:3000", "tcp:3900"))
 
     def test_example(self) -> None:
         """The example is right, and but for its folder it is what runs without a config."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from typing import Any
+from unittest import mock
 
 import attrs
 from prometheus_client.parser import text_string_to_metric_families
@@ -60,7 +61,7 @@ class PagesTests(SynchronousTestCase):
             "~ pools.api.slow_start: 10.0 -> 0.0",
             "= 1 listener, 0 pools, 2 backends, 1 route unchanged",
         ]
-        self.assertEqual(told, (200, {"plan": plan, "complete": True}))
+        self.assertEqual(told, (200, {"config": None, "plan": plan, "complete": True}))
         self.assertEqual([len(hand.configs) for hand in self.staff.hands], [1, 1])
         lines = [formatEvent(event) for event in logged]
         self.assertEqual(lines[0], "reload: asked for by ann: faster")
@@ -93,6 +94,14 @@ class PagesTests(SynchronousTestCase):
         self.treq.flush()
         response: Any = self.successResultOf(asking)
         self.assertIs(self.successResultOf(response.json())["complete"], False)
+
+    def test_broken(self) -> None:
+        """A mistake of ours is told as one, so that nobody takes us for another program."""
+        with mock.patch.object(self.staff.reloader, "_read", side_effect=KeyError("web")):
+            status, told = self.tell("/reload")
+        self.assertEqual((status, told["reason"]), (500, "broken"))
+        self.assertEqual(told["detail"], "'web'; the balancer's log has more")
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
     def test_health(self) -> None:
         """The report has all workers."""

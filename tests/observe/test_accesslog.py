@@ -6,17 +6,20 @@ import errno
 import json
 import os
 import select
+import sys
+import threading
 from pathlib import Path
 from typing import cast
 from unittest import mock
 
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.errors import ConfigError
 from lbproxy.observe.accesslog import (
     BATCH,
+    BEHIND,
     AccessLog,
     Attempt,
     Record,
@@ -24,6 +27,7 @@ from lbproxy.observe.accesslog import (
     caller,
     check_writable,
 )
+from lbproxy.transport.output import Output
 from lbproxy.transport.timer import CoarseTimer
 
 
@@ -132,7 +136,7 @@ class AccessLogTests(SynchronousTestCase):
     def test_full_disk(self) -> None:
         """A full disk loses lines and no more; it is said once, and how many were lost."""
         full = OSError(errno.ENOSPC, "No space left on device")
-        with mock.patch.object(self.log, "_file") as file:
+        with mock.patch.object(self.log, "_file", at_once=sys.maxsize) as file:
             file.write.side_effect = full
             for _ in range(3):
                 self.log.write(record(), 0.0)
@@ -149,12 +153,12 @@ class AccessLogTests(SynchronousTestCase):
         real = self.log._file
         assert real is not None
 
-        def some(data: bytes) -> int:
+        def some(data: bytes) -> int | None:
             if len(data) > 20:
                 return real.write(data[: len(data) - 20])
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        with mock.patch.object(self.log, "_file") as file:
+        with mock.patch.object(self.log, "_file", at_once=sys.maxsize) as file:
             file.write.side_effect = some
             self.log.write(record(), 0.0)
             self.log.expired(0.0)
@@ -163,6 +167,128 @@ class AccessLogTests(SynchronousTestCase):
         torn, whole = self.path.read_text().splitlines()
         self.assertRaises(ValueError, json.loads, torn)
         self.assertEqual(json.loads(whole)["id"], "id-2")
+
+    def piped(self) -> tuple[AccessLog, int]:
+        """A log that goes to a pipe, whose other end nobody reads but the test."""
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        log = AccessLog(self.timer, "pipe", writing)
+        log.privilegedStartService()
+        log.startService()
+        return log, reading
+
+    def fill(self, log: AccessLog, lines: int) -> None:
+        """Write so many lines of a kilobyte."""
+        for _ in range(lines):
+            log.write(record(detail="x" * 1024), 0.0)
+
+    def read(self, reading: int) -> list[str]:
+        """All lines that come, also with the next ticks."""
+        data = b""
+        for _ in range(200):
+            try:
+                data += os.read(reading, 1 << 20)
+            except BlockingIOError:
+                self.clock.advance(0.5)
+        return data.decode().splitlines()
+
+    def test_behind(self) -> None:
+        """A reader who is behind delays no one; up to a megabyte waits, and nothing is lost."""
+        log, reading = self.piped()
+        self.fill(log, 6 * BATCH)
+        lines = self.read(reading)
+        self.assertEqual([json.loads(line)["id"] for line in lines], ["id-1"] * 6 * BATCH)
+        log.stopService()
+        self.assertEqual(self.said(), [])
+
+    def test_stalled(self) -> None:
+        """What is more than that is lost, and counted; no line is cut."""
+        log, reading = self.piped()
+        self.fill(log, 12 * BATCH)
+        (told,) = self.said()
+        self.assertIn("lines are lost", told)
+        self.assertEqual(self.events[0]["reason"], BEHIND)
+        lines = self.read(reading)
+        self.assertEqual({json.loads(line)["id"] for line in lines}, {"id-1"})
+        self.assertGreater(len(lines), 6 * BATCH)
+        self.assertEqual(len(lines) + self.events[1]["lost"], 12 * BATCH)
+        self.fill(log, 1)
+        log.stopService()
+        self.assertEqual(len(self.read(reading)), 1)
+        self.assertEqual(len(self.said()), 2)
+
+    def test_stalled_at_the_end(self) -> None:
+        """The end does not wait for long either."""
+        log, reading = self.piped()
+        self.fill(log, BATCH)
+        log.stopService()
+        self.assertEqual(len(self.read(reading)) + self.events[1]["lost"], BATCH)
+        self.assertGreater(self.events[1]["lost"], 0)
+
+    def test_end_of_much(self) -> None:
+        """At the end somebody who reads gets all of it."""
+        log, reading = self.piped()
+        self.fill(log, 3 * BATCH)
+        os.set_blocking(reading, True)
+        lines: list[bytes] = []
+
+        def read() -> None:
+            with os.fdopen(os.dup(reading), "rb") as file:
+                lines.extend(file)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        log.stopService()
+        reader.join()
+        self.assertEqual(len(lines), 3 * BATCH)
+        self.assertEqual(self.said(), [])
+
+    def test_one_line(self) -> None:
+        """One line that is lost is told as one."""
+        log, reading = self.piped()
+        with mock.patch.object(log, "_file", at_once=sys.maxsize) as file:
+            file.write.side_effect = OSError(errno.ENOSPC, "No space left on device")
+            self.fill(log, 1)
+            log.expired(0.0)
+        self.fill(log, 1)
+        log.stopService()
+        self.assertEqual(formatEvent(self.events[1]), "access_log: works again; 1 line was lost")
+        self.assertEqual(len(self.read(reading)), 1)
+
+    def test_cut_twice(self) -> None:
+        """A cut line is ended before the next one, however often that fails."""
+        written = b""
+
+        def some(data: bytes) -> int:
+            nonlocal written
+            if failing and written:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            taken = data[:50] if failing else data
+            written += taken
+            return len(taken)
+
+        failing = True
+        with mock.patch.object(self.log, "_file", at_once=sys.maxsize) as file:
+            file.write.side_effect = some
+            for _ in range(2):
+                self.log.write(record(), 0.0)
+                self.log.expired(0.0)
+            failing = False
+            self.log.write(record(request_id="id-2"), 0.0)
+            self.log.expired(0.0)
+        self.log.stopService()
+        _, whole = written.decode().splitlines()
+        self.assertEqual(json.loads(whole)["id"], "id-2")
+        self.assertEqual(self.events[1]["lost"], 2)
+
+    def test_not_opened(self) -> None:
+        """At the start too it is told which knob is wrong."""
+        log = AccessLog(self.timer, f"{self.path}/x")
+        error = self.assertRaises(ConfigError, log.privilegedStartService)
+        self.assertEqual(str(error), f"access_log: cannot write to {self.path}/x: Not a directory")
+        self.log.stopService()
 
     def test_none(self) -> None:
         """Without a path nothing is kept."""
@@ -202,13 +328,14 @@ class AccessLogTests(SynchronousTestCase):
         for number in range(40):
             detail = long if number == 20 else ""
             log.write(record(request_id=f"id-{number}", detail=detail), 0.0)
+        at_once = cast(Output, log._file).at_once
         written: list[bytes] = []
 
         def write(data: bytes) -> int:
             written.append(data)
             return len(data)
 
-        with mock.patch.object(log, "_file") as file:
+        with mock.patch.object(log, "_file", at_once=at_once) as file:
             file.write.side_effect = write
             log.expired(0.0)
         self.assertGreater(len(written), 2)
@@ -271,7 +398,8 @@ class AccessLogTests(SynchronousTestCase):
         self.log.renew(str(self.path))
         for _ in range(BATCH - 1):
             self.log.write(record(), 0.0)
-        with mock.patch.object(self.log, "_file") as file:
+        at_once = cast(Output, self.log._file).at_once
+        with mock.patch.object(self.log, "_file", at_once=at_once) as file:
             file.write.side_effect = len
             self.log.expired(0.0)
         self.assertEqual(file.write.call_count, 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
+import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from lbproxy.transport.holder import holder_of
+from lbproxy.transport.holder import OURSELVES, holder_of
 
 
 class HolderTests(SynchronousTestCase):
@@ -17,5 +17,11 @@ class HolderTests(SynchronousTestCase):
             port = listening.getsockname()[1]
             holder = holder_of(port)
             assert holder is not None
-            self.assertTrue(holder.endswith(f", pid {os.getpid()}"), holder)
+            self.assertEqual(holder, OURSELVES)
+            with subprocess.Popen(
+                ["cat"], stdin=subprocess.PIPE, pass_fds=[listening.fileno()]
+            ) as cat:
+                self.assertEqual(holder_of(port), OURSELVES)
+                listening.close()
+                self.assertEqual(holder_of(port), f"cat, pid {cat.pid}")
         self.assertIsNone(holder_of(port))

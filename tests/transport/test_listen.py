@@ -50,6 +50,39 @@ class SocketsTests(SynchronousTestCase):
         said = f"listeners.web.endpoint: cannot listen on port {port}: Address already in use"
         self.assertIn(said, str(refused.exception))
 
+    def refused(self, description: str) -> str:
+        """Why it cannot be bound, behind the knob."""
+        told = str(self.assertRaises(ConfigError, self.bind, description))
+        return told.removeprefix("listeners.web.endpoint: cannot listen on ")
+
+    def test_own(self) -> None:
+        """Nobody is told to end the balancer that tells it."""
+        port = self.bind(TCP).sockets[0].getsockname()[1]
+        told = self.refused(f"tcp:{port}")
+        self.assertIn("(held by this balancer itself); choose another port, or restart it", told)
+
+    def test_no_address(self) -> None:
+        """An address that the machine does not have."""
+        told = self.refused("tcp:80:interface=192.0.2.1")
+        said = "tcp:80:interface=192.0.2.1: this machine has no such address"
+        self.assertEqual(told, said)
+
+    def test_no_folder(self) -> None:
+        """A Unix socket in a folder that is not there."""
+        told = self.refused("unix:/nowhere/lb.sock")
+        self.assertEqual(told, "unix:/nowhere/lb.sock: there is no folder /nowhere")
+
+    def test_file(self) -> None:
+        """Where something else is there is no socket, and no lock stays either."""
+        path = Path(self.mktemp())
+        path.write_text("precious")
+        for description in (f"unix:{path}:mode=600", f"unix:mode=600:address={path}"):
+            told = self.refused(description)
+            said = f"{description}: something that is no socket is there; choose another path"
+            self.assertEqual(told, said)
+        self.assertEqual(path.read_text(), "precious")
+        self.assertFalse(os.path.lexists(f"{path}.lock"))
+
     def test_closed(self) -> None:
         """Closing refuses clients when nobody else has the sockets."""
         made = self.bind(TCP)
