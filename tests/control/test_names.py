@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.standing import Standing
 from lbproxy.config.model import Backend, Config, Health, Pool
 from lbproxy.control import status
@@ -17,6 +18,7 @@ from lbproxy.control.link import Names
 from lbproxy.control.overrides import Kind, Note
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.observe.metrics import EJECTIONS
+from lbproxy.probe.checks import Check
 from tests.control.staff import Hand, Staff
 
 ONE, TWO = Backend("a@10.0.0.1:1", "10.0.0.1:1"), Backend("a@10.0.0.2:1", "10.0.0.2:1")
@@ -232,8 +234,14 @@ class UnprobedTests(SynchronousTestCase):
         self.told: list[tuple[str, str]] = []
         named = Pool("api", (Backend("a", "a.test:1"), Backend("b", "127.0.0.1:2")), health=None)
         self.config = named
-        self.judged = Judged(Clock(), named, self.check, Random(1), self.tell, lambda names: None)
+        self.judged = self.judge(named, self.check)
         self.judged.start()
+
+    def judge(self, config: Pool, check: Check) -> Judged:
+        """It, as judged from its beginning."""
+        return Judged(
+            Clock(), config, RoundRobin(), check, Random(1), self.tell, lambda names: None
+        )
 
     def check(self, backend: Backend, health: Health) -> Deferred[ProbeOutcome]:
         """Nobody is to be probed."""
@@ -254,21 +262,19 @@ class UnprobedTests(SynchronousTestCase):
 
     def test_members(self) -> None:
         """Its members are up, as all that nobody probes."""
-        self.judged.reconfigure(attrs.evolve(self.config, backends=(ONE,)), self.check)
+        self.judged.reconfigure(attrs.evolve(self.config, backends=(ONE,)), None, self.check)
         self.assertEqual(self.states(), {ONE.name: "up"})
 
     def test_joins(self) -> None:
         """One that joins by a reload is down as well, and one whose probes are turned off."""
         probed = attrs.evolve(self.config, health=Health(), backends=self.config.backends[1:])
-        self.judged = Judged(
-            Clock(), probed, lambda *_: Deferred(), Random(1), self.tell, lambda names: None
-        )
+        self.judged = self.judge(probed, lambda *_: Deferred())
         self.assertEqual(self.states(), {"b": "unknown"})
-        self.judged.reconfigure(self.config, self.check)
+        self.judged.reconfigure(self.config, None, self.check)
         self.assertEqual(self.states(), {"a": "down", "b": "up"})
         self.assertEqual(self.told[-1], ("a", "down"))
         probed = attrs.evolve(self.config, health=Health())
-        self.judged.reconfigure(probed, lambda *_: Deferred())
-        self.judged.reconfigure(self.config, self.check)
+        self.judged.reconfigure(probed, None, lambda *_: Deferred())
+        self.judged.reconfigure(self.config, None, self.check)
         self.assertEqual(self.states(), {"a": "down", "b": "up"})
         self.successResultOf(self.judged.stop())

@@ -297,7 +297,7 @@ class AmbiguousTests(SynchronousTestCase):
         """Where two pools have a backend of one name, the pool must be told."""
         staff = Staff()
         pools = [attrs.evolve(staff.parent.config.pools[0], name=name) for name in ("x", "y")]
-        config = attrs.evolve(staff.parent.config, pools=tuple(pools), workers=0)
+        config = attrs.evolve(staff.parent.config, pools=tuple(pools), workers=1)
         parent = Parent(
             staff.clock, config, staff.check_of, random.Random(1), staff, lambda: staff.known
         )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
+from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import model
 from lbproxy.config.difference import Plan
+from lbproxy.control import parent
 from lbproxy.control.overrides import Kind, Note
 from lbproxy.errors import ReloadRefused
 from lbproxy.health.said import Said
+from lbproxy.plugins import BalancerMaker
 from lbproxy.probe.prober import FIRST_ROUND
 from tests.control.staff import Staff
 from tests.control.test_parent import ParentCase
@@ -113,6 +117,30 @@ class RefusedTests(ReloadCase):
         self.assertEqual(self.refused(), "no more files")
         self.assert_unchanged()
         self.assertEqual([pool.name for pool in self.parent.pools], ["api"])
+
+    def test_own_policy(self) -> None:
+        """A user's own policy that cannot be made of a worker's part is known before any hears."""
+
+        def make(config: model.Pool, chance: Random) -> RoundRobin:
+            if config.max_in_flight < 4:  # Of 6, each of two workers has 3.
+                raise ValueError("too few")
+            return RoundRobin()
+
+        own = BalancerMaker("own", make)
+        self.patch(parent, "balancer_maker", lambda name: own)
+        self.write_pool(balancer="own")
+        self.reloaded()
+        self.before = self.parent.config
+        for hand in self.staff.hands:
+            hand.configs.clear()
+            hand.asked.remove("reopen")
+        self.staff.adopted.clear()
+        self.staff.reopened = 0
+        self.write_pool(C, max_in_flight=6)
+        told = 'pools.api.balancer: "own" cannot be made, it raised ValueError: too few'
+        self.assertEqual(self.refused(), told)
+        self.assert_unchanged()
+        self.assertEqual([each.name for each in self.parent.pools[0].backends], ["a", "b"])
 
     def test_corrected(self) -> None:
         """The next one is taken if it is right."""
