@@ -110,10 +110,10 @@ def _kept(told: dict[str, Any], backend: dict[str, Any]) -> str:
         return f"{name} wants no requests itself: {words.notes(backend)}"
     drain = backend["drain"]
     if drain is not None:
-        command = f"lbproxy undrain {drain['backend']} --pool {told['pool']}"
+        command = words.command("undrain", told["pool"], drain["backend"])
         return f"{name} stays drained {words.by(backend, 'drain')}; to end that: {command}"
     if backend["draining"]:
-        command = f"lbproxy weight {told['name']} N"
+        command = words.command("weight", told["pool"], told["name"], "N")
         return f"{name} has the weight 0 in the config; give it another one: {command}"
     return ""
 

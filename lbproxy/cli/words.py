@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,13 @@ def span(seconds: float) -> str:
         if count or parts:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def command(verb: str, pool: str, name: str, *more: str) -> str:
+    """A command about a backend, to be copied into a shell."""
+    if any(each.startswith("-") for each in (pool, name)):  # It would be read as an option.
+        return shlex.join(["lbproxy", verb, f"--pool={pool}", "--", name, *more])
+    return shlex.join(["lbproxy", verb, name, *more, "--pool", pool])
 
 
 def name(told: dict[str, Any], backend: dict[str, Any]) -> str:

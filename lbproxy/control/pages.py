@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -25,11 +25,22 @@ from lbproxy.control.question import Question
 from lbproxy.errors import AdminError, BadQuestion, NotPossible, listed
 from lbproxy.observe import exposition
 
-#: Starts a supervised backend anew. Fires when its next process was started.
-Restart = Callable[[model.Backend], Deferred[None]]
-
 #: Reads the config again, and has it served. Fires with what has changed.
 Reload = Callable[[], Deferred[Plan]]
+
+
+class Supervises(Protocol):
+    """Who runs backends as processes of the balancer's."""
+
+    def supervises(self, backend: model.Backend) -> bool:
+        """Whether a backend is one of those."""
+
+    def start_anew(self, backend: model.Backend) -> Deferred[None]:
+        """Start it anew. Fires when its next process was started.
+
+        Raises:
+            NotPossible: If it is none of those.
+        """
 
 
 class Pages:
@@ -38,17 +49,17 @@ class Pages:
     app = Klein()
     log = Logger()
 
-    def __init__(self, parent: Parent, reload: Reload, restart: Restart | None = None) -> None:
+    def __init__(self, parent: Parent, reload: Reload, backends: Supervises | None = None) -> None:
         """Prepare.
 
         Args:
             parent: Knows the whole, and changes it.
             reload: Reads the config again, and has it served; see `Reloader.reload`.
-            restart: Starts a supervised backend anew, if any are.
+            backends: Those that are supervised, if any are.
         """
         self._parent = parent
         self._reload = reload
-        self._restart = restart
+        self._backends = backends
 
     # How it is.
 
@@ -71,7 +82,8 @@ class Pages:
     async def status(self, request: IRequest) -> bytes:
         """The health report, and what is only for those who run the balancer."""
         complete = await self._parent.fresh()
-        return document(request, status.document(self._parent, complete))
+        told = status.document(self._parent, complete, self._supervises)
+        return document(request, told)
 
     # Changes. Each answers when all workers have heard of it.
 
@@ -115,9 +127,9 @@ class Pages:
     async def restart(self, request: IRequest) -> bytes:
         """Start a backend anew that runs under the balancer's supervision."""
         asked, names = self._asked(request, question.BASE)
-        if self._restart is None:
+        if self._backends is None:
             raise NotPossible("the balancer supervises no backend: it runs without --with-backends")
-        restarted = self._restart(self._one(names).config)
+        restarted = self._backends.start_anew(self._one(names).config)
         self._log_restart(names, asked.note)
         await restarted
         return await self._changed(request, names, True)
@@ -147,6 +159,9 @@ class Pages:
         pool, _ = self._parent.named(asked.backend, asked.pool)
         return asked, (pool.name, asked.backend)
 
+    def _supervises(self, backend: model.Backend) -> bool:
+        return self._backends is not None and self._backends.supervises(backend)
+
     def _one(self, names: Names) -> Backend:
         _, found = self._parent.named(*reversed(names))
         if len(found) > 1:
@@ -158,7 +173,7 @@ class Pages:
         complete = await self._parent.fresh()
         pool, name = names
         told: dict[str, Any] = {"pool": pool, "name": name}
-        told["backends"] = found = status.named(self._parent, names)
+        told["backends"] = found = status.named(self._parent, names, self._supervises)
         if found[0]["name"] == name:
             told["backend"] = found[0]
         return document(request, {**told, "changed": changed, "complete": complete})

@@ -165,7 +165,7 @@ class ChangedTests(NamesCase):
         self.drain()
         self.assertEqual(self.weights, {ONE.name: 0, "b": 1})
         self.stand_for(ONE, TWO)
-        told = status.named(self.staff.parent, ALL)
+        told = status.named(self.staff.parent, ALL, lambda backend: False)
         self.assertEqual([each["draining"] for each in told], [True, True])
         self.assertNotIn(TWO.name, self.weights)
         self.answer(TWO)

@@ -18,7 +18,7 @@ from lbproxy.config import model
 from lbproxy.control.pages import Pages
 from lbproxy.control.parent import PATIENCE, Parent
 from lbproxy.errors import AmbiguousBackend
-from tests.control.staff import Staff
+from tests.control.staff import Staff, Supervisor
 
 
 class PagesTests(SynchronousTestCase):
@@ -266,8 +266,9 @@ class PagesTests(SynchronousTestCase):
             started.append((backend.name, Deferred()))
             return started[-1][1]
 
+        staff = self.staff
         treq: Any = StubTreq(
-            Pages(self.staff.parent, self.staff.reloader.reload, restart).app.resource()
+            Pages(staff.parent, staff.reloader.reload, Supervisor(restart)).app.resource()
         )
         asked = treq.post("http://x/restart", json={"backend": "a", "author": "ann"})
         refused = self.successResultOf(self.successResultOf(asked).json())
