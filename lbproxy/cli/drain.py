@@ -47,7 +47,8 @@ async def drain(client: Client, asked: argparse.Namespace) -> int:
     """Drain, and wait if that is asked for."""
     told = await client.tell("/drain", arguments.said(asked))
     if not asked.json:
-        print(f"{words.subject(told)} gets nothing new; {in_flight(told)} in flight", flush=True)
+        print(f"{words.subject(told)} gets nothing new; {in_flight(told)} in flight")
+        print(words.replaced(told), end="", flush=True)
     if asked.wait:
         told = await _finished(client, told, asked.timeout)
         if not asked.json:
@@ -87,7 +88,7 @@ async def _finished(client: Client, told: dict[str, Any], seconds: float) -> dic
             for each in told["backends"]
             if each["in_flight"] and each["name"] not in there
         )
-        told = {**now, "changed": told["changed"]}
+        told = {**now, "changed": told["changed"], "replaced": told["replaced"]}
         return is_idle(told)
 
     if not await client.eventually(seconds, finished):

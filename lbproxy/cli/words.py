@@ -101,5 +101,16 @@ def by(backend: dict[str, Any], key: str) -> str:
     return f"{whole}by {override['author']}{limit}" + (f": {reason}" if reason else "")
 
 
+def replaced(told: dict[str, Any]) -> str:
+    """What a change took the place of, in lines of its own; empty if there was nothing."""
+    lines = []
+    for each in told["replaced"]:
+        what = f"weight {each['weight']}" if each["weight"] else "drain"
+        reason = each["reason"] and f": {each['reason']}"
+        who = f"{each['author']} since {_local(each['since'])}"
+        lines.append(f"in place of the {what} by {who}{reason}\n")
+    return "".join(lines)
+
+
 def _local(moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")

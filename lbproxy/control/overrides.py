@@ -105,10 +105,12 @@ class Overrides:
                 return override.weight * (1 if override.backend == names[1] else record)
         return configured
 
-    def drain(self, names: Names, note: Note) -> None:
-        """Have a backend finish what it has, and get nothing new."""
+    def drain(self, names: Names, note: Note) -> list[Override]:
+        """Have a backend finish what it has, and get nothing new; what this takes the place of."""
+        replaced = self._replace(names, Kind.DRAIN)
         self._put(names, Kind.DRAIN, 0, note)
         self._say("{pool}/{backend} is drained {note}", names, note)
+        return replaced
 
     def undrain(self, names: Names, note: Note) -> bool:
         """End the drain of a backend; false if it has none itself."""
@@ -117,13 +119,12 @@ class Overrides:
         self._say("{pool}/{backend} is not drained any more {note}", names, note)
         return True
 
-    def weigh(self, names: Names, weight: int, note: Note) -> None:
-        """Give a backend another weight, above 0, which ends its drain."""
-        drain = names, Kind.DRAIN
-        self._held.pop(drain, None)
-        self._forget(drain)
+    def weigh(self, names: Names, weight: int, note: Note) -> list[Override]:
+        """Give a backend another weight, above 0, which ends its drain; what is replaced."""
+        replaced = self._replace(names, Kind.DRAIN, Kind.WEIGHT)
         self._put(names, Kind.WEIGHT, weight, note)
         self._say("{pool}/{backend} has the weight {weight} {note}", names, note, weight)
+        return replaced
 
     def unweigh(self, names: Names, note: Note) -> bool:
         """Give a backend the weight of the config again; false if it has none of its own."""
@@ -150,9 +151,20 @@ class Overrides:
 
     # The rest is ours.
 
+    def _replace(self, names: Names, *kinds: Kind) -> list[Override]:
+        """End what makes way for another change: it may be somebody else's, so it is said."""
+        replaced = []
+        for kind in kinds:
+            held = self._held.pop((names, kind), None)
+            self._forget((names, kind))
+            if held is not None:
+                text = f"{{pool}}/{{backend}}: the {kind.value} {{note}} is replaced"
+                self._say(text, names, held.note)
+                replaced.append(held)
+        return replaced
+
     def _put(self, names: Names, kind: Kind, weight: int, note: Note) -> None:
         key = names, kind
-        self._forget(key)
         self._held[key] = Override(names[1], weight, note, self._clock.seconds())
         if note.seconds is not None:
             self._ends[key] = self._clock.callLater(note.seconds, self._end, names, kind)

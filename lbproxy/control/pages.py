@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from klein import Klein
@@ -18,7 +18,7 @@ from lbproxy.config.difference import Plan
 from lbproxy.control import question, report, status
 from lbproxy.control.answers import document, problem, whole
 from lbproxy.control.link import Names
-from lbproxy.control.overrides import Note
+from lbproxy.control.overrides import Note, Override
 from lbproxy.control.parent import Parent
 from lbproxy.control.present import present
 from lbproxy.control.question import Question
@@ -91,8 +91,8 @@ class Pages:
     async def drain(self, request: IRequest) -> bytes:
         """Have a backend finish what it has, and get nothing new."""
         asked, names = self._asked(request, question.FOR_A_WHILE)
-        self._parent.overrides.drain(names, asked.note)
-        return await self._changed(request, names, True)
+        replaced = self._parent.overrides.drain(names, asked.note)
+        return await self._changed(request, names, True, replaced)
 
     @app.route("/undrain", methods=["POST"])
     async def undrain(self, request: IRequest) -> bytes:
@@ -105,14 +105,14 @@ class Pages:
     async def weight(self, request: IRequest) -> bytes:
         """Give a backend another weight: 0 drains it, and null is the weight of the config."""
         asked, names = self._asked(request, question.WEIGHT)
-        overrides, changed = self._parent.overrides, True
+        overrides, changed, replaced = self._parent.overrides, True, list[Override]()
         if asked.weight is None:
             changed = overrides.unweigh(names, asked.note)
         elif asked.weight == 0:
-            overrides.drain(names, asked.note)
+            replaced = overrides.drain(names, asked.note)
         else:
-            overrides.weigh(names, asked.weight, asked.note)
-        return await self._changed(request, names, changed)
+            replaced = overrides.weigh(names, asked.weight, asked.note)
+        return await self._changed(request, names, changed, replaced)
 
     @app.route("/reload", methods=["POST"])
     async def reload(self, request: IRequest) -> bytes:
@@ -169,13 +169,16 @@ class Pages:
             raise NotPossible(f'"{names[1]}" is {len(found)} backends, one at a time: {there}')
         return found[0]
 
-    async def _changed(self, request: IRequest, names: Names, changed: bool) -> bytes:
+    async def _changed(
+        self, request: IRequest, names: Names, changed: bool, replaced: Sequence[Override] = ()
+    ) -> bytes:
         complete = await self._parent.fresh()
         pool, name = names
         told: dict[str, Any] = {"pool": pool, "name": name}
         told["backends"] = found = status.named(self._parent, names, self._supervises)
         if found[0]["name"] == name:
             told["backend"] = found[0]
+        told["replaced"] = [status.override(each) for each in replaced]
         return document(request, {**told, "changed": changed, "complete": complete})
 
     def _log_restart(self, names: Names, note: Note) -> None:

@@ -54,14 +54,13 @@ def _more(parent: Parent, pool: Pool, backend: Backend, supervised: Supervised) 
         "available": backend.available,
         "starting": not warm,
         "supervised": supervised(backend.config),
-        "drain": _override(parent.overrides.of(names, Kind.DRAIN)),
-        "override": _override(parent.overrides.of(names, Kind.WEIGHT)),
+        "drain": _held(parent, names, Kind.DRAIN),
+        "override": _held(parent, names, Kind.WEIGHT),
     }
 
 
-def _override(override: Override | None) -> dict[str, Any] | None:
-    if override is None:
-        return None
+def override(override: Override) -> dict[str, Any]:
+    """What somebody has changed."""
     return {
         "backend": override.backend,
         "weight": override.weight,
@@ -70,6 +69,11 @@ def _override(override: Override | None) -> dict[str, Any] | None:
         "since": moment(override.since),
         "until": None if override.until is None else moment(override.until),
     }
+
+
+def _held(parent: Parent, names: Names, kind: Kind) -> dict[str, Any] | None:
+    held = parent.overrides.of(names, kind)
+    return None if held is None else override(held)
 
 
 def _listeners(parent: Parent) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.control.link import Names
@@ -70,8 +71,16 @@ class OverridesTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """A second drain takes the place of the first, and of its end."""
-        self.overrides.drain(KLEIN, Note("ann", seconds=10.0))
-        self.overrides.drain(KLEIN, Note("bob"))
+        ann = Note("ann", "disk swap", 10.0)
+        self.assertEqual(self.overrides.drain(KLEIN, ann), [])
+        with capturedLogs() as logged:
+            replaced = self.overrides.drain(KLEIN, Note("bob"))
+        self.assertEqual([each.note for each in replaced], [ann])
+        told = [
+            "api/klein: the drain by ann for 10 s: disk swap is replaced",
+            "api/klein is drained by bob",
+        ]
+        self.assertEqual([formatEvent(event) for event in logged], told)
         self.clock.advance(1000.0)
         held = self.overrides.of(KLEIN, Kind.DRAIN)
         assert held is not None
