@@ -6,13 +6,10 @@ import re
 
 import attrs
 
+from lbproxy.config.endpoint import parts
 from lbproxy.config.load import load
 from lbproxy.config.model import Config, default_config
 from lbproxy.errors import ConfigError
-
-#: The parts of an endpoint's description: a colon behind a backslash is no border.
-_PART = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
-_KEY = re.compile(r"([A-Za-z]+)=(.*)")
 
 _HTTP = re.compile(r"(?:http://)?(\[[0-9a-fA-F:.]+\]|[^/:\[\]]+):([0-9]{1,5})/?")
 
@@ -87,7 +84,7 @@ def _configured(settings: Config, file: str) -> Where:
     if admin.socket is not None:
         return Where(socket=admin.socket)
     assert admin.endpoint is not None
-    kind, words, named = _parts(admin.endpoint)
+    kind, words, named = parts(admin.endpoint)
     if kind == "unix":
         return Where(socket=named.get("address") or words[0])
     port = named.get("port") or (words[0] if words else "")
@@ -99,16 +96,3 @@ def _configured(settings: Config, file: str) -> Where:
         )
     host = named.get("interface", "::1" if kind == "tcp6" else "")
     return Where(_OWN.get(host, host), int(port))
-
-
-def _parts(description: str) -> tuple[str, list[str], dict[str, str]]:
-    """An endpoint's kind, its values, and those with a name."""
-    parts = [re.sub(r"\\(.)", r"\1", part) for part in _PART.findall(description)]
-    words, named = [], {}
-    for part in parts[1:]:
-        found = _KEY.fullmatch(part)
-        if found is not None:
-            named[found[1]] = found[2]
-        elif part:
-            words.append(part)
-    return parts[0], words, named

@@ -14,6 +14,10 @@ _PARSED = {"tcp": True, "tcp6": True, "unix": True, "haproxy": False, "systemd":
 
 _server_from_string: Any = serverFromString  # Untyped in Twisted.
 
+#: The parts of an endpoint's description: a colon behind a backslash is no border.
+_PART = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
+_KEY = re.compile(r"([A-Za-z]+)=(.*)")
+
 _PORT = re.compile(r"tcp6?:(?:.*:port=|port=)?(-?[0-9]+)(?::|\Z)")
 
 #: They would serve, but the backends would be told that the client came without TLS.
@@ -45,3 +49,16 @@ def _parse(description: str) -> None:
     port = _PORT.match(description)
     if port is not None and not 0 <= int(port[1]) <= 65535:
         raise Wrong(f"expected a port from 0 to 65535, found {port[1]}")
+
+
+def parts(description: str) -> tuple[str, list[str], dict[str, str]]:
+    """An endpoint's kind, its values, and those with a name."""
+    found = [re.sub(r"\\(.)", r"\1", part) for part in _PART.findall(description)]
+    words, named = [], {}
+    for part in found[1:]:
+        key = _KEY.fullmatch(part)
+        if key is not None:
+            named[key[1]] = key[2]
+        elif part:
+            words.append(part)
+    return found[0], words, named
