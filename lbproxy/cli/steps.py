@@ -141,7 +141,9 @@ class Roll:
         except found.Gone as error:
             left = [each for each in ours if each != error.names]
             others = f"; {_left(left)}" if left else ""
-            raise Stopped(f"{error}, nor is its drain{others}") from None
+            raise Stopped(
+                f"{error}, nor is its drain, unless {step.address} has another name now{others}"
+            ) from None
         except Failed as error:
             raise Stopped(f"{step.name}: {error}; {_left(ours)}") from None
         except CancelledError:

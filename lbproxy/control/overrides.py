@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 
 import attrs
@@ -133,6 +133,26 @@ class Overrides:
         self._say("{pool}/{backend} has the weight of the config again {note}", names, note)
         return True
 
+    def follow(self, before: Mapping[Names, str], after: Mapping[Names, str]) -> None:
+        """Have what was changed of a member go with its address, if that has another name now.
+
+        A target of SRV records is called by its address only while it has several.
+
+        Args:
+            before: The addresses of all backends that there were.
+            after: The same of those that there are now.
+        """
+        for names, kind in [key for key in self._held if key[0] in before and key[0] not in after]:
+            now_called = (
+                each
+                for each, address in after.items()
+                if address == before[names] and each not in before
+                if _configured(each) == _configured(names)
+            )
+            other = next(now_called, None)
+            if other is not None:
+                self._rename(names, kind, other)
+
     def keep(self, known: Collection[Names]) -> None:
         """Drop those of backends that there are no more, and of names with no member."""
         there = {*known, *map(_configured, known)}
@@ -164,11 +184,27 @@ class Overrides:
         return replaced
 
     def _put(self, names: Names, kind: Kind, weight: int, note: Note) -> None:
-        key = names, kind
-        self._held[key] = Override(names[1], weight, note, self._clock.seconds())
-        if note.seconds is not None:
-            self._ends[key] = self._clock.callLater(note.seconds, self._end, names, kind)
+        self._hold(names, kind, Override(names[1], weight, note, self._clock.seconds()))
         self._changed(names)
+
+    def _rename(self, names: Names, kind: Kind, other: Names) -> None:
+        held = self._held.pop((names, kind))
+        self._forget((names, kind))
+        self._hold(other, kind, attrs.evolve(held, backend=other[1]))
+        self.log.info(
+            "{pool}/{backend} is now {other}, with the {kind} {note}",
+            pool=names[0],
+            backend=names[1],
+            other=other[1],
+            kind=kind.value,
+            note=held.note,
+        )
+
+    def _hold(self, names: Names, kind: Kind, override: Override) -> None:
+        self._held[names, kind] = override
+        if override.until is not None:
+            seconds = max(0.0, override.until - self._clock.seconds())
+            self._ends[names, kind] = self._clock.callLater(seconds, self._end, names, kind)
 
     def _drop(self, names: Names, kind: Kind) -> bool:
         held = self._held.pop((names, kind), None)

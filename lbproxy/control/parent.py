@@ -313,10 +313,11 @@ class Parent(Service):
             or self._judge(pool, policies[pool.name], checks[pool.name])
             for pool in config.pools
         }
-        served = _addresses(self.config)
+        served, there = _addresses(self.config), _addresses(config)
         self._unserved = frozenset(
-            names for names, where in _addresses(config).items() if served.get(names) != where
+            names for names, where in there.items() if served.get(names) != where
         )
+        self.overrides.follow(served, there)
         self.config = config
         for pool in config.pools:
             if pool.name in before:

@@ -140,7 +140,7 @@ class RollTests(StoryCase):
         self.staff.reloader.reload()
         self.pass_time(1.0)
         self.assertEqual(self.successResultOf(ended), 1)
-        told = "nor is its drain; it stays drained, until: lbproxy undrain a --pool other\n"
+        told = "now; it stays drained, until: lbproxy undrain a --pool other\n"
         self.assertIn(told, self.errors.getvalue())
 
     def test_drained_before(self) -> None:
@@ -288,7 +288,8 @@ class MembersTests(StoryCase):
         self.assertEqual(
             self.errors.getvalue(),
             "not rolled: api/a@2, api/b\n"
-            "lbproxy: api/a@1 is not there any more, nor is its drain\n",
+            "lbproxy: api/a@1 is not there any more, nor is its drain, unless 10.0.0.1:1 has"
+            " another name now\n",
         )
 
 

@@ -173,6 +173,22 @@ class ChangedTests(NamesCase):
         self.staff.parent.overrides.undrain(ALL, ANN)
         self.assertEqual(self.weights, {ONE.name: 1, TWO.name: 1, "b": 1})
 
+    def test_second_address(self) -> None:
+        """A member that is drained stays so when its target gets a second address, and back."""
+        alone = attrs.evolve(ONE, name="a@t:1")
+        first, second = (attrs.evolve(each, name=f"a@t:1/{each.address}") for each in (ONE, TWO))
+        self.stand_for(alone)
+        self.answer(alone)
+        self.staff.parent.overrides.drain(("api", alone.name), Note("ann"))
+        self.stand_for(first, second)
+        self.answer(first, second)
+        told = {name: each.given for (_, name), each in self.hand.standings.items()}
+        self.assertEqual(told, {first.name: 0, second.name: 1, "b": 1})
+        self.stand_for(alone)
+        self.answer(alone)
+        told = {name: each.given for (_, name), each in self.hand.standings.items()}
+        self.assertEqual(told, {alone.name: 0, "b": 1})
+
     def test_all_others(self) -> None:
         """It holds when none of those is left that it was made for; so do author and end."""
         self.staff.clock.advance(20.0)

@@ -100,6 +100,47 @@ class OverridesTests(SynchronousTestCase):
         self.assertEqual(str(Note("ann")), "by ann")
 
 
+class FollowTests(SynchronousTestCase):
+    """What is changed of a member whose address gets another name."""
+
+    ALONE, FIRST = ("api", "klein@t:80"), ("api", "klein@t:80/10.0.0.1")
+    SECOND = "api", "klein@t:80/10.0.0.2"
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.overrides = Overrides(self.clock, lambda names: None)
+
+    def drained(self) -> list[Names]:
+        """Who is drained."""
+        every = self.ALONE, self.FIRST, self.SECOND
+        return [each for each in every if self.overrides.weight(each, 1) == 0]
+
+    def test_there_and_back(self) -> None:
+        """A drain stays with the program that was drained, and ends when it was to end."""
+        self.overrides.drain(self.ALONE, Note("ann", seconds=10.0))
+        alone = {self.ALONE: "10.0.0.1:80"}
+        both = {self.FIRST: "10.0.0.1:80", self.SECOND: "10.0.0.2:80"}
+        for before, after, name in ((alone, both, self.FIRST), (both, alone, self.ALONE)):
+            self.clock.advance(4.0)
+            self.overrides.follow(before, after)
+            self.overrides.keep(after)
+            self.assertEqual(self.drained(), [name])
+            held = self.overrides.of(name, Kind.DRAIN)
+            assert held is not None
+            self.assertEqual((held.backend, held.until), (name[1], 10.0))
+        self.clock.advance(2.0)
+        self.assertEqual((self.drained(), self.clock.getDelayedCalls()), ([], []))
+
+    def test_others(self) -> None:
+        """What is gone is gone, and who has the address but is of another name is somebody else."""
+        before = {self.FIRST: "10.0.0.1:80", self.SECOND: "10.0.0.2:80"}
+        self.overrides.drain(self.FIRST, NOTE)
+        self.overrides.follow(before, {("api", "flask@t:80"): "10.0.0.1:80"})
+        self.overrides.follow(before, {("web", "klein@t:80"): "10.0.0.1:80"})
+        self.overrides.follow(before, {self.ALONE: "10.0.0.2:80"})
+        self.assertEqual(self.drained(), [self.FIRST])
+
+
 class MembersTests(SynchronousTestCase):
     """What is changed of a name that has several members, and of one of these."""
 
