@@ -120,6 +120,19 @@ class Parent(Service):
         first.addCallback(lambda _: self._turn.run(self._accept))
         first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
 
+    def check(self, config: Config) -> None:
+        """See whether a config can be served, before anything is done for it.
+
+        Args:
+            config: As it was read: its names may stand for more than one backend each.
+
+        Raises:
+            ConfigError: As `serve` would.
+        """
+        self._policies(config, {})
+        for pool in config.pools:
+            self._check_of(config, pool)
+
     def serve(self, config: Config) -> Deferred[None]:
         """Have another config served from now on, one after the other.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from socket import AF_INET
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ from twisted.internet.defer import Deferred
 from lbproxy.balance import backend as balance
 from lbproxy.balance.standing import State
 from lbproxy.control.link import share
-from lbproxy.testing import faults
+from lbproxy.testing import faults, refusals
 from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import Inside
@@ -127,6 +128,7 @@ class World:
         self.reactor = SimReactor(kernel, random.Random(f"order {plan.seed}"))
         cuts = random.Random(f"cuts {plan.seed}")
         self.network = FakeNetwork(kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell)
+        self.network.bind(AF_INET, ("", refusals.TAKEN), shared=False)
         self.clock: Any = self.reactor
         self.staff = Staff(self, plan.seed) if plan.config.workers > 1 else None
         names: Any = None
@@ -137,7 +139,7 @@ class World:
             self.reactor,
             plan.config,
             random.Random(f"balancer {plan.seed}"),
-            read=lambda: self.operator.config,
+            read=self.operator.read,
             resolver_of=lambda _: names,
         )
         self.inside = Inside(self.balancer)
@@ -257,7 +259,10 @@ class World:
 
     def is_due(self, complaint: str) -> bool:
         """Whether the balancer had to complain of that."""
-        return self.staff is not None and self.staff.is_due(complaint)
+        if self.staff is not None and self.staff.is_due(complaint):
+            return True
+        refused = {refusals.REASONS[each.kind] for each in self.plan.refusals}
+        return any(complaint.startswith(f"reload refused: {why}") for why in refused)
 
     @property
     def lag(self) -> float:
@@ -284,6 +289,8 @@ class World:
             self.clock.callLater(change.at, self.operator.change, change)
         for reload in self.plan.reloads:
             self.clock.callLater(reload.at, self.operator.reload, reload)
+        for refusal in self.plan.refusals:
+            self.clock.callLater(refusal.at, self.operator.refuse, refusal)
 
     def visit(self, visit: Visit) -> AnyClient:
         """Let one more client come, now."""
