@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import attrs
 from twisted.logger import globalLogBeginner
 
-from lbproxy.testing import changes, policies, refusals, reloads, staff, zone
+from lbproxy.testing import changes, policies, refusals, reloads, retuning, staff, zone
 from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.faults import KINDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
@@ -29,6 +29,7 @@ EVERY_KIND = (
     *(f"all_{kind}" for kind in changes.KINDS),
     *reloads.KINDS,
     *refusals.KINDS,
+    *retuning.KINDS,
     *policies.KINDS,
     *zone.KINDS,
     "dns_unknown",

@@ -17,6 +17,7 @@ from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
 from lbproxy.testing.refusals import with_refusals
 from lbproxy.testing.results import MANNERS
+from lbproxy.testing.retuning import retuned
 from lbproxy.testing.sessions import NARROW
 from lbproxy.testing.streams.draw import with_streams
 
@@ -29,10 +30,10 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for.
 
-    Policies, names, streams and refusals have sources of their own, so all else stays as it is.
+    What was thought of later has sources of its own, so that all else stays as it is.
     """
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
-    return with_refusals(with_streams(with_names(plan, SPAN)), SPAN)
+    return with_refusals(retuned(with_streams(with_names(plan, SPAN))), SPAN)
 
 
 def _plainly(seed: int) -> Plan:

@@ -13,7 +13,7 @@ from lbproxy.config.model import Config
 from lbproxy.discovery.members import configured_name
 from lbproxy.errors import ReloadRefused
 from lbproxy.probe.prober import FIRST_ROUND
-from lbproxy.testing import changes, refusals, zone
+from lbproxy.testing import changes, refusals, retuning, zone
 from lbproxy.testing.changes import Change, Weights
 from lbproxy.testing.nameserver import NameServer
 from lbproxy.testing.plan import Plan, Refusal
@@ -70,7 +70,6 @@ class Operator:
         self._reloading = 0
         self._reloaded = self._renamed = -inf
         self._to_read: deque[Config | None] = deque()
-        self._before: Config | None = None
 
     @property
     def backends(self) -> tuple[model.Backend, ...]:
@@ -114,6 +113,8 @@ class Operator:
         self._world.happened(reload.kind)
         if reload.config.pools[0].balancer != self.config.pools[0].balancer:
             self._world.happened("other_policy")
+        for kind in retuning.differences(self.config.pools[0], reload.config.pools[0]):
+            self._world.happened(kind)
         self.config = reload.config
         now = self._world.reactor.now
         self._meet(now, self._renamed)
@@ -135,9 +136,7 @@ class Operator:
 
     def read(self) -> Config:
         """What stands in the file when it is read, once for each reload."""
-        spoilt = self._to_read.popleft()
-        self._before = self._world.balancer.control.config
-        return spoilt or self.config
+        return self._to_read.popleft() or self.config
 
     def heard(self) -> None:
         """DNS has said something else than before."""
@@ -192,8 +191,8 @@ class Operator:
         why = failure.getErrorMessage()
         if failure.check(ReloadRefused) is None or not why.startswith(refusals.REASONS[kind]):
             self._world.violation(f"a reload is refused in another way: {why}")
-        if self._world.balancer.control.config is not self._before:
-            self._world.violation("a reload that is refused has changed what is judged by")
+        if refusals.is_spoilt(self._world.balancer.control.config):
+            self._world.violation("what was refused is judged by")
         self._world.happened(kind)
 
     def weight(self, backend: model.Backend, moment: float) -> int:

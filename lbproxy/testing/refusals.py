@@ -30,6 +30,9 @@ KINDS = tuple(REASONS)
 #: A port that somebody else has; behind it are those that nobody has.
 TAKEN = 4000
 
+#: Who is the only backend in a config that is refused, and in no other one.
+STRANGER = "z"
+
 #: The part of the lives in which some reload is refused.
 PART = 0.2
 
@@ -58,7 +61,7 @@ def spoilt(refusal: Refusal, config: Config) -> Config:
     if refusal.kind != "refused_policy":
         listeners.append(model.Listener("free", f"tcp:{refusal.port}"))
     changed: dict[str, Any] = {
-        "backends": (model.Backend("z", "10.0.1.99:80"),),
+        "backends": (model.Backend(STRANGER, "10.0.1.99:80"),),
         "max_in_flight": 3,
         "slow_start": 7.0,
         "queue": model.Queue(length=1, wait=0.1),
@@ -69,6 +72,11 @@ def spoilt(refusal: Refusal, config: Config) -> Config:
         changed["balancer"] = "refuses"
     routes = (attrs.evolve(route, max_body=1),)
     return with_first(attrs.evolve(config, listeners=tuple(listeners), routes=routes), **changed)
+
+
+def is_spoilt(config: Config) -> bool:
+    """Whether it is one of those, in part at least."""
+    return any(each.name == STRANGER for each in config.pools[0].backends)
 
 
 @contextmanager

@@ -103,6 +103,8 @@ FOUND = {
     "what_is_refused_is_served_next": 11,
     "only_workers_make_policies": 10,
     "a_refused_reload_is_judged_by": 10,
+    "a_reload_forgets_for_how_long_is_held": 236,
+    "hedges_of_before_are_made_on": 32,
     "only_the_first_worker_hears_of_a_reload": 8,
     "a_new_worker_has_the_config_of_before": 8,
     "who_leaves_is_given_listeners": 148,

@@ -7,12 +7,15 @@ from typing import Any
 import attrs
 
 from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.config.model import Hold
 from lbproxy.control.children import Child, Children
 from lbproxy.control.overrides import Overrides
 from lbproxy.control.parent import Parent
 from lbproxy.control.reload import Reloader
 from lbproxy.errors import ConfigError
 from lbproxy.observe.metrics import Counts
+from lbproxy.proxy.queue import WaitingRoom
+from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.testing.mistakes.registry import Put, mutation, nothing
 from lbproxy.worker.serve import Worker
 
@@ -135,3 +138,28 @@ def a_refused_reload_is_judged_by(put: Put) -> None:
             raise
 
     put(Parent, "check", wrong)
+
+
+@mutation
+def a_reload_forgets_for_how_long_is_held(put: Put) -> None:
+    right = WaitingRoom.reconfigure
+
+    def wrong(self: Any, pool: Any) -> None:
+        right(self, pool)
+        self._hold = Hold(60.0, self._hold.requests)
+
+    put(WaitingRoom, "reconfigure", wrong)
+
+
+@mutation
+def hedges_of_before_are_made_on(put: Put) -> None:
+    right = Upstreams.reconfigure
+
+    def wrong(self: Any, config: Any, *more: Any) -> None:
+        hedging = self.hedging
+        right(self, config, *more)
+        if hedging is not None:
+            hedging.budget.share = 1.0
+            self.hedging, self.wary = hedging, True
+
+    put(Upstreams, "reconfigure", wrong)
