@@ -357,6 +357,18 @@ class ConfigError(Exception):
     """A mistake in the config or on the command line; its text is for the user as it stands."""
 
 
+def not_made(knob: str, name: str, error: Exception) -> ConfigError:
+    """What is said of a part that a user has written, and that could not be made.
+
+    Args:
+        knob: The key that names it.
+        name: What stands there.
+        error: What was raised.
+    """
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ConfigError(f'{knob}: "{name}" cannot be made, it raised {told}')
+
+
 class Unresolved(Exception):
     """A name was looked up and nothing was found; its text says why, for people."""
 

@@ -149,8 +149,7 @@ class Balancer(MultiService):
             from lbproxy.control.admin import AdminService  # They import the reactor.
             from lbproxy.control.pages import Pages
 
-            restart = None if backends is None else backends.start_anew
-            pages = Pages(self.control, self.reloader.reload, restart, file)
+            pages = Pages(self.control, self.reloader.reload, backends, file)
             self._admin = AdminService(reactor, config.admin, pages)
         self._backends = backends
         # Names come last: what is known of them at once is told to those who run already.

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 import twisted.plugins
 from lbproxy.balance.registry import balancer_for
+from lbproxy.config import model
 from lbproxy.config.load import load
 from lbproxy.errors import ConfigError
 from lbproxy.health.outcome import ProbeOutcome
@@ -31,6 +32,7 @@ from lbproxy.plugins import (
     probe_maker,
     probe_names,
 )
+from lbproxy.probe import choice
 from lbproxy.probe.choice import check_of
 from tests.balance.candidates import One
 from tests.config.folder import temporary_folder
@@ -118,6 +120,25 @@ class BalancerTests(PluginCase):
         file.unlink()
         self.assertEqual(balancer_names(), ["near_first"])
 
+    def test_cannot_be_made(self) -> None:
+        """Whatever is raised, or made instead, is told with the pool and the name."""
+        self.file.write_text(CONFIG)
+        (pool,) = load(self.file).pools
+
+        def refuses(config: model.Pool, chance: random.Random) -> None:
+            raise ValueError("no such region")
+
+        for make, why in (
+            (refuses, "ValueError: no such region"),
+            (lambda config, chance: None, "TypeError: NoneType has no method choose"),
+        ):
+            maker = BalancerMaker("near_first", make)
+            error = self.assertRaises(
+                ConfigError, balancer_for, pool, random.Random(0), lambda name, maker=maker: maker
+            )
+            told = f'pools.api.balancer: "near_first" cannot be made, it raised {why}'
+            self.assertEqual(str(error), told)
+
     def test_key(self) -> None:
         """It may have a key of each request."""
         self.file.write_text(CONFIG.replace("backends", 'hash = { key = "path" }\nbackends'))
@@ -180,6 +201,15 @@ class ProbeTests(PluginCase):
             factory.doStart()
             factory.doStop()
         self.assertEqual(logged, [])
+
+    def test_cannot_be_made(self) -> None:
+        """What is raised instead of making it is told with the pool and the name."""
+        maker = ProbeMaker("broken", lambda reactor, config: config.nothing)
+        self.patch(choice, "probe_maker", lambda name: maker)
+        pool = model.Pool("api", (), health=model.Health(check="broken"))
+        error = self.assertRaises(ConfigError, check_of, self.reactor, pool, False, {})
+        told = 'pools.api.health.check: "broken" cannot be made, it raised AttributeError: '
+        self.assertTrue(str(error).startswith(told), error)
 
     def test_refused(self) -> None:
         """What it raises is told."""

@@ -14,6 +14,7 @@ from lbproxy.balance.peak_ewma import PeakEwma
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.two_choices import TwoChoices
 from lbproxy.config import model
+from lbproxy.errors import not_made
 
 #: Makes the policy of a pool.
 Maker = Callable[[model.Pool, random.Random], Balancer]
@@ -60,6 +61,7 @@ def balancer_for(
 
     Raises:
         KeyError: If there is no such policy; the config refuses such a name before.
+        ConfigError: If the user's own cannot be made for this config.
     """
     make = _POLICIES.get(config.balancer)
     if make is not None:
@@ -67,5 +69,11 @@ def balancer_for(
     maker = find(config.balancer)
     if maker is None:
         raise KeyError(config.balancer)
-    name = f"pools.{config.name}.balancer {config.balancer}"
-    return OwnBalancer(name, maker.make(config, chance), chance, complain)
+    key, name = f"pools.{config.name}.balancer", config.balancer
+    try:
+        made = maker.make(config, chance)
+        if not callable(getattr(made, "choose", None)):
+            raise TypeError(f"{type(made).__name__} has no method choose")
+    except Exception as error:  # It may raise anything.
+        raise not_made(key, name, error) from error
+    return OwnBalancer(f"{key} {name}", made, chance, complain)

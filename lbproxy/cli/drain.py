@@ -53,7 +53,8 @@ async def drain(client: Client, asked: argparse.Namespace) -> int:
     if not asked.json:
         until = words.until(told["backends"][0]["drain"])
         left = in_flight(told)
-        print(f"{words.subject(told)} gets nothing new{until}; {left} in flight", flush=True)
+        print(f"{words.subject(told)} gets nothing new{until}; {left} in flight")
+        print(words.replaced(told), end="", flush=True)
     if asked.wait:
         told = await _finished(client, told, asked.timeout)
         if not asked.json:
@@ -94,7 +95,7 @@ async def _finished(client: Client, told: dict[str, Any], seconds: float) -> dic
             for each in told["backends"]
             if each["in_flight"] and each["name"] not in there
         )
-        told = {**now, "changed": told["changed"]}
+        told = {**now, "changed": told["changed"], "replaced": told["replaced"]}
         if client.reactor.seconds() - said >= SAY and not is_idle(told):
             said = client.reactor.seconds()
             print(f"{words.subject(told)}: still {in_flight(told)} in flight", file=sys.stderr)
@@ -120,10 +121,10 @@ def _kept(told: dict[str, Any], backend: dict[str, Any]) -> str:
         return f"{name} wants no requests itself: {words.notes(backend)}"
     drain = backend["drain"]
     if drain is not None:
-        command = f"lbproxy undrain {drain['backend']} --pool {told['pool']}"
+        command = words.command("undrain", told["pool"], drain["backend"])
         return f"{name} stays drained {words.by(backend, 'drain')}; to end that: {command}"
     if backend["draining"]:
-        command = f"lbproxy weight {told['name']} N"
+        command = words.command("weight", told["pool"], told["name"], "N")
         return f"{name} has the weight 0 in the config; give it another one: {command}"
     return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -59,6 +60,16 @@ class Restart:
                 word = word.replace(key, value)
             told.append(word)
         return told
+
+    def check(self, name: str, address: str) -> None:
+        """See that there is such a program.
+
+        Raises:
+            Failed: If there is none.
+        """
+        program = self.words(name, address)[0]
+        if shutil.which(program) is None:
+            raise Failed(f"--command: there is no program {program}")
 
     async def run(self, reactor: Any, name: str, address: str) -> None:
         """Run it to its end for one backend; it prints where we print.

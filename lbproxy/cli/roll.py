@@ -57,6 +57,7 @@ async def story(client: Client, asked: argparse.Namespace) -> int:
     restart = None if asked.command is None else Restart(asked.command)
     roll = Roll(client, asked, restart, _say)
     steps = steps_of(await client.status(), asked.pool)
+    roll.check(steps)
     for place, step in enumerate(steps):
         try:
             await roll.take(step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from math import inf
 from typing import Any
@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError
 from lbproxy.cli import found, words
 from lbproxy.cli.client import Client, Failed
 from lbproxy.cli.restart import Restart
+from lbproxy.errors import listed
 
 
 class Stopped(Failed):
@@ -28,10 +29,12 @@ class Step:
         address: Where it listens.
         members: Pools and backends, by name: one program may be in several pools, and takes
             requests from each of them.
+        supervised: Whether the balancer can start it anew itself.
     """
 
     address: str
     members: tuple[tuple[str, str], ...]
+    supervised: bool = False
 
     @property
     def name(self) -> str:
@@ -53,13 +56,20 @@ def steps_of(status: dict[str, Any], pool: str | None) -> list[Step]:
     if pool is not None and pool not in [each["name"] for each in pools]:
         raise Failed(f'there is no pool "{pool}"')
     members: dict[str, list[tuple[str, str]]] = {}
-    wanted = set()
+    wanted, supervised = set(), set()
     for each in pools:
         for backend in each["backends"]:
-            members.setdefault(backend["address"], []).append((each["name"], backend["name"]))
+            address = backend["address"]
+            members.setdefault(address, []).append((each["name"], backend["name"]))
             if pool in (None, each["name"]):
-                wanted.add(backend["address"])
-    return [Step(address, tuple(named)) for address, named in members.items() if address in wanted]
+                wanted.add(address)
+            if backend["supervised"]:
+                supervised.add(address)
+    return [
+        Step(address, tuple(named), address in supervised)
+        for address, named in members.items()
+        if address in wanted
+    ]
 
 
 class Roll:
@@ -85,6 +95,23 @@ class Roll:
         self._restart = restart
         self._say = say
 
+    def check(self, steps: Sequence[Step]) -> None:
+        """See before the first step that all of them can be started anew.
+
+        Raises:
+            Failed: If one cannot.
+        """
+        if self._restart is not None:
+            for step in steps:
+                self._restart.check(step.members[0][1], step.address)
+            return
+        others = [step.name for step in steps if not step.supervised]
+        if others:
+            raise Failed(
+                f"the balancer can only restart what it supervises (--with-backends), which"
+                f" {listed(others)} is not; nothing was done, say with --command what restarts it"
+            )
+
     async def take(self, step: Step) -> None:
         """Take a step.
 
@@ -108,19 +135,24 @@ class Roll:
             await self._tell("/drain", ours)
             await self._empty(step, ours, needed)
             await self._start_anew(step)
+            await self._tell("/undrain", ours)
         except Stopped:
             raise
         except found.Gone as error:
             left = [each for each in ours if each != error.names]
             others = f"; {_left(left)}" if left else ""
-            raise Stopped(f"{error}, nor is its drain{others}") from None
+            raise Stopped(
+                f"{error}, nor is its drain, unless {step.address} has another name now{others}"
+            ) from None
         except Failed as error:
             raise Stopped(f"{step.name}: {error}; {_left(ours)}") from None
         except CancelledError:
             raise Stopped(f"interrupted; {_left(ours)}") from None
-        await self._tell("/undrain", ours)
         if ours:
-            await self._warm(step)
+            try:
+                await self._warm(step)
+            except CancelledError:
+                raise Stopped(f"interrupted; {step.name} takes requests again") from None
 
     # The rest is ours.
 
@@ -235,6 +267,6 @@ def _left(members: Iterable[tuple[str, str]]) -> str:
     """How backends are left that are not to take requests until somebody has looked at them."""
     named = list(members)
     if not named:
-        return "nothing was changed"
-    commands = " && ".join(f"lbproxy undrain {name} --pool {pool}" for pool, name in named)
+        return "it stays drained as it was before"
+    commands = " && ".join(words.command("undrain", pool, name) for pool, name in named)
     return f"it stays drained, until: {commands}"

@@ -33,6 +33,7 @@ async def story(client: Client, asked: argparse.Namespace) -> int:
     for backend in told["backends"]:
         name, notes = words.name(told, backend), words.notes(backend)
         print(f"{name} has the weight {words.weight(backend)}{notes and f'; {notes}'}")
+    print(words.replaced(told), end="")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,13 @@ def span(seconds: float) -> str:
         if count or parts:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def command(verb: str, pool: str, name: str, *more: str) -> str:
+    """A command about a backend, to be copied into a shell."""
+    if any(each.startswith("-") for each in (pool, name)):  # It would be read as an option.
+        return shlex.join(["lbproxy", verb, f"--pool={pool}", "--", name, *more])
+    return shlex.join(["lbproxy", verb, name, *more, "--pool", pool])
 
 
 def name(told: dict[str, Any], backend: dict[str, Any]) -> str:
@@ -102,6 +110,17 @@ def until(override: dict[str, Any] | None) -> str:
     """When a change is over by itself, behind what it is; empty if it is not, or is over."""
     moment = None if override is None else override["until"]
     return "" if moment is None else f" until {_local(moment)}"
+
+
+def replaced(told: dict[str, Any]) -> str:
+    """What a change took the place of, in lines of its own; empty if there was nothing."""
+    lines = []
+    for each in told["replaced"]:
+        what = f"weight {each['weight']}" if each["weight"] else "drain"
+        reason = each["reason"] and f": {each['reason']}"
+        who = f"{each['author']} since {_local(each['since'])}"
+        lines.append(f"in place of the {what} by {who}{reason}\n")
+    return "".join(lines)
 
 
 def _local(moment: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from lbproxy.config.admin_place import place_of, places_of
 from lbproxy.config.bound import meeting
 from lbproxy.config.dns_kinds import asked_of_dns
 from lbproxy.config.kinds import LEAST_HEAD, MOST_WORKERS, guessed, question, shown
@@ -45,6 +46,7 @@ def contradictions(document: dict[str, Any], folder: FilePath) -> Iterator[Mista
     """
     yield from _listeners(document, folder)
     yield from _pools(document, folder)
+    yield from _backends(document, folder)
     yield from _routes(document, folder)
     stop = _table(document.get("stop"))
     spread, drain = stop.get("spread"), stop.get("drain", Stop().drain)
@@ -185,6 +187,17 @@ def _pools(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
             yield Mistake((*path, "backends"), message)
         for place, table in ((path, pool), *backends):
             yield from upstream_mistakes(place, table, pool, folder)
+
+
+def _backends(document: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
+    """Clients would reach the admin listener by a backend that is it."""
+    kept = places_of(document.get("admin"), folder)
+    for path, pool in _tables(("pools",), document.get("pools")):
+        for each, backend in _tables((*path, "backends"), pool.get("backends")):
+            address = backend.get("address")
+            if place_of(address) in kept:
+                message = f"{shown(address)} is the admin listener, which no client may reach"
+                yield Mistake((*each, "address"), message)
 
 
 def _policy(path: Path, pool: dict[str, Any]) -> Iterator[Mistake]:

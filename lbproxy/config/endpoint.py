@@ -14,14 +14,14 @@ _KINDS = ("tcp", "tcp6", "unix", "haproxy", "systemd")
 
 _server_from_string: Any = serverFromString  # Untyped in Twisted.
 
+#: The parts of an endpoint's description: a colon behind a backslash is no border.
+_PART = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
+_KEY = re.compile(r"([A-Za-z]+)=(.*)")
+
 _PORT = re.compile(r"tcp6?:(?:.*:port=|port=)?(-?[0-9]+)(?::|\Z)")
 
 #: They would serve, but the backends would be told that the client came without TLS.
 _PAST_US = ("ssl", "tls")
-
-#: The parts of a description: a colon behind a backslash is no border.
-_PART = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
-_KEY = re.compile(r"([A-Za-z]+)=(.*)")
 
 #: What a systemd: endpoint says, in the order in which it may do so without the names.
 _SYSTEMD = ("domain", "index", "name")

@@ -34,6 +34,14 @@ COLOURS = {"klein": "\x1b[36m", "flask": "\x1b[33m"}
 PLAIN = "\x1b[0m"
 
 
+def _name(backend: model.Backend) -> str | None:
+    """Which of ours a backend is, by where it listens; `None` if it is none."""
+    for name, _, port in BACKENDS:
+        if backend.address in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            return name
+    return None
+
+
 @provider(ILogFilterPredicate)
 def _not_blank(event: LogEvent) -> Any:
     """Leave out blank lines: `ProcessMonitor` makes one up at the end of each process."""
@@ -82,20 +90,24 @@ class Backends(ProcessMonitor):
             command = [*apart, module, "--port", str(port)]
             self.addProcess(name, command, env=dict(os.environ))
 
+    def supervises(self, backend: model.Backend) -> bool:
+        """Whether a backend is one of ours."""
+        return _name(backend) is not None
+
     def start_anew(self, backend: model.Backend) -> Deferred[None]:
         """Have a backend finish what runs, and start it again. Fires when it was started.
 
         Raises:
             NotPossible: If it is not one of ours.
         """
-        for name, _, port in BACKENDS:
-            if backend.address in (f"127.0.0.1:{port}", f"localhost:{port}"):
-                if name not in self._restarts:
-                    self.stopProcess(name)
-                started: Deferred[None] = Deferred()
-                self._restarts.setdefault(name, []).append(started)
-                return started
-        raise NotPossible(f"the balancer does not supervise what runs at {backend.address}")
+        name = _name(backend)
+        if name is None:
+            raise NotPossible(f"the balancer does not supervise what runs at {backend.address}")
+        if name not in self._restarts:
+            self.stopProcess(name)
+        started: Deferred[None] = Deferred()
+        self._restarts.setdefault(name, []).append(started)
+        return started
 
     def startProcess(self, name: str) -> None:
         """Start one, and tell those who wait for it."""

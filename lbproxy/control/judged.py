@@ -11,14 +11,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.pool import Pool
-from lbproxy.balance.registry import balancer_for
 from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model
 from lbproxy.control.link import Names
 from lbproxy.discovery.members import question_of
 from lbproxy.health.outcome import ProbeOutcome
-from lbproxy.plugins import balancer_maker
 from lbproxy.probe.checks import Check
 from lbproxy.probe.prober import Prober
 
@@ -40,6 +39,7 @@ class Judged:
         self,
         clock: Any,
         config: model.Pool,
+        balancer: Balancer,
         check: Check,
         chance: random.Random,
         tell: Tell,
@@ -50,6 +50,7 @@ class Judged:
         Args:
             clock: Provides the time.
             config: Of the pool.
+            balancer: Its policy, which nobody asks here.
             check: Probes one of its backends.
             chance: All chance is drawn from it.
             tell: Hears of each change.
@@ -58,7 +59,6 @@ class Judged:
         self._clock = IReactorTime(clock)
         self._told = tell
         self._ejected = ejected
-        balancer = balancer_for(config, chance, balancer_maker)
         self.pool = Pool(config, balancer, self._clock.seconds())
         self._judge_names()  # Nobody is told: to begin without addresses is nothing unusual.
         self.pool.on_turn = self._turned
@@ -79,14 +79,15 @@ class Judged:
         self._returns.clear()
         return self._prober.stopService()
 
-    def reconfigure(self, config: model.Pool, check: Check) -> None:
+    def reconfigure(self, config: model.Pool, balancer: Balancer | None, check: Check) -> None:
         """Judge by another config, whose backends may be others. Who stays is judged as before.
 
         Args:
             config: Of the pool; of the same name.
+            balancer: The policy, if it is to be another one.
             check: Probes one of its backends.
         """
-        for gone in self.pool.reconfigure(config, None, self._clock.seconds()):
+        for gone in self.pool.reconfigure(config, balancer, self._clock.seconds()):
             due = self._returns.pop(gone, None)
             if due is not None:
                 due.cancel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 
 import attrs
@@ -105,10 +105,12 @@ class Overrides:
                 return override.weight * (1 if override.backend == names[1] else record)
         return configured
 
-    def drain(self, names: Names, note: Note) -> None:
-        """Have a backend finish what it has, and get nothing new."""
+    def drain(self, names: Names, note: Note) -> list[Override]:
+        """Have a backend finish what it has, and get nothing new; what this takes the place of."""
+        replaced = self._replace(names, Kind.DRAIN)
         self._put(names, Kind.DRAIN, 0, note)
         self._say("{pool}/{backend} is drained {note}", names, note)
+        return replaced
 
     def undrain(self, names: Names, note: Note) -> bool:
         """End the drain of a backend; false if it has none itself."""
@@ -117,13 +119,12 @@ class Overrides:
         self._say("{pool}/{backend} is not drained any more {note}", names, note)
         return True
 
-    def weigh(self, names: Names, weight: int, note: Note) -> None:
-        """Give a backend another weight, above 0, which ends its drain."""
-        drain = names, Kind.DRAIN
-        self._held.pop(drain, None)
-        self._forget(drain)
+    def weigh(self, names: Names, weight: int, note: Note) -> list[Override]:
+        """Give a backend another weight, above 0, which ends its drain; what is replaced."""
+        replaced = self._replace(names, Kind.DRAIN, Kind.WEIGHT)
         self._put(names, Kind.WEIGHT, weight, note)
         self._say("{pool}/{backend} has the weight {weight} {note}", names, note, weight)
+        return replaced
 
     def unweigh(self, names: Names, note: Note) -> bool:
         """Give a backend the weight of the config again; false if it has none of its own."""
@@ -131,6 +132,26 @@ class Overrides:
             return False
         self._say("{pool}/{backend} has the weight of the config again {note}", names, note)
         return True
+
+    def follow(self, before: Mapping[Names, str], after: Mapping[Names, str]) -> None:
+        """Have what was changed of a member go with its address, if that has another name now.
+
+        A target of SRV records is called by its address only while it has several.
+
+        Args:
+            before: The addresses of all backends that there were.
+            after: The same of those that there are now.
+        """
+        for names, kind in [key for key in self._held if key[0] in before and key[0] not in after]:
+            now_called = (
+                each
+                for each, address in after.items()
+                if address == before[names] and each not in before
+                if _configured(each) == _configured(names)
+            )
+            other = next(now_called, None)
+            if other is not None:
+                self._rename(names, kind, other)
 
     def keep(self, known: Collection[Names]) -> None:
         """Drop those of backends that there are no more, and of names with no member."""
@@ -150,13 +171,40 @@ class Overrides:
 
     # The rest is ours.
 
+    def _replace(self, names: Names, *kinds: Kind) -> list[Override]:
+        """End what makes way for another change: it may be somebody else's, so it is said."""
+        replaced = []
+        for kind in kinds:
+            held = self._held.pop((names, kind), None)
+            self._forget((names, kind))
+            if held is not None:
+                text = f"{{pool}}/{{backend}}: the {kind.value} {{note}} is replaced"
+                self._say(text, names, held.note)
+                replaced.append(held)
+        return replaced
+
     def _put(self, names: Names, kind: Kind, weight: int, note: Note) -> None:
-        key = names, kind
-        self._forget(key)
-        self._held[key] = Override(names[1], weight, note, self._clock.seconds())
-        if note.seconds is not None:
-            self._ends[key] = self._clock.callLater(note.seconds, self._end, names, kind)
+        self._hold(names, kind, Override(names[1], weight, note, self._clock.seconds()))
         self._changed(names)
+
+    def _rename(self, names: Names, kind: Kind, other: Names) -> None:
+        held = self._held.pop((names, kind))
+        self._forget((names, kind))
+        self._hold(other, kind, attrs.evolve(held, backend=other[1]))
+        self.log.info(
+            "{pool}/{backend} is now {other}, with the {kind} {note}",
+            pool=names[0],
+            backend=names[1],
+            other=other[1],
+            kind=kind.value,
+            note=held.note,
+        )
+
+    def _hold(self, names: Names, kind: Kind, override: Override) -> None:
+        self._held[names, kind] = override
+        if override.until is not None:
+            seconds = max(0.0, override.until - self._clock.seconds())
+            self._ends[names, kind] = self._clock.callLater(seconds, self._end, names, kind)
 
     def _drop(self, names: Names, kind: Kind) -> bool:
         held = self._held.pop((names, kind), None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -19,18 +19,29 @@ from lbproxy.config.difference import Plan
 from lbproxy.control import question, report, status
 from lbproxy.control.answers import document, problem, whole
 from lbproxy.control.link import Names
-from lbproxy.control.overrides import Note
+from lbproxy.control.overrides import Note, Override
 from lbproxy.control.parent import Parent
 from lbproxy.control.present import present
 from lbproxy.control.question import Question
 from lbproxy.errors import AdminError, BadQuestion, Broken, NotPossible, listed
 from lbproxy.observe import exposition
 
-#: Starts a supervised backend anew. Fires when its next process was started.
-Restart = Callable[[model.Backend], Deferred[None]]
-
 #: Reads the config again, and has it served. Fires with what has changed.
 Reload = Callable[[], Deferred[Plan]]
+
+
+class Supervises(Protocol):
+    """Who runs backends as processes of the balancer's."""
+
+    def supervises(self, backend: model.Backend) -> bool:
+        """Whether a backend is one of those."""
+
+    def start_anew(self, backend: model.Backend) -> Deferred[None]:
+        """Start it anew. Fires when its next process was started.
+
+        Raises:
+            NotPossible: If it is none of those.
+        """
 
 
 class Pages:
@@ -43,7 +54,7 @@ class Pages:
         self,
         parent: Parent,
         reload: Reload,
-        restart: Restart | None = None,
+        backends: Supervises | None = None,
         file: str | None = None,
     ) -> None:
         """Prepare.
@@ -51,12 +62,12 @@ class Pages:
         Args:
             parent: Knows the whole, and changes it.
             reload: Reads the config again, and has it served; see `Reloader.reload`.
-            restart: Starts a supervised backend anew, if any are.
+            backends: Those that are supervised, if any are.
             file: The path of the config, if it is a file.
         """
         self._parent = parent
         self._reload = reload
-        self._restart = restart
+        self._backends = backends
         self._file = file
 
     # How it is.
@@ -80,7 +91,7 @@ class Pages:
     async def status(self, request: IRequest) -> bytes:
         """The health report, and what is only for those who run the balancer."""
         complete = await self._parent.fresh()
-        told = status.document(self._parent, complete)
+        told = status.document(self._parent, complete, self._supervises)
         return document(request, {**told, "config": self._file})
 
     # Changes. Each answers when all workers have heard of it.
@@ -89,8 +100,8 @@ class Pages:
     async def drain(self, request: IRequest) -> bytes:
         """Have a backend finish what it has, and get nothing new."""
         asked, names = self._asked(request, question.FOR_A_WHILE)
-        self._parent.overrides.drain(names, asked.note)
-        return await self._changed(request, names, True)
+        replaced = self._parent.overrides.drain(names, asked.note)
+        return await self._changed(request, names, True, replaced)
 
     @app.route("/undrain", methods=["POST"])
     async def undrain(self, request: IRequest) -> bytes:
@@ -103,14 +114,14 @@ class Pages:
     async def weight(self, request: IRequest) -> bytes:
         """Give a backend another weight: 0 drains it, and null is the weight of the config."""
         asked, names = self._asked(request, question.WEIGHT)
-        overrides, changed = self._parent.overrides, True
+        overrides, changed, replaced = self._parent.overrides, True, list[Override]()
         if asked.weight is None:
             changed = overrides.unweigh(names, asked.note)
         elif asked.weight == 0:
-            overrides.drain(names, asked.note)
+            replaced = overrides.drain(names, asked.note)
         else:
-            overrides.weigh(names, asked.weight, asked.note)
-        return await self._changed(request, names, changed)
+            replaced = overrides.weigh(names, asked.weight, asked.note)
+        return await self._changed(request, names, changed, replaced)
 
     @app.route("/reload", methods=["POST"])
     async def reload(self, request: IRequest) -> bytes:
@@ -126,9 +137,9 @@ class Pages:
     async def restart(self, request: IRequest) -> bytes:
         """Start a backend anew that runs under the balancer's supervision."""
         asked, names = self._asked(request, question.BASE)
-        if self._restart is None:
+        if self._backends is None:
             raise NotPossible("the balancer supervises no backend: it runs without --with-backends")
-        restarted = self._restart(self._one(names).config)
+        restarted = self._backends.start_anew(self._one(names).config)
         self._log_restart(names, asked.note)
         await restarted
         return await self._changed(request, names, True)
@@ -164,6 +175,9 @@ class Pages:
         pool, _ = self._parent.named(asked.backend, asked.pool)
         return asked, (pool.name, asked.backend)
 
+    def _supervises(self, backend: model.Backend) -> bool:
+        return self._backends is not None and self._backends.supervises(backend)
+
     def _one(self, names: Names) -> Backend:
         _, found = self._parent.named(*reversed(names))
         if len(found) > 1:
@@ -171,13 +185,16 @@ class Pages:
             raise NotPossible(f'"{names[1]}" is {len(found)} backends, one at a time: {there}')
         return found[0]
 
-    async def _changed(self, request: IRequest, names: Names, changed: bool) -> bytes:
+    async def _changed(
+        self, request: IRequest, names: Names, changed: bool, replaced: Sequence[Override] = ()
+    ) -> bytes:
         complete = await self._parent.fresh()
         pool, name = names
         told: dict[str, Any] = {"pool": pool, "name": name}
-        told["backends"] = found = status.named(self._parent, names)
+        told["backends"] = found = status.named(self._parent, names, self._supervises)
         if found[0]["name"] == name:
             told["backend"] = found[0]
+        told["replaced"] = [status.override(each) for each in replaced]
         return document(request, {**told, "changed": changed, "complete": complete})
 
     def _log_restart(self, names: Names, note: Note) -> None:

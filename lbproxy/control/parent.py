@@ -16,19 +16,22 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.pool import Pool
+from lbproxy.balance.registry import balancer_for, same_policy
 from lbproxy.balance.standing import Standing
 from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.control import lookup, report
 from lbproxy.control.judged import Judged
-from lbproxy.control.link import Names, Whole, Workers
+from lbproxy.control.link import Names, Whole, Workers, share
 from lbproxy.control.overrides import Overrides
 from lbproxy.control.seat import Occupant, Seat
 from lbproxy.discovery.members import configured_name, goes_by
 from lbproxy.errors import UnknownBackend
 from lbproxy.health.breaker import worst
 from lbproxy.observe.metrics import EJECTIONS, Counts
+from lbproxy.plugins import balancer_maker
 from lbproxy.probe.checks import Check
 
 #: Seconds from one word to the workers about the others to the next.
@@ -73,6 +76,9 @@ class Parent(Service):
             chance: All chance is drawn from it.
             workers: Makes them.
             known: Fires when the names of backends have been looked up, or after a while.
+
+        Raises:
+            ConfigError: If a user's own policy or probe cannot be made.
         """
         self._clock = IReactorTime(clock)
         self.config = config
@@ -81,8 +87,10 @@ class Parent(Service):
         self._chance = chance
         self._workers = workers
         self._known = known
+        policies = self._policies(config, {})
         self._judged = {
-            pool.name: self._judge(pool, check_of(config, pool)) for pool in config.pools
+            pool.name: self._judge(pool, policies[pool.name], check_of(config, pool))
+            for pool in config.pools
         }
         self._unserved: frozenset[Names] = frozenset()
         self._turn = DeferredLock()
@@ -113,6 +121,19 @@ class Parent(Service):
         first.addCallback(lambda _: self._turn.run(self._accept))
         first.addErrback(lambda failure: self.log.failure("cannot accept", failure))
 
+    def check(self, config: Config) -> None:
+        """See whether a config can be served, before anything is done for it.
+
+        Args:
+            config: As it was read: its names may stand for more than one backend each.
+
+        Raises:
+            ConfigError: As `serve` would.
+        """
+        self._policies(config, {})
+        for pool in config.pools:
+            self._check_of(config, pool)
+
     def serve(self, config: Config) -> Deferred[None]:
         """Have another config served from now on, one after the other.
 
@@ -123,7 +144,8 @@ class Parent(Service):
             config: All of it can be had: see `Workers.prepare`.
 
         Raises:
-            ConfigError: If a file that probes need cannot be read; then nothing has changed.
+            ConfigError: If a file that probes need cannot be read, or a user's own policy or probe
+                not be made; then nothing has changed.
         """
         return self._turn.run(lambda: Deferred.fromCoroutine(self._serve(config)))
 
@@ -260,8 +282,19 @@ class Parent(Service):
 
     # The rest is ours.
 
-    def _judge(self, pool: model.Pool, check: Check) -> Judged:
-        return Judged(self._clock, pool, check, self._chance, self._tell, self._ejected)
+    def _judge(self, pool: model.Pool, balancer: Balancer, check: Check) -> Judged:
+        return Judged(self._clock, pool, balancer, check, self._chance, self._tell, self._ejected)
+
+    def _policies(self, config: Config, before: Mapping[str, model.Pool]) -> dict[str, Balancer]:
+        """The policies that are to be other ones than before, made of what a worker makes them of.
+
+        So what keeps a user's own from being made is known before any worker hears of the config.
+        """
+        return {
+            pool.name: balancer_for(pool, self._chance, balancer_maker)
+            for pool in share(config, config.workers).pools
+            if pool.name not in before or not same_policy(before[pool.name], pool)
+        }
 
     async def _serve(self, config: Config) -> None:
         if not self.draining:
@@ -286,19 +319,24 @@ class Parent(Service):
     def _judge_by(self, config: Config) -> None:
         """Probe by another config, of which the workers do not know yet."""
         before = self._judged
+        pools = share(self.config, config.workers).pools
+        policies = self._policies(config, {pool.name: pool for pool in pools})
         checks = {pool.name: self._check_of(config, pool) for pool in config.pools}
         self._judged = {
-            pool.name: before.get(pool.name) or self._judge(pool, checks[pool.name])
+            pool.name: before.get(pool.name)
+            or self._judge(pool, policies[pool.name], checks[pool.name])
             for pool in config.pools
         }
-        served = _addresses(self.config)
+        served, there = _addresses(self.config), _addresses(config)
         self._unserved = frozenset(
-            names for names, where in _addresses(config).items() if served.get(names) != where
+            names for names, where in there.items() if served.get(names) != where
         )
+        self.overrides.follow(served, there)
         self.config = config
         for pool in config.pools:
             if pool.name in before:
-                before.pop(pool.name).reconfigure(pool, checks[pool.name])
+                judged = before.pop(pool.name)
+                judged.reconfigure(pool, policies.get(pool.name), checks[pool.name])
             else:
                 self._judged[pool.name].start()
         for gone in before.values():

@@ -99,6 +99,7 @@ class Reloader:
             check_writable(config.access_log)
         self._workers.prepare(config)
         try:
+            self._parent.check(config)  # What is known of names is not touched yet.
             await self._parent.serve(self._expand(config))
             self._refuse_at_the_end()
         except Exception:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lbproxy.config import model
+from lbproxy.errors import not_made
 from lbproxy.plugins import probe_maker
 from lbproxy.probe.checks import Check
 from lbproxy.probe.http import http_check
@@ -33,13 +34,18 @@ def check_of(
 
     Raises:
         KeyError: If there is no such probe; the config refuses such a name before.
+        ConfigError: If the user's own cannot be made for this config.
     """
     health = pool.health or model.Health()
     if health.check is not None:
         maker = probe_maker(health.check)
         if maker is None:
             raise KeyError(health.check)
-        return own_check(reactor, maker.make(reactor, pool))
+        try:
+            probe = maker.make(reactor, pool)
+        except Exception as error:  # It may raise anything.
+            raise not_made(f"pools.{pool.name}.health.check", health.check, error) from error
+        return own_check(reactor, probe)
     if health.tcp or (sessions and health.path is None):
         return tcp_check(reactor, words)
     return http_check(reactor, health, trusts)

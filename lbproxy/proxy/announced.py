@@ -80,9 +80,9 @@ class Announced(Protocol):
         self._refuse(HeadTimeout(late))
 
     @property
-    def listener_name(self) -> str:
-        """The listener that accepted the connection."""
-        return self._listener.name
+    def endpoint(self) -> str:
+        """Where the connection was accepted, which says of what listener it is."""
+        return self._listener.endpoint
 
     def drain(self) -> None:
         """Nothing has begun yet, and what is on its way is here soon or not at all."""

@@ -193,7 +193,8 @@ class Attempts(Awaiting):
         self._waiter = None
         self._record.held += self._site.clock.seconds() - self._queued_since
         self._finish()
-        self._downstream.fail(error)
+        # What keeps a drained one from coming back is no outage: that is what the client is told.
+        self._downstream.fail(self._upstreams.nobody() if self._pool.drained() else error)
 
     def connected(self, upstream: Upstream) -> None:
         """A connection stands."""

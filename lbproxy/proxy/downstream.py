@@ -197,9 +197,9 @@ class Downstream(protocol.Protocol):
     # What an answerer asks for.
 
     @property
-    def listener_name(self) -> str:
-        """The listener that accepted the connection."""
-        return self._listener.name
+    def endpoint(self) -> str:
+        """Where the connection was accepted, which says of what listener it is."""
+        return self._listener.endpoint
 
     def own_authority(self) -> bytes:
         """Our address as the client sees it, for a request of HTTP/1.0 without `Host`."""

@@ -240,7 +240,7 @@ class ListenerService(Service):
             factory.build,
             refuse_plain,
             self._config.timeouts.head,
-            self._config.name,
+            self._config.endpoint,
         ).welcome
 
     def _watch_certificates(self) -> None:

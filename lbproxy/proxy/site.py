@@ -39,8 +39,8 @@ class Client(Timed, Protocol):
     """A client's connection, in whatever mode."""
 
     @property
-    def listener_name(self) -> str:
-        """Where it came in."""
+    def endpoint(self) -> str:
+        """Where it came in: the listener there may get another name while it is connected."""
 
     def drain(self) -> None:
         """End as soon as that breaks nothing."""
@@ -111,6 +111,7 @@ class Site:
         self.spread = Spread(clock)
         self._files = FileCache()
         self._folders: Folders = {}
+        self._listeners: dict[str, str] = {}
         self.serve(config, self.folders(config), upstreams)
         self._write = access_log.write
         self._metrics = metrics
@@ -150,6 +151,8 @@ class Site:
         """
         self._folders = folders
         self._router = Router(config.routes)
+        # Who is still there of a listener that is gone goes by its last name.
+        self._listeners |= {listener.endpoint: listener.name for listener in config.listeners}
         self._names = {
             listener.name: NameRouter(config.routes, listener.name)
             for listener in config.listeners
@@ -192,11 +195,11 @@ class Site:
 
     def goes_by_name(self, listener: Listener) -> bool:
         """Whether a TCP listener has routes by SNI."""
-        return bool(self._names.get(listener.name))
+        return bool(self._names_at(listener.endpoint))
 
     def pool_of(self, listener: Listener, server_name: str | None) -> Upstreams | None:
         """Who takes a client of a TCP listener, by the name that it asks for, if anyone."""
-        names = self._names.get(listener.name)
+        names = self._names_at(listener.endpoint)
         name = (names and names.pool(server_name)) or listener.pool
         # A client that came by another config may be for a pool that there is no more.
         return None if name is None else self._upstreams.get(name)
@@ -280,10 +283,10 @@ class Site:
         self._look_whether_drained()
         return drained
 
-    def drain_listener(self, name: str) -> None:
-        """Have the connections of a listener end as soon as that breaks nothing."""
+    def drain_endpoint(self, endpoint: str) -> None:
+        """Have the connections that came in there end as soon as that breaks nothing."""
         for client in list(self._clients):
-            if client.listener_name == name:
+            if client.endpoint == endpoint:
                 client.drain()
 
     def abort(self, why: str = OVERDUE) -> None:
@@ -298,6 +301,9 @@ class Site:
             upstream.abort()
 
     # The rest is ours.
+
+    def _names_at(self, endpoint: str) -> NameRouter | None:
+        return self._names.get(self._listeners[endpoint])
 
     def _has_gone(self, upstream: Upstream) -> None:
         del self._seen_off[upstream]
@@ -345,7 +351,8 @@ class Site:
         ours = path == HEALTH or target == b"*" or b"max-forwards" in control
         if ours and self._answer_here(downstream, target, path):
             return None
-        route = self._router.route(downstream.listener_name, host, path, head)
+        listener = self._listeners[downstream.endpoint]
+        route = self._router.route(listener, host, path, head)
         record.route = route.path
         if route.static is not None:
             below = behind_prefix(route.path, path)

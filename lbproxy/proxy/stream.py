@@ -215,9 +215,9 @@ class Session(Protocol):
             self._abort()
 
     @property
-    def listener_name(self) -> str:
-        """The listener that accepted the connection."""
-        return self._listener.name
+    def endpoint(self) -> str:
+        """Where the connection was accepted, which says of what listener it is."""
+        return self._listener.endpoint
 
     def drain(self) -> None:
         """What runs goes on until its time is over; what has not begun ends."""

@@ -102,6 +102,8 @@ def _print_plan(plan: Plan) -> None:
     for before, reload in pairwise([Reload(0.0, "", plan.config), *plan.reloads]):
         lines = compare(before.config, reload.config).lines()
         print(f"reload at {reload.at:.6f}: {'; '.join(lines)}")
+    for refusal in plan.refusals:
+        print(refusal)
     for visit in plan.visits:
         print(f"client {visit.number} {visit.manner} from {visit.start:.6f} on, {visit.shape}")
         for ask in visit.asks:

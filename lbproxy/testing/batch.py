@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import attrs
 from twisted.logger import globalLogBeginner
 
-from lbproxy.testing import breakers, changes, policies, reloads, staff, zone
+from lbproxy.testing import (
+    breakers,
+    changes,
+    policies,
+    refusals,
+    reloads,
+    retuning,
+    staff,
+    zone,
+)
 from lbproxy.testing.answers import AILMENTS
 from lbproxy.testing.faults import KINDS, OF_CROWDS, PAUSE, STOPS
 from lbproxy.testing.mutations import MUTATIONS, mutated
@@ -29,6 +38,8 @@ EVERY_KIND = (
     *changes.KINDS,
     *(f"all_{kind}" for kind in changes.KINDS),
     *reloads.KINDS,
+    *refusals.KINDS,
+    *retuning.KINDS,
     *policies.KINDS,
     *breakers.KINDS,
     *zone.KINDS,

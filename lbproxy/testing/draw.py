@@ -17,7 +17,9 @@ from lbproxy.testing.naming import with_names
 from lbproxy.testing.orders.shopper import METHODS
 from lbproxy.testing.plan import Ailment, Ask, Fault, Plan, Visit
 from lbproxy.testing.popular import with_popular
+from lbproxy.testing.refusals import with_refusals
 from lbproxy.testing.results import MANNERS
+from lbproxy.testing.retuning import retuned
 from lbproxy.testing.sessions import NARROW
 from lbproxy.testing.streams.draw import with_streams
 
@@ -30,12 +32,12 @@ _METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "PATCH", 
 def plan_of(seed: int) -> Plan:
     """The life that a seed stands for.
 
-    Policies, breakers, names, streams, crowds and what is popular have sources of their own, so
-    that all else stays as it is.
+    What was thought of later has sources of its own, so that all else stays as it is.
     """
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
     plan = breakers.drawn(random.Random(f"breakers {seed}"), plan)
-    return with_popular(with_crowd(with_streams(with_names(plan, SPAN))), SPAN)
+    plan = with_crowd(retuned(with_streams(with_names(plan, SPAN))))
+    return with_refusals(with_popular(plan, SPAN), SPAN)
 
 
 def _plainly(seed: int) -> Plan:

@@ -107,6 +107,10 @@ class FakeNetwork:
         others.append(backlog)
         return backlog
 
+    def is_bound(self, port: int) -> bool:
+        """Whether anybody has a port."""
+        return bool(self._ports.get(port))
+
     def unbind(self, backlog: Backlog) -> None:
         """Give a port back."""
         self._ports[backlog.port].remove(backlog)

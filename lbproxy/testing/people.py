@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import Any, Protocol
 
@@ -10,11 +11,12 @@ from twisted.python.failure import Failure
 from lbproxy.config import model
 from lbproxy.config.model import Config
 from lbproxy.discovery.members import configured_name
+from lbproxy.errors import ReloadRefused
 from lbproxy.probe.prober import FIRST_ROUND
-from lbproxy.testing import changes, zone
+from lbproxy.testing import changes, refusals, retuning, zone
 from lbproxy.testing.changes import Change, Weights
 from lbproxy.testing.nameserver import NameServer
-from lbproxy.testing.plan import Plan
+from lbproxy.testing.plan import Plan, Refusal
 from lbproxy.testing.reactor import SimReactor
 from lbproxy.testing.reloads import Reload
 
@@ -67,6 +69,7 @@ class Operator:
         self._latest = 0.0
         self._reloading = 0
         self._reloaded = self._renamed = -inf
+        self._to_read: deque[Config | None] = deque()
 
     @property
     def backends(self) -> tuple[model.Backend, ...]:
@@ -110,14 +113,30 @@ class Operator:
         self._world.happened(reload.kind)
         if reload.config.pools[0].balancer != self.config.pools[0].balancer:
             self._world.happened("other_policy")
+        for kind in retuning.differences(self.config.pools[0], reload.config.pools[0]):
+            self._world.happened(kind)
         self.config = reload.config
         now = self._world.reactor.now
         self._meet(now, self._renamed)
         self._reloaded = now
         which = self.weights.begin(self.backends, now)
         self._reloading += 1
+        self._to_read.append(None)
         served = self._world.balancer.reloader.reload()
         served.addCallbacks(self._told, self._failed, callbackArgs=(which,))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Have a config read that cannot be had."""
+        if self._world.stopped is not None:
+            return
+        self._world.tell("reload", refusal.kind)
+        self._to_read.append(refusals.spoilt(refusal, self.config))
+        served = self._world.balancer.reloader.reload()
+        served.addCallbacks(self._wrongly_served, self._refused, errbackArgs=(refusal.kind,))
+
+    def read(self) -> Config:
+        """What stands in the file when it is read, once for each reload."""
+        return self._to_read.popleft() or self.config
 
     def heard(self) -> None:
         """DNS has said something else than before."""
@@ -162,6 +181,19 @@ class Operator:
         self._reloading -= 1
         if self._world.stopped is None:  # Else the end has come in the middle of it.
             self._world.violation(f"a reload failed: {failure.getErrorMessage()}")
+
+    def _wrongly_served(self, _: object) -> None:
+        self._world.violation("a config that cannot be had is said to be served")
+
+    def _refused(self, failure: Failure, kind: str) -> None:
+        if self._world.stopped is not None:
+            return
+        why = failure.getErrorMessage()
+        if failure.check(ReloadRefused) is None or not why.startswith(refusals.REASONS[kind]):
+            self._world.violation(f"a reload is refused in another way: {why}")
+        if refusals.is_spoilt(self._world.balancer.control.config):
+            self._world.violation("what was refused is judged by")
+        self._world.happened(kind)
 
     def weight(self, backend: model.Backend, moment: float) -> int:
         """The greatest weight that a backend of any pool may have at a moment."""

@@ -133,6 +133,22 @@ class Fault:
 
 
 @attrs.frozen
+class Refusal:
+    """A reload that is refused.
+
+    Attributes:
+        at: Seconds from the beginning.
+        kind: Why, of `refusals.KINDS`.
+        port: One that nobody has, and that is opened and closed again: of its own, since that of
+            another one may only be about to be closed.
+    """
+
+    at: float
+    kind: str
+    port: int
+
+
+@attrs.frozen
 class Plan:
     """A life.
 
@@ -145,6 +161,7 @@ class Plan:
         faults: What befalls the backends.
         changes: What people change meanwhile.
         reloads: Other configs that are read meanwhile.
+        refusals: Reloads that change nothing.
         zone: What DNS has at first of the first pool's name, if it has one.
         renamings: What changes about that meanwhile.
     """
@@ -157,6 +174,7 @@ class Plan:
     faults: tuple[Fault, ...]
     changes: tuple[Change, ...] = ()
     reloads: tuple[Reload, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     zone: Zone | None = None
     renamings: tuple[NameChange, ...] = ()
 

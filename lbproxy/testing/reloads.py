@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -134,4 +135,17 @@ def loosest(configs: tuple[Config, ...]) -> model.Pool:
             first.timeouts, first_byte=max(pool.timeouts.first_byte for pool in pools)
         ),
         slow_start=max(pool.slow_start for pool in pools),
+        queue=_loosest([pool.queue for pool in pools], "length", "wait"),
+        hold_when_down=_loosest([pool.hold_when_down for pool in pools], "seconds", "requests"),
+        hedge=_loosest([pool.hedge for pool in pools], "budget"),
+        health=_loosest([pool.health for pool in pools], "interval", "timeout"),
     )
+
+
+def _loosest(values: Sequence[Any], *limits: str) -> Any:
+    """One of these, if there is any, with the greatest of each limit that one of them has."""
+    given = [each for each in values if each is not None]
+    if not given:
+        return None
+    greatest = {limit: max(getattr(each, limit) for each in given) for limit in limits}
+    return attrs.evolve(given[0], **greatest)

@@ -56,6 +56,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield attrs.evolve(plan, faults=faults)
     for reloads in _without(plan.reloads):
         yield attrs.evolve(plan, reloads=reloads)
+    for refusals in _without(plan.refusals):
+        yield attrs.evolve(plan, refusals=refusals)
     for renamings in _without(plan.renamings):
         yield attrs.evolve(plan, renamings=renamings)
     for changes in _without(plan.changes):

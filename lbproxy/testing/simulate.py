@@ -25,6 +25,7 @@ from lbproxy.testing import (
     counting,
     named,
     peace,
+    refusals,
     served,
     tries,
     verdicts,
@@ -85,7 +86,7 @@ def run(seed: int) -> Outcome:
 
 def live(plan: Plan) -> Outcome:
     """Live a plan, and judge it."""
-    with collected(), Complaints() as complaints:
+    with collected(), refusals.known(), Complaints() as complaints:
         world = World(plan)
         try:
             for violation in _story(world):
@@ -145,6 +146,7 @@ def _story(world: World) -> Iterator[str]:
             *(fault.at + fault.seconds for fault in plan.faults),
             *(change.at + (change.seconds or 0.0) for change in plan.changes),
             *(reload.at + FIRST_ROUND for reload in plan.reloads),
+            *(refusal.at for refusal in plan.refusals),
             *(renaming.at + renaming.seconds for renaming in plan.renamings),
             0.0,
         )
@@ -258,6 +260,8 @@ def _end(world: World) -> Iterator[str]:
     """The balancer ends in time, and leaves nothing behind."""
     reactor = world.reactor
     alone = world.deserted
+    if any(world.network.is_bound(refusal.port) for refusal in world.plan.refusals):
+        yield "a reload that was refused has left a port open"
     world.drain()
     stopped, since = world.stopped, world.stopping_since
     assert stopped is not None and since is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from socket import AF_INET
 from typing import Any
 
 import attrs
@@ -15,7 +16,7 @@ from lbproxy.balance.standing import State
 from lbproxy.control.link import share
 from lbproxy.health.breaker import Breaker
 from lbproxy.health.breaker import State as BreakerState
-from lbproxy.testing import faults
+from lbproxy.testing import faults, refusals
 from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.clients import Client
 from lbproxy.testing.inside import Inside
@@ -138,6 +139,7 @@ class World:
         self.reactor = SimReactor(kernel, random.Random(f"order {plan.seed}"))
         cuts = random.Random(f"cuts {plan.seed}")
         self.network = FakeNetwork(kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell)
+        self.network.bind(AF_INET, ("", refusals.TAKEN), shared=False)
         self.clock: Any = self.reactor
         self.staff = Staff(self, plan.seed) if plan.config.workers > 1 else None
         names: Any = None
@@ -148,7 +150,7 @@ class World:
             self.reactor,
             plan.config,
             random.Random(f"balancer {plan.seed}"),
-            read=lambda: self.operator.config,
+            read=self.operator.read,
             resolver_of=lambda _: names,
         )
         self.inside = Inside(self.balancer)
@@ -270,7 +272,9 @@ class World:
     @property
     def due(self) -> tuple[str, ...]:
         """What the balancer had to complain of, or a part of that each."""
-        return () if self.staff is None else self.staff.due
+        refused = {refusals.REASONS[each.kind] for each in self.plan.refusals}
+        hung = () if self.staff is None else self.staff.due
+        return (*(f"reload refused: {why}" for why in refused), *hung)
 
     @property
     def lag(self) -> float:
@@ -297,6 +301,8 @@ class World:
             self.clock.callLater(change.at, self.operator.change, change)
         for reload in self.plan.reloads:
             self.clock.callLater(reload.at, self.operator.reload, reload)
+        for refusal in self.plan.refusals:
+            self.clock.callLater(refusal.at, self.operator.refuse, refusal)
 
     def visit(self, visit: Visit) -> AnyClient:
         """Let one more client come, now."""

@@ -99,7 +99,7 @@ class Doorway:
         build: Callable[[], Any],
         refuse_plain: Callable[[socket.socket, Any], None],
         timeout: float,
-        listener_name: str,
+        endpoint: str,
     ) -> None:
         """Prepare.
 
@@ -112,7 +112,7 @@ class Doorway:
             build: Makes a protocol.
             refuse_plain: Takes over a socket whose client speaks HTTP without TLS, and its peer.
             timeout: Seconds for a handshake.
-            listener_name: The listener that accepts the clients.
+            endpoint: Where the clients are accepted.
         """
         self._reactor = reactor
         self._joined = joined
@@ -121,7 +121,7 @@ class Doorway:
         self._build = build
         self._refuse_plain = refuse_plain
         self._timeout = timeout
-        self.listener_name = listener_name
+        self.endpoint = endpoint
         self._quiet_until = 0.0
         self._untold = 0
 
@@ -211,9 +211,9 @@ class _Guest:
         self.close()
 
     @property
-    def listener_name(self) -> str:
-        """The listener that accepted it."""
-        return self._doorway.listener_name
+    def endpoint(self) -> str:
+        """Where it was accepted."""
+        return self._doorway.endpoint
 
     def drain(self) -> None:
         """What it wants will be known soon, or not at all."""

@@ -358,9 +358,9 @@ class Worker(MultiService):
                 IService(service).setServiceParent(self)
                 service.accept(self._queues)
             self._listeners[listener.endpoint] = service
-        for service in before.values():
+        for endpoint, service in before.items():
             service.disownServiceParent()
-            self._site.drain_listener(service.listener_name)
+            self._site.drain_endpoint(endpoint)
 
     def _addresses(self) -> dict[str, str]:
         return {each.listener_name: each.address for each in self._listeners.values()}

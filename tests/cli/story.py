@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable
 from typing import Any
 
 from treq.testing import StubTreq
@@ -16,8 +17,8 @@ from lbproxy.cli.where import Where
 from lbproxy.config import model
 from lbproxy.control.guard import Guard
 from lbproxy.control.link import Load
-from lbproxy.control.pages import Pages, Restart
-from tests.control.staff import Staff
+from lbproxy.control.pages import Pages
+from tests.control.staff import Staff, Supervisor
 
 
 class StoryCase(SynchronousTestCase):
@@ -42,9 +43,10 @@ class StoryCase(SynchronousTestCase):
         self.output, self.errors = io.StringIO(), io.StringIO()
         self.supervise(self.restart)
 
-    def supervise(self, restart: Restart | None) -> None:
+    def supervise(self, restart: Callable[[model.Backend], Deferred[None]] | None) -> None:
         """Have the balancer restart backends in this way, or not at all."""
-        pages = Pages(self.staff.parent, self.staff.reloader.reload, restart, self.file)
+        backends = None if restart is None else Supervisor(restart)
+        pages = Pages(self.staff.parent, self.staff.reloader.reload, backends, self.file)
         self.treq: Any = StubTreq(Guard(self.staff.clock, pages.app.resource()))
 
     def stand_for(self, *numbers: int) -> None:

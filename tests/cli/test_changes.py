@@ -65,6 +65,22 @@ class ChangeTests(StoryCase):
         self.assertEqual(self.output.getvalue(), "api/a gets nothing new; 4 in flight\n")
         self.assertEqual(self.weights, [0, 1])
 
+    def test_replaced(self) -> None:
+        """A change that takes the place of another one says of which: it may be somebody else's."""
+        self.run_to_end("drain", "a", "--reason", "disk swap")
+        self.run_to_end("weight", "a", "5")
+        self.run_to_end("drain", "a", "--for", "10m")
+        self.run_to_end("weight", "a", "7")
+        begun = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+        told = self.output.getvalue()
+        self.assertRegex(
+            told, rf"weight 5 by ann\nin place of the drain by ann {begun}: disk swap\n"
+        )
+        self.assertRegex(told, r"in flight\napi/a has the weight 7")
+        self.assertRegex(
+            told, rf"the drain by ann {begun}\nin place of the weight 5 by ann {begun}\n$"
+        )
+
     def test_wait(self) -> None:
         """It waits until nothing is in flight in any worker."""
         first, second = self.staff.hands

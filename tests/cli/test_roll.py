@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from typing import Any, ClassVar
+from unittest import mock
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from lbproxy.cli.restart import Restart
 from lbproxy.cli.steps import Step, steps_of
 from lbproxy.config import model
 from lbproxy.control.link import Load
+from lbproxy.errors import NotPossible
 from lbproxy.health.said import Said
 from tests.cli.story import StoryCase
 
@@ -138,7 +140,7 @@ class RollTests(StoryCase):
         self.staff.reloader.reload()
         self.pass_time(1.0)
         self.assertEqual(self.successResultOf(ended), 1)
-        told = "nor is its drain; it stays drained, until: lbproxy undrain a --pool other\n"
+        told = "now; it stays drained, until: lbproxy undrain a --pool other\n"
         self.assertIn(told, self.errors.getvalue())
 
     def test_drained_before(self) -> None:
@@ -176,11 +178,58 @@ class RollTests(StoryCase):
         self.assertEqual((self.restarted, self.weights), (["a", "b"], [1, 0]))
 
     def test_not_supervised(self) -> None:
-        """Where the balancer cannot restart, it says how else that goes."""
+        """Where the balancer cannot restart, it says how else that goes, and drains nobody."""
         self.supervise(None)
         self.assertEqual(self.run_to_end("roll"), 1)
-        self.assertIn("without --with-backends", self.errors.getvalue())
-        self.assertIn("it stays drained", self.errors.getvalue())
+        self.assertEqual((self.restarted, self.weights), ([], [1, 1]))
+        told = "(--with-backends), which api/a, api/b is not; nothing was done, say with --command"
+        self.assertIn(told, self.errors.getvalue())
+
+    def test_one_not_supervised(self) -> None:
+        """The last one is looked at before the first is drained."""
+        pool = self.staff.written.pools[0]
+        other = attrs.evolve(pool.backends[1], address="127.0.0.1:9")
+        pools = (attrs.evolve(pool, backends=(pool.backends[0], other)),)
+        self.staff.written = attrs.evolve(self.staff.written, pools=pools)
+        self.staff.reloader.reload()
+        self.pass_time(WARM)
+        self.assertEqual(self.run_to_end("roll"), 1)
+        self.assertEqual((self.restarted, self.weights), ([], [1, 1]))
+        self.assertIn("which api/b is not; nothing was done", self.errors.getvalue())
+
+    def test_no_program(self) -> None:
+        """A mistyped command is known before anybody is drained, for each backend."""
+        for command, program in (
+            ("systemctll restart {name}", "systemctll"),
+            ("/x/{name}", "/x/a"),
+        ):
+            self.errors.truncate(0)
+            self.errors.seek(0)
+            self.assertEqual(self.run_to_end("roll", "--command", command), 1)
+            self.assertEqual(self.weights, [1, 1])
+            told = f"lbproxy: --command: there is no program {program}\n"
+            self.assertEqual(self.errors.getvalue(), told)
+
+    def test_undrain_fails(self) -> None:
+        """If its drain cannot be ended, it is told who is left drained, and how to end that."""
+        status = self.begin("roll")
+        refuses = mock.Mock(side_effect=NotPossible("not now"))
+        self.patch(self.staff.parent.overrides, "undrain", refuses)
+        self.pass_time(6.0)
+        self.assertEqual(self.successResultOf(status), 1)
+        self.assertEqual((self.restarted, self.weights), (["a"], [0, 1]))
+        told = "lbproxy: api/a: not now; it stays drained, until: lbproxy undrain a --pool api\n"
+        self.assertEqual(self.errors.getvalue(), f"not rolled: api/b\n{told}")
+
+    def test_interrupted_while_warming(self) -> None:
+        """Ctrl-C says that nobody is left drained."""
+        status = self.begin("roll")
+        self.pass_time(6.0)
+        with self.heard():
+            status.cancel()
+        self.assertEqual(self.successResultOf(status), 1)
+        told = "not rolled: api/b\nlbproxy: interrupted; api/a takes requests again\n"
+        self.assertEqual(self.errors.getvalue(), told)
 
     def test_interrupted(self) -> None:
         """Ctrl-C says what is left undone."""
@@ -239,7 +288,8 @@ class MembersTests(StoryCase):
         self.assertEqual(
             self.errors.getvalue(),
             "not rolled: api/a@2, api/b\n"
-            "lbproxy: api/a@1 is not there any more, nor is its drain\n",
+            "lbproxy: api/a@1 is not there any more, nor is its drain, unless 10.0.0.1:1 has"
+            " another name now\n",
         )
 
 
@@ -250,7 +300,10 @@ class StepTests(SynchronousTestCase):
         "pools": [
             {
                 "name": pool,
-                "backends": [{"name": name, "address": address} for name, address in backends],
+                "backends": [
+                    {"name": name, "address": address, "supervised": address == "h:3"}
+                    for name, address in backends
+                ],
             }
             for pool, backends in (
                 ("api", (("a", "h:1"), ("b", "h:2"))),
@@ -263,7 +316,7 @@ class StepTests(SynchronousTestCase):
         """A program that is in two pools is one step, which takes it out of both."""
         steps = [Step("h:1", (("api", "a"),)), Step("h:2", (("api", "b"), ("reports", "slow")))]
         self.assertEqual(steps_of(self.STATUS, "api"), steps)
-        steps.append(Step("h:3", (("reports", "c"),)))
+        steps.append(Step("h:3", (("reports", "c"),), supervised=True))
         self.assertEqual(steps_of(self.STATUS, None), steps)
 
 

@@ -624,6 +624,30 @@ backends = [
         pool_of_tcp = "[pools.db]\nhedge = false\nhold_when_down = false"
         self.load(TCP_BASE.replace("[pools.db]", pool_of_tcp))
 
+    def test_admin_as_backend(self) -> None:
+        """No backend is the admin listener, by whatever name for it."""
+        anywhere, v6 = 'admin.endpoint = "tcp:4000"\n', 'admin.endpoint = "tcp6:4000"\n'
+        other = 'admin.endpoint = "tcp:4000:interface=10.0.0.9"\n'
+        socket = 'admin.socket = "run/admin.sock"\n'
+        hosts = ("127.0.0.1", "localhost", "LocalHost.", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]")
+        places = [("", f"{host}:3900") for host in hosts]
+        places += [(anywhere, "127.0.0.1:4000"), (v6, "[::1]:04000"), (other, "10.0.0.9:4000")]
+        places += [(socket, f"unix:{self.folder}/run/../run/admin.sock")]
+        places += [('admin.endpoint = "unix:/run/x"\n', "unix:/run/x")]
+        for admin, address in places:
+            (mistake,) = self.mistakes(admin + BASE.replace("127.0.0.1:3001", address))
+            told = f'pools.api.backends[0].address: "{address}" is the admin listener, which'
+            self.assertIn(told, mistake)
+        for admin, address in (
+            ("admin = false\n", "127.0.0.1:3900"),
+            ("admin.endpoint = false\n" + socket, "127.0.0.1:3900"),
+            (other, "127.0.0.1:4000"),
+            (anywhere, "localhost:3900"),
+            ("", "shop.test:3900"),
+            (socket, f"unix:{self.folder}/other.sock"),
+        ):
+            self.load(admin + BASE.replace("127.0.0.1:3001", address))
+
     def test_endpoints(self) -> None:
         """Each kind of endpoint that can be served is accepted."""
         for endpoint in (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -86,6 +86,17 @@ class Hand:
         """The backends' weights, as it was told."""
         told = [self.standings["api", name] for name in "ab"]
         return [each.said.weight_of(each.given) for each in told]
+
+
+@attrs.frozen
+class Supervisor:
+    """Starts any backend anew in the way of a test."""
+
+    start_anew: Callable[[model.Backend], Deferred[None]]
+
+    def supervises(self, backend: model.Backend) -> bool:
+        """All are ours but who is at a strange port."""
+        return not backend.address.endswith(":9")
 
 
 class Staff:

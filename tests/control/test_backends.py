@@ -100,6 +100,8 @@ class BackendsTests(SynchronousTestCase):
         for address in ("127.0.0.1:1", "10.0.0.1:3001", "unix:/klein.sock"):
             with self.assertRaises(NotPossible):
                 self.backends.start_anew(model.Backend("klein", address))
+            self.assertFalse(self.backends.supervises(model.Backend("klein", address)))
+        self.assertTrue(self.backends.supervises(backend("klein")))
 
     def test_crash_loop(self) -> None:
         """One that dies at once waits longer each time."""

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.standing import Standing
 from lbproxy.config.model import Backend, Config, Health, Pool
 from lbproxy.control import status
@@ -17,6 +18,7 @@ from lbproxy.control.link import Names
 from lbproxy.control.overrides import Kind, Note
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.observe.metrics import EJECTIONS
+from lbproxy.probe.checks import Check
 from tests.control.staff import Hand, Staff
 
 ONE, TWO = Backend("a@10.0.0.1:1", "10.0.0.1:1"), Backend("a@10.0.0.2:1", "10.0.0.2:1")
@@ -163,13 +165,29 @@ class ChangedTests(NamesCase):
         self.drain()
         self.assertEqual(self.weights, {ONE.name: 0, "b": 1})
         self.stand_for(ONE, TWO)
-        told = status.named(self.staff.parent, ALL)
+        told = status.named(self.staff.parent, ALL, lambda backend: False)
         self.assertEqual([each["draining"] for each in told], [True, True])
         self.assertNotIn(TWO.name, self.weights)
         self.answer(TWO)
         self.assertEqual(self.weights, {ONE.name: 0, TWO.name: 0, "b": 1})
         self.staff.parent.overrides.undrain(ALL, ANN)
         self.assertEqual(self.weights, {ONE.name: 1, TWO.name: 1, "b": 1})
+
+    def test_second_address(self) -> None:
+        """A member that is drained stays so when its target gets a second address, and back."""
+        alone = attrs.evolve(ONE, name="a@t:1")
+        first, second = (attrs.evolve(each, name=f"a@t:1/{each.address}") for each in (ONE, TWO))
+        self.stand_for(alone)
+        self.answer(alone)
+        self.staff.parent.overrides.drain(("api", alone.name), Note("ann"))
+        self.stand_for(first, second)
+        self.answer(first, second)
+        told = {name: each.given for (_, name), each in self.hand.standings.items()}
+        self.assertEqual(told, {first.name: 0, second.name: 1, "b": 1})
+        self.stand_for(alone)
+        self.answer(alone)
+        told = {name: each.given for (_, name), each in self.hand.standings.items()}
+        self.assertEqual(told, {alone.name: 0, "b": 1})
 
     def test_all_others(self) -> None:
         """It holds when none of those is left that it was made for; so do author and end."""
@@ -232,8 +250,14 @@ class UnprobedTests(SynchronousTestCase):
         self.told: list[tuple[str, str]] = []
         named = Pool("api", (Backend("a", "a.test:1"), Backend("b", "127.0.0.1:2")), health=None)
         self.config = named
-        self.judged = Judged(Clock(), named, self.check, Random(1), self.tell, lambda names: None)
+        self.judged = self.judge(named, self.check)
         self.judged.start()
+
+    def judge(self, config: Pool, check: Check) -> Judged:
+        """It, as judged from its beginning."""
+        return Judged(
+            Clock(), config, RoundRobin(), check, Random(1), self.tell, lambda names: None
+        )
 
     def check(self, backend: Backend, health: Health) -> Deferred[ProbeOutcome]:
         """Nobody is to be probed."""
@@ -254,21 +278,19 @@ class UnprobedTests(SynchronousTestCase):
 
     def test_members(self) -> None:
         """Its members are up, as all that nobody probes."""
-        self.judged.reconfigure(attrs.evolve(self.config, backends=(ONE,)), self.check)
+        self.judged.reconfigure(attrs.evolve(self.config, backends=(ONE,)), None, self.check)
         self.assertEqual(self.states(), {ONE.name: "up"})
 
     def test_joins(self) -> None:
         """One that joins by a reload is down as well, and one whose probes are turned off."""
         probed = attrs.evolve(self.config, health=Health(), backends=self.config.backends[1:])
-        self.judged = Judged(
-            Clock(), probed, lambda *_: Deferred(), Random(1), self.tell, lambda names: None
-        )
+        self.judged = self.judge(probed, lambda *_: Deferred())
         self.assertEqual(self.states(), {"b": "unknown"})
-        self.judged.reconfigure(self.config, self.check)
+        self.judged.reconfigure(self.config, None, self.check)
         self.assertEqual(self.states(), {"a": "down", "b": "up"})
         self.assertEqual(self.told[-1], ("a", "down"))
         probed = attrs.evolve(self.config, health=Health())
-        self.judged.reconfigure(probed, lambda *_: Deferred())
-        self.judged.reconfigure(self.config, self.check)
+        self.judged.reconfigure(probed, None, lambda *_: Deferred())
+        self.judged.reconfigure(self.config, None, self.check)
         self.assertEqual(self.states(), {"a": "down", "b": "up"})
         self.successResultOf(self.judged.stop())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.control.link import Names
@@ -70,8 +71,16 @@ class OverridesTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """A second drain takes the place of the first, and of its end."""
-        self.overrides.drain(KLEIN, Note("ann", seconds=10.0))
-        self.overrides.drain(KLEIN, Note("bob"))
+        ann = Note("ann", "disk swap", 10.0)
+        self.assertEqual(self.overrides.drain(KLEIN, ann), [])
+        with capturedLogs() as logged:
+            replaced = self.overrides.drain(KLEIN, Note("bob"))
+        self.assertEqual([each.note for each in replaced], [ann])
+        told = [
+            "api/klein: the drain by ann for 10 s: disk swap is replaced",
+            "api/klein is drained by bob",
+        ]
+        self.assertEqual([formatEvent(event) for event in logged], told)
         self.clock.advance(1000.0)
         held = self.overrides.of(KLEIN, Kind.DRAIN)
         assert held is not None
@@ -89,6 +98,47 @@ class OverridesTests(SynchronousTestCase):
         """A note reads as a sentence's end."""
         self.assertEqual(str(Note("ann", "why", 90.0)), "by ann for 90 s: why")
         self.assertEqual(str(Note("ann")), "by ann")
+
+
+class FollowTests(SynchronousTestCase):
+    """What is changed of a member whose address gets another name."""
+
+    ALONE, FIRST = ("api", "klein@t:80"), ("api", "klein@t:80/10.0.0.1")
+    SECOND = "api", "klein@t:80/10.0.0.2"
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.overrides = Overrides(self.clock, lambda names: None)
+
+    def drained(self) -> list[Names]:
+        """Who is drained."""
+        every = self.ALONE, self.FIRST, self.SECOND
+        return [each for each in every if self.overrides.weight(each, 1) == 0]
+
+    def test_there_and_back(self) -> None:
+        """A drain stays with the program that was drained, and ends when it was to end."""
+        self.overrides.drain(self.ALONE, Note("ann", seconds=10.0))
+        alone = {self.ALONE: "10.0.0.1:80"}
+        both = {self.FIRST: "10.0.0.1:80", self.SECOND: "10.0.0.2:80"}
+        for before, after, name in ((alone, both, self.FIRST), (both, alone, self.ALONE)):
+            self.clock.advance(4.0)
+            self.overrides.follow(before, after)
+            self.overrides.keep(after)
+            self.assertEqual(self.drained(), [name])
+            held = self.overrides.of(name, Kind.DRAIN)
+            assert held is not None
+            self.assertEqual((held.backend, held.until), (name[1], 10.0))
+        self.clock.advance(2.0)
+        self.assertEqual((self.drained(), self.clock.getDelayedCalls()), ([], []))
+
+    def test_others(self) -> None:
+        """What is gone is gone, and who has the address but is of another name is somebody else."""
+        before = {self.FIRST: "10.0.0.1:80", self.SECOND: "10.0.0.2:80"}
+        self.overrides.drain(self.FIRST, NOTE)
+        self.overrides.follow(before, {("api", "flask@t:80"): "10.0.0.1:80"})
+        self.overrides.follow(before, {("web", "klein@t:80"): "10.0.0.1:80"})
+        self.overrides.follow(before, {self.ALONE: "10.0.0.2:80"})
+        self.assertEqual(self.drained(), [self.FIRST])
 
 
 class MembersTests(SynchronousTestCase):

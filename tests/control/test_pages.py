@@ -19,7 +19,7 @@ from lbproxy.config import model
 from lbproxy.control.pages import Pages
 from lbproxy.control.parent import PATIENCE, Parent
 from lbproxy.errors import AmbiguousBackend
-from tests.control.staff import Staff
+from tests.control.staff import Staff, Supervisor
 
 
 class PagesTests(SynchronousTestCase):
@@ -275,8 +275,9 @@ class PagesTests(SynchronousTestCase):
             started.append((backend.name, Deferred()))
             return started[-1][1]
 
+        staff = self.staff
         treq: Any = StubTreq(
-            Pages(self.staff.parent, self.staff.reloader.reload, restart).app.resource()
+            Pages(staff.parent, staff.reloader.reload, Supervisor(restart)).app.resource()
         )
         asked = treq.post("http://x/restart", json={"backend": "a", "author": "ann"})
         refused = self.successResultOf(self.successResultOf(asked).json())
@@ -306,7 +307,7 @@ class AmbiguousTests(SynchronousTestCase):
         """Where two pools have a backend of one name, the pool must be told."""
         staff = Staff()
         pools = [attrs.evolve(staff.parent.config.pools[0], name=name) for name in ("x", "y")]
-        config = attrs.evolve(staff.parent.config, pools=tuple(pools), workers=0)
+        config = attrs.evolve(staff.parent.config, pools=tuple(pools), workers=1)
         parent = Parent(
             staff.clock, config, staff.check_of, random.Random(1), staff, lambda: staff.known
         )

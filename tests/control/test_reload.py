@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
+from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import model
 from lbproxy.config.difference import Plan
+from lbproxy.control import parent
 from lbproxy.control.overrides import Kind, Note
 from lbproxy.errors import ReloadRefused
 from lbproxy.health.said import Said
+from lbproxy.plugins import BalancerMaker
 from lbproxy.probe.prober import FIRST_ROUND
 from tests.control.staff import Staff
 from tests.control.test_parent import ParentCase
@@ -69,6 +73,11 @@ class RefusedTests(ReloadCase):
         for hand in self.staff.hands:
             self.assertEqual(hand.asked, ["start", "reopen"])
 
+    def served_too_soon(self, config: model.Config) -> model.Config:
+        """Note whose names are looked up; only those of the config that is served may be."""
+        self.assertIs(config, self.staff.reloader.config)
+        return config
+
     def test_mistakes(self) -> None:
         """Each mistake is told and logged in a line of its own."""
         self.staff.mistakes = "lb.toml:1: wokers: unknown key\nlb.toml:2: stop: unknown key"
@@ -114,6 +123,32 @@ class RefusedTests(ReloadCase):
         self.assert_unchanged()
         self.assertEqual([pool.name for pool in self.parent.pools], ["api"])
 
+    def test_own_policy(self) -> None:
+        """A user's own policy that cannot be made of a worker's part is known before any hears."""
+
+        def make(config: model.Pool, chance: Random) -> RoundRobin:
+            if config.max_in_flight < 4:  # Of 6, each of two workers has 3.
+                raise ValueError("too few")
+            return RoundRobin()
+
+        own = BalancerMaker("own", make)
+        self.patch(parent, "balancer_maker", lambda name: own)
+        self.write_pool(balancer="own")
+        self.reloaded()
+        self.before = self.parent.config
+        for hand in self.staff.hands:
+            hand.configs.clear()
+            hand.asked.remove("reopen")
+        self.staff.adopted.clear()
+        self.staff.reopened = 0
+        self.write_pool(C, max_in_flight=6)
+        # What is known of the names that are served would be lost with those of another config.
+        self.patch(self.staff.reloader, "_expand", self.served_too_soon)
+        told = 'pools.api.balancer: "own" cannot be made, it raised ValueError: too few'
+        self.assertEqual(self.refused(), told)
+        self.assert_unchanged()
+        self.assertEqual([each.name for each in self.parent.pools[0].backends], ["a", "b"])
+
     def test_corrected(self) -> None:
         """The next one is taken if it is right."""
         self.staff.mistakes = "wrong"
@@ -157,7 +192,7 @@ class TakenTests(ReloadCase):
         told = "reload: = 1 listener, 1 pool, 2 backends, 1 route unchanged"
         self.assertEqual(lines, [told])
         self.assertEqual(self.served, [[self.staff.written]] * 2)
-        self.assertEqual(len(self.staff.checked), 2)
+        self.assertEqual(len(self.staff.checked), 3)  # At the start, to see, and to be served.
 
     def test_taken(self) -> None:
         """All hear of it, with how all stand; then the log is opened anew."""
@@ -260,7 +295,7 @@ class TakenTests(ReloadCase):
         listener = model.Listener("db", "tcp:1", mode="tcp", pool="api")
         self.write(listeners=(*self.staff.written.listeners, listener), routes=())
         self.reloaded()
-        self.assertEqual(seen, [frozenset({"api"})])
+        self.assertEqual({*seen}, {frozenset({"api"})})
 
 
 class OverrideTests(ReloadCase):

@@ -283,6 +283,32 @@ class HoldTests(FailureCase):
         self.assertEqual(self.log.lines[-1]["reason"], "hold_expired")
         self.assert_nothing_left()
 
+    def test_drained(self) -> None:
+        """If somebody keeps all from coming back, who has waited or may not wait is told that."""
+        self.start("a", hold_when_down=model.Hold(5.0, 1))
+        (backend,) = self.pool.backends
+        self.pool.weigh(backend, 0, self.reactor.seconds())
+        waits = self.client(GET)
+        self.assertIn(b"is drained", self.assert_status(self.client(GET), b"503"))
+        self.assertEqual(waits.take(), b"")
+        self.pass_time(6.0)
+        self.assertIn(b"is drained", self.assert_status(waits, b"503"))
+        self.assertEqual([each["reason"] for each in self.log.lines], ["drained"] * 2)
+        self.assert_nothing_left()
+
+    def test_drained_for_a_restart(self) -> None:
+        """Who waits for the only one while that is drained to be started anew loses nothing."""
+        self.start("a", hold_when_down=model.Hold(5.0, 1), slow_start=0.0)
+        (backend,) = self.pool.backends
+        self.pool.weigh(backend, 0, self.reactor.seconds())
+        client = self.client(GET)
+        self.pass_time(2.0)
+        self.pool.weigh(backend, 1, self.reactor.seconds())
+        self.reactor.advance(0)
+        self.accept().give(OK)
+        self.assert_status(client, b"200")
+        self.assert_nothing_left()
+
     def test_too_many(self) -> None:
         """Nor do more wait than may."""
         self.down(requests=1)

@@ -368,13 +368,19 @@ class ReloadTests(SessionCase):
         self.assert_nothing_left()
 
     def test_gone(self) -> None:
-        """A listener that is gone, has another name or speaks HTTP: there is no route by name."""
+        """A listener that is gone or speaks HTTP: there is no route by name."""
         web = model.Listener("web", "tcp:0")
-        other = model.Listener("other", "tcp:0", mode="tcp")
-        for listeners in ((), (web,), (other,), (model.Listener("db", "tcp:0"),)):
+        for listeners in ((), (web,), (model.Listener("db", "tcp:0"),)):
             client = self.named(*listeners)
             self.assertFalse(client.open)
             self.assertEqual(self.log.lines[0]["reason"], "no_route")
+            self.assert_nothing_left()
+
+    def test_renamed(self) -> None:
+        """Who was accepted by a listener follows it to another name, or is of it till the end."""
+        for known, endpoint in (("other", "tcp:0"), ("db", "tcp:1")):
+            self.named(model.Listener(known, endpoint, mode="tcp"))
+            self.assertEqual(self.dialled, ["a"])
             self.assert_nothing_left()
 
     def test_pool_gone(self) -> None:
@@ -402,9 +408,9 @@ class ReloadTests(SessionCase):
         data = records(hello(name(b"db.example")), 20)
         peeking, joined = self.session(data[:50]), self.session(data)
         backend = self.accept()
-        self.site.drain_listener("other")
+        self.site.drain_endpoint("tcp:1")
         self.assertTrue(peeking.open)
-        self.site.drain_listener("db")
+        self.site.drain_endpoint("tcp:0")
         self.reactor.advance(0)
         self.assertEqual((peeking.open, joined.open), (False, True))
         backend.give(b"on")

@@ -456,6 +456,18 @@ class ListenerTests(ListenerCase):
         self.assertEqual(self.ask(self.client("one")), b"404")
         self.assertEqual(list(self.parent.told[-1][1]), ["other"])
 
+    def test_renamed_in_routes(self) -> None:
+        """Its clients follow it: by the routes of its new name, and when it is closed."""
+        Path(self.folder, "index.html").write_text("here")
+        client = self.client("one")
+        for name in ("one", "other", "third"):
+            route = model.Route("/", static=str(self.folder), listener=name)
+            self.config = attrs.evolve(self.config, routes=(route,))
+            self.take(self.listener(name, path="one"), self.listener("two"))
+            self.assertEqual(self.ask(client), b"200", name)
+        self.take(self.listener("two"))
+        self.assertTrue(self.ended(client))
+
     def test_limits(self) -> None:
         """Changed limits and timeouts are for those who come from now on."""
         before = self.client("one")

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
+from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.config.model import Hold
 from lbproxy.control.children import Child, Children
 from lbproxy.control.overrides import Overrides
 from lbproxy.control.parent import Parent
+from lbproxy.control.reload import Reloader
+from lbproxy.errors import ConfigError
 from lbproxy.observe.metrics import Counts
+from lbproxy.proxy.queue import WaitingRoom
+from lbproxy.proxy.upstreams import Upstreams
 from lbproxy.testing.mistakes.registry import Put, mutation, nothing
 from lbproxy.worker.serve import Worker
 
@@ -83,3 +91,75 @@ def who_leaves_is_given_listeners(put: Put) -> None:
             self._drain.begun = begun
 
     put(Worker, "serve", wrong)
+
+
+@mutation
+def what_is_refused_stays_open(put: Put) -> None:
+    put(Worker, "give_up", nothing)
+    put(Children, "give_up", nothing)
+
+
+@mutation
+def what_is_refused_is_served_next(put: Put) -> None:
+    right = Reloader._try
+
+    async def wrong(self: Any) -> Any:
+        read = self._read
+        config = read()
+        self._read = lambda: config
+        try:
+            return await right(self)
+        except ConfigError:
+            self.config = attrs.evolve(config, listeners=self.config.listeners)
+            raise
+        finally:
+            self._read = read
+
+    put(Reloader, "_try", wrong)
+
+
+@mutation
+def only_workers_make_policies(put: Put) -> None:
+    def wrong(self: Any, config: Any, before: Any) -> Any:
+        return {pool.name: RoundRobin() for pool in config.pools}
+
+    put(Parent, "_policies", wrong)
+
+
+@mutation
+def a_refused_reload_is_judged_by(put: Put) -> None:
+    right = Parent.check
+
+    def wrong(self: Any, config: Any) -> None:
+        try:
+            right(self, config)
+        except ConfigError:
+            self.config = config
+            raise
+
+    put(Parent, "check", wrong)
+
+
+@mutation
+def a_reload_forgets_for_how_long_is_held(put: Put) -> None:
+    right = WaitingRoom.reconfigure
+
+    def wrong(self: Any, pool: Any) -> None:
+        right(self, pool)
+        self._hold = Hold(60.0, self._hold.requests)
+
+    put(WaitingRoom, "reconfigure", wrong)
+
+
+@mutation
+def hedges_of_before_are_made_on(put: Put) -> None:
+    right = Upstreams.reconfigure
+
+    def wrong(self: Any, config: Any, *more: Any) -> None:
+        hedging = self.hedging
+        right(self, config, *more)
+        if hedging is not None:
+            hedging.budget.share = 1.0
+            self.hedging, self.wary = hedging, True
+
+    put(Upstreams, "reconfigure", wrong)
