@@ -71,13 +71,11 @@ def _broken(attempts: Sequence[Any]) -> set[str]:
 
     Whether a kept-alive connection was closed in a race is told by what the next attempt came to.
     """
-    closed = [place for place, each in enumerate(attempts) if each.outcome == "upstream_closed"]
-    raced = [
-        place
-        for place, each in enumerate(attempts[: max(closed, default=0)])
-        if each.outcome == "reused_connection_closed" and not each.hedge
-    ]
-    return {attempts[place].backend for place in (*closed, *raced)}
+    closed = [each for each in attempts if each.outcome == "upstream_closed"]
+    firsts = [each for each in attempts if not each.hedge]
+    last = max((place for place, each in enumerate(firsts) if each in closed), default=0)
+    raced = [each for each in firsts[:last] if each.outcome == "reused_connection_closed"]
+    return {each.backend for each in (*closed, *raced)}
 
 
 def _in_a_crowd(world: World, broken: Any) -> bool:

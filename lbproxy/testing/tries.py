@@ -25,6 +25,9 @@ from lbproxy.transport.timer import RESOLUTION
 #: Methods that may be sent again, and have no body.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
+#: Faults in which a backend says that it wants less, or nothing: it may not be there for others.
+_SAYS = frozenset({"drains_itself", "asks_for_less", "asks_for_one"})
+
 #: How a backend is told from one that has given a head, and then no body.
 _NO_HEAD = "no answer"
 
@@ -105,6 +108,7 @@ class _Elsewhere:
         self._history = History(world.weights.names, world.turns)
         self._attempts = min(each.pools[0].retry.attempts for each in world.plan.configs)
         self._floor = FLOOR // world.plan.config.workers
+        self._unclear = any(fault.kind in _SAYS for fault in world.plan.faults)
         self._retried: list[tuple[float, float]] = []
         self._failed: dict[Stage, set[str]] = {Stage.TIMED_OUT: set(), Stage.GATEWAY_STATUS: set()}
         for record, ended in records:
@@ -121,7 +125,7 @@ class _Elsewhere:
             stage: What is wrong with it.
         """
         world, attempts = self._world, record.attempts[: place + 1]
-        if len(attempts) >= self._attempts:
+        if len(attempts) >= self._attempts or self._unclear:
             return False
         spent = sum(
             ended >= until - WINDOW - 1 and begun <= until for begun, ended in self._retried
