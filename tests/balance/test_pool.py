@@ -50,7 +50,7 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_smooth(self) -> None:
         """Weights are kept, and spread; a weight of 0 gets nothing."""
-        self.assertEqual(names(pool_of(5, 1, 1), 7, 0.0), "aabacaa")
+        self.assertEqual(names(pool_of(5, 1, 1), 7, 0.0), "abaacaa")
         self.assertEqual(names(pool_of(1, 0), 3, 0.0), "aaa")
 
     def test_registry(self) -> None:
