@@ -237,11 +237,13 @@ def join(count: int, chance: random.Random) -> Case:
     pool = pool_of("round_robin", count, chance, heaviest=10)
     last = pool.backends[-1]
 
-    def run() -> None:
+    def run() -> list[object]:
+        chosen: list[object] = []
         for weight in (0, 1):
             pool.weigh(last, weight, 1.0)
-            for _ in range(2):
-                pool.choose(frozenset(), 1.0)
+            pool.choose(frozenset(), 1.0)
+            chosen.append(pool.choose(frozenset(), 1.0))
+        return chosen
 
     return Case(f"round_robin: one of {count:,} goes, comes", 2, run)
 
