@@ -260,7 +260,6 @@ class Pool:
         What the backend said holds until one that passed says something else, or it is down: one
         that drains and is late for once still drains.
         """
-        known = backend.verdict.known
         backend.last_probe = outcome
         self._reach(backend, outcome.reached, now)
         self._reconsider(backend, outcome, now)
@@ -272,7 +271,7 @@ class Pool:
                 self._turn(backend, State.DOWN, outcome.detail, now)
             if not outcome.passed:
                 self.hear(backend, NOTHING, now)
-        elif turned or not known:
+        elif turned or backend.state is State.UNKNOWN:
             self._turn(backend, State.UP, outcome.detail, now)
         if self.on_probe is not None:
             self.on_probe(backend)

@@ -232,6 +232,18 @@ class HealthTests(SynchronousTestCase):
         probe(pool, 0, True, 2.0)
         self.assertEqual(sorted(names(pool, 2, 2.0)), ["a", "b"])
 
+    def test_before_the_first_probe(self) -> None:
+        """Who is put out before its first probe is out for as long as that says, if it passes."""
+        for passed, then in ((True, State.EJECTED), (False, State.DOWN)):
+            pool = pool_of(1, 1, slow_start=0.0)
+            probe(pool, 1, True, 0.5)
+            for _ in range(5):
+                pool.answered(pool.backends[0], 503, 1.0)
+            probe(pool, 0, passed, 1.5)
+            self.assertIs(pool.backends[0].state, then)
+            self.assertEqual(names(pool, 2, 10.9), "bb")
+            self.assertEqual("a" in names(pool, 2, 11.0), passed)
+
     def test_ill(self) -> None:
         """A probe that passes says nothing of failures that only live traffic meets."""
         pool = pool_of(1, 1, slow_start=0.0)
