@@ -46,6 +46,7 @@ EVERY_KIND = (
     "hedged",
     "poison_found",
     "poison_refused",
+    "capacity_used",
     *kinds.KINDS,
     "turned_up",
     "turned_down",
