@@ -22,10 +22,10 @@ def microseconds(case: Case) -> list[float]:
 
 def main() -> None:
     """Print what each case takes."""
-    print(f"{'':37}{'least':>9}{'median':>9}  µs/call")
+    print(f"{'':43}{'least':>9}{'median':>9}  µs/call")
     for case in cases(random.Random(0)):
         taken = microseconds(case)
-        print(f"{case.name:37}{taken[0]:9.2f}{statistics.median(taken):9.2f}", flush=True)
+        print(f"{case.name:43}{taken[0]:9.2f}{statistics.median(taken):9.2f}", flush=True)
 
 
 if __name__ == "__main__":

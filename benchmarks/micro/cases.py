@@ -119,7 +119,10 @@ def cases(chance: random.Random) -> Iterator[Case]:
     for balancer in model.BALANCERS:
         for backends in (2, 100, 1000):
             yield choice(balancer, backends, chance)
+        yield choice(balancer, 1000, chance, full=True)
+    yield choice("round_robin", 1000, chance, heaviest=10)
     yield choice("least_loaded", 1000, chance, busy=True)
+    yield join(1000, chance)
     yield heard(chance)
     yield first_choice(1000, chance)
     yield count(chance)
@@ -155,10 +158,13 @@ def parse_responses(heads: list[bytes]) -> list[ResponseHead]:
     return parsed
 
 
-def pool_of(balancer: str, count: int, chance: random.Random) -> Pool:
-    """A pool of as many healthy backends, which have answered before."""
+def pool_of(balancer: str, count: int, chance: random.Random, heaviest: int = 1) -> Pool:
+    """A pool of as many healthy backends, which have answered before; weights are from 1 on."""
     backends = tuple(
-        model.Backend(f"backend-{number}", f"127.0.0.1:{3001 + number}") for number in range(count)
+        model.Backend(
+            f"backend-{number}", f"127.0.0.1:{3001 + number}", weight=1 + number % heaviest
+        )
+        for number in range(count)
     )
     config = model.Pool("api", backends, balancer, health=None)
     pool = Pool(config, balancer_for(config, chance), 0.0)
@@ -190,20 +196,56 @@ def follow_frames(pieces: list[bytes]) -> list[bool]:
     return borders
 
 
-def choice(balancer: str, count: int, chance: random.Random, *, busy: bool = False) -> Case:
-    """Choose among as many healthy backends, idle ones or all busy, for keys that come again."""
-    pool = pool_of(balancer, count, chance)
-    if busy:
-        for backend in pool.backends:
-            pool.acquire(backend)
+def choice(
+    balancer: str,
+    count: int,
+    chance: random.Random,
+    *,
+    heaviest: int = 1,
+    busy: bool = False,
+    full: bool = False,
+) -> Case:
+    """Choose among as many healthy backends, for keys that come again.
+
+    Args:
+        balancer: The policy.
+        count: How many.
+        chance: Of the keys, and of the policy.
+        heaviest: The weights are from 1 to that.
+        busy: Whether each has something to do, and not none.
+        full: Whether one has no room.
+    """
+    pool = pool_of(balancer, count, chance, heaviest)
+    for backend in pool.backends if busy else ():
+        pool.acquire(backend)
+    if full:
+        for _ in range(pool.config.max_in_flight):
+            pool.acquire(pool.backends[count // 2])
     hashed: list[bytes | None] = [None] * HEADS
     if pool.config.hash_key is not None:
         hashed = [*keys(chance)]
+    weights = f", weights to {heaviest}" if heaviest > 1 else ""
     return Case(
-        f"{balancer}: one of {count:,}{' busy ones' if busy else ''}",
+        f"{balancer}: one of {count:,}{weights}{', all busy' * busy}{', one full' * full}",
         HEADS,
         lambda: [pool.choose(frozenset(), 1.0, key) for key in hashed],
     )
+
+
+def join(count: int, chance: random.Random) -> Case:
+    """Choose twice in turn when somebody has come or gone: what `round_robin` makes ready then."""
+    pool = pool_of("round_robin", count, chance, heaviest=10)
+    last = pool.backends[-1]
+
+    def run() -> list[object]:
+        chosen: list[object] = []
+        for weight in (0, 1):
+            pool.weigh(last, weight, 1.0)
+            pool.choose(frozenset(), 1.0)
+            chosen.append(pool.choose(frozenset(), 1.0))
+        return chosen
+
+    return Case(f"round_robin: one of {count:,} goes, comes", 2, run)
 
 
 def heard(chance: random.Random) -> Case:

@@ -76,6 +76,7 @@ class Pool:
         self.breaker = ""
         self._settle_at = inf
         self._full = 0
+        self._roomy: dict[bool, list[Backend]] = {}
         self._tiers = Tiers(self.backends)
         self._unsorted = False
         self._alike = Alike()
@@ -131,11 +132,13 @@ class Pool:
         backend.in_flight += 1
         if backend.in_flight == backend.limit:
             self._full += 1
+            self._roomy.clear()
 
     def release(self, backend: Backend) -> None:
         """An attempt is over."""
         if backend.in_flight == backend.limit:
             self._full -= 1
+            self._roomy.clear()
         backend.in_flight -= 1
 
     def saturated(self, tried: Set[Backend]) -> bool:
@@ -199,7 +202,7 @@ class Pool:
         gone = list(before.values())
         for backend in gone:
             self._leave(backend)
-        self._full = sum(each.in_flight >= each.limit for each in self.backends)
+        self._count_full()
         self._sort_later()
         if probed and config.health is None:
             for backend in self.backends:
@@ -223,7 +226,7 @@ class Pool:
             return
         backend.said = said
         backend.limit = said.limit_of(self.config.max_in_flight, self._parts)
-        self._full = sum(each.in_flight >= each.limit for each in self.backends)
+        self._count_full()
         self._reweigh(backend, now)
         if self.on_said is not None:
             self.on_said(backend)
@@ -277,7 +280,6 @@ class Pool:
         What the backend said holds until one that passed says something else, or it is down: one
         that drains and is late for once still drains.
         """
-        known = backend.verdict.known
         backend.last_probe = outcome
         self._reach(backend, outcome.reached, now)
         self._reconsider(backend, outcome, now)
@@ -289,7 +291,7 @@ class Pool:
                 self._turn(backend, State.DOWN, outcome.detail, now)
             if not outcome.passed:
                 self.hear(backend, NOTHING, now)
-        elif turned or not known:
+        elif turned or backend.state is State.UNKNOWN:
             self._turn(backend, State.UP, outcome.detail, now)
         if self.on_probe is not None:
             self.on_probe(backend)
@@ -382,6 +384,7 @@ class Pool:
                 grown = self._grow(backend, now) or grown
         if grown or self._unsorted:
             self._tiers.sort(self.backends)
+            self._roomy.clear()
             self._unsorted = False
         self._settle_at = min((self._due(backend, now) for backend in self.backends), default=inf)
 
@@ -398,11 +401,25 @@ class Pool:
 
     def _with_room(self, room: list[Backend], tried: Set[Backend]) -> list[Backend]:
         """Those not tried that could do more; if there are none, those of the other tier."""
-        left = [each for each in room if each not in tried and each.in_flight < each.limit]
+        left = self._left(room, tried)
         if left or not self._tiers.second:
             return left
-        other = self._tiers.beside(room)
-        return [each for each in other if each not in tried and each.in_flight < each.limit]
+        return self._left(self._tiers.beside(room), tried)
+
+    def _left(self, tier: list[Backend], tried: Set[Backend]) -> list[Backend]:
+        """Those of a tier; without retries the same list, until one is full or is not any more."""
+        if tried:
+            return [each for each in tier if each not in tried and each.in_flight < each.limit]
+        second = tier is self._tiers.second
+        left = self._roomy.get(second)
+        if left is None:
+            left = self._roomy[second] = [each for each in tier if each.in_flight < each.limit]
+        return left
+
+    def _count_full(self) -> None:
+        """Find anew who is full: a limit, or who is here, has changed."""
+        self._full = sum(each.in_flight >= each.limit for each in self.backends)
+        self._roomy.clear()
 
     def _reconsider(self, backend: Backend, outcome: ProbeOutcome, now: float) -> None:
         """Let a backend back before its time if what put it out is over.

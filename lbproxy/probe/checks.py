@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from lbproxy.config.model import Backend, Health
 from lbproxy.health.outcome import ProbeOutcome
 
-#: Probes a backend. Cancelling gives up; else it never fails.
+
+class Unanswered(CancelledError):
+    """A probe was cancelled while its connection stood: the port accepts, the answer is late."""
+
+
+#: Probes a backend. Cancelling gives up, with `Unanswered` if that is known; else it never fails.
 Check = Callable[[Backend, Health], Deferred[ProbeOutcome]]
 
 

@@ -26,8 +26,8 @@ class QuietPool(HTTPConnectionPool):
     _factory = _QuietFactory
 
 
-@implementer(IAgentEndpointFactory)
-@attrs.frozen
+@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+@attrs.define
 class AddressOf:
     """Connects to a backend's address, whatever the URL says.
 
@@ -36,14 +36,26 @@ class AddressOf:
         address: `host:port`, `[v6]:port` or `unix:/path`.
         timeout: Seconds until a connection under TLS, or to a Unix socket, is given up.
         trust: How to speak TLS, if at all.
+        stood: Whether a connection has come about, its handshake included.
     """
 
     reactor: Any
     address: str
     timeout: float
     trust: Trust | None
+    stood: bool = attrs.field(default=False, init=False)
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        return self
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return self._endpoint().connect(protocolFactory).addCallback(self._stands)
+
+    def _stands(self, protocol: IProtocol) -> IProtocol:
+        self.stood = True
+        return protocol
+
+    def _endpoint(self) -> IStreamClientEndpoint:
         if self.trust is not None or self.address.startswith("unix:"):
             return _OurEndpoint(self.reactor, self.address, self.timeout, self.trust)
         host, _, port = self.address.rpartition(":")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import (
     IReactorTime,
 )
@@ -27,7 +27,7 @@ from lbproxy.errors import ConnectFailed
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.health.pattern import Pattern
 from lbproxy.health.said import MOST_BYTES, heard
-from lbproxy.probe.checks import Check, address_of
+from lbproxy.probe.checks import Check, Unanswered, address_of
 from lbproxy.probe.endpoint import AddressOf, QuietPool
 from lbproxy.transport.trust import Trust
 
@@ -95,11 +95,9 @@ def http_check(reactor: Any, health: Health, trusts: Mapping[str, Trust] | None 
             body = _Body()
             response.deliverBody(body)
             await body.ended
-        except CancelledError:
-            raise
         except Exception as error:
             if _gave_up(error):
-                raise CancelledError from error
+                raise Unanswered if endpoint.stood else CancelledError from error
             now = clock.seconds()
             reached = not isinstance(error, ConnectError | ConnectFailed)
             return ProbeOutcome(False, now - began, _in_words(error), reached, now)
@@ -150,9 +148,9 @@ def _is_json(headers: Headers) -> bool:
 
 
 def _gave_up(error: Exception) -> bool:
-    """Whether we cancelled: the client wraps that in what it was doing."""
-    reasons: list[Failure] = getattr(error, "reasons", [])
-    return any(reason.check(CancelledError) for reason in reasons)
+    """Whether we cancelled: the client wraps that in what it was doing, if it was anything yet."""
+    reasons = getattr(error, "reasons", None) or [Failure(error)]
+    return any(reason.check(CancelledError, ConnectingCancelledError) for reason in reasons)
 
 
 def _in_words(error: Exception) -> str:

@@ -35,7 +35,8 @@ def own_check(reactor: Any, probe: OwnProbe) -> Check:
 
     Whether the port accepts is known only of one that passed, and of a connection that failed with
     one of Twisted's errors: else it is taken as reached, so that a backend whose probe is broken
-    is still a last resort.
+    is still a last resort. Of one that has not ended in time nothing is known, and it is taken as
+    not reached.
 
     Args:
         reactor: Time.

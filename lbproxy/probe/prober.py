@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, TimeoutError, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -16,7 +17,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.balance.standing import State
 from lbproxy.config.model import Health
 from lbproxy.health.outcome import ProbeOutcome
-from lbproxy.probe.checks import Check
+from lbproxy.probe.checks import Check, Unanswered
 
 #: Seconds from one look at who is due to the next.
 TICK = 0.25
@@ -141,8 +142,8 @@ class Prober(Service):
         began = self._clock.seconds()
         self._due[backend] = began + health.interval
         asking = self._check(backend.config, health)
-        asking.addTimeout(health.timeout, self._clock)
-        asking.addErrback(self._without_outcome, began, health)
+        asking.addTimeout(health.timeout, self._clock, partial(self._too_late, began))
+        asking.addErrback(self._cancelled, began)
         # What the pool makes of it is not to end the probes.
         told = asking.addCallback(self._tell, backend, health)
         told.addErrback(lambda failure: self.log.failure("a probe failed", failure))
@@ -153,16 +154,23 @@ class Prober(Service):
     def _ended(self, backend: Backend) -> None:
         del self._asking[backend]
 
-    def _without_outcome(
-        self, failure: Failure, began: float, health: Health
-    ) -> ProbeOutcome | None:
+    def _too_late(
+        self, began: float, result: ProbeOutcome | Failure, timeout: float
+    ) -> ProbeOutcome:
+        """The outcome of a probe whose time was over, and that was cancelled for it."""
+        if isinstance(result, ProbeOutcome):
+            return result
+        result.trap(CancelledError)
         now = self._clock.seconds()
-        if failure.check(TimeoutError):
-            return ProbeOutcome(False, now - began, f"no answer in {health.timeout} s", False, now)
+        reached = result.check(Unanswered) is not None
+        return ProbeOutcome(False, now - began, f"no answer in {timeout} s", reached, now)
+
+    def _cancelled(self, failure: Failure, began: float) -> ProbeOutcome | None:
         failure.trap(CancelledError)
-        if self.running:  # Somebody else's probe did that to itself.
-            return ProbeOutcome(False, now - began, "was cancelled", False, now)
-        return None
+        if not self.running:
+            return None
+        now = self._clock.seconds()  # Somebody else's probe did that to itself.
+        return ProbeOutcome(False, now - began, "was cancelled", False, now)
 
     def _tell(self, outcome: ProbeOutcome | None, backend: Backend, health: Health) -> None:
         if outcome is None or backend not in self._due:

@@ -49,9 +49,12 @@ class Connections:
         timer.add(self)
 
     def suits(self, backend: Backend, timeouts: UpstreamTimeouts, trust: Trust | None) -> bool:
-        """Whether these would be made in the same way again."""
-        shared = attrs.evolve(backend, weight=self._backend.weight, backup=self._backend.backup)
-        return (shared, timeouts, trust) == (self._backend, self._timeouts, self._trust)
+        """Whether these would be made in the same way again, however often they are asked for."""
+        mine = self._backend
+        shared = attrs.evolve(
+            backend, weight=mine.weight, backup=mine.backup, record_weight=mine.record_weight
+        )
+        return (shared, timeouts, trust) == (mine, self._timeouts, self._trust)
 
     def take(self, now: float, max_idle: float | None = None) -> Upstream | None:
         """The connection that was used last, if one is usable.

@@ -86,7 +86,7 @@ class Backend(Machine):
         slow: Seconds by which each answer is late.
         probe_answer: Gives the status of the next probe; 200 by default.
         says: What it says of itself in those answers, of weight, drain and capacity.
-        said: When it has answered with 200, and whether it has said that it takes nothing new.
+        said: When it has answered with 200, and what it has said.
         sour: Whether all but probes is answered with 503.
         keep_alive: Seconds for which it keeps an idle connection; 0.0 is for ever.
     """
@@ -113,6 +113,6 @@ class Backend(Machine):
         self.slow = 0.0
         self.probe_answer: Callable[[], int] = lambda: 200
         self.says: dict[str, Any] = {}
-        self.said: list[tuple[float, bool]] = []
+        self.said: list[tuple[float, dict[str, Any]]] = []
         self.sour = False
         self.keep_alive = keep_alive

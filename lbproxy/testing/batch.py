@@ -63,6 +63,7 @@ EVERY_KIND = (
     "answer_tried_elsewhere",
     "poison_found",
     "poison_refused",
+    "capacity_used",
     *kinds.KINDS,
     "turned_up",
     "turned_down",

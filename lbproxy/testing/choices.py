@@ -43,6 +43,44 @@ def backups_wait(world: World) -> Iterator[str]:
             yield f"{first.backend}, a backup, was chosen at {now - EPOCH:.3f}"
 
 
+def the_last_resort_is_tried(world: World) -> Iterator[str]:
+    """Who hears that there is no backend has come when no port accepted connections either.
+
+    Looked at are lives with one worker in which each backend has always room for one more.
+    """
+    configs, faults = world.plan.configs, world.plan.faults
+    crowded = any(config.pools[0].max_in_flight < _MANY for config in configs)
+    if world.staff is not None or crowded or any(each.kind == "asks_for_less" for each in faults):
+        return
+    for record, ended in world.records:
+        number = number_of(record)
+        if number is not None and any(attempt.degraded for attempt in record.attempts):
+            world.happened("last_resort")
+        if number is None or record.reason != "no_backend" or record.attempts or record.held:
+            continue
+        begin = min(record.started + record.headed, ended - world.lag - world.paused)
+        for name in world.weights.names:
+            if _accepts(world, name, begin, ended):
+                yield f"{number} was refused at {ended - EPOCH:.3f}, and {name} accepts"
+
+
+def _accepts(world: World, name: str, begin: float, end: float) -> bool:
+    """Whether all that was heard of a backend's port, for all of a time, is that it accepts."""
+    probes = [probe for probe in world.probed if probe.backend == name and probe.at <= end]
+    before = [probe.at for probe in probes if probe.at < begin]
+    since = before[-1] if before else inf
+    if not before or not all(probe.reached for probe in probes if probe.at >= since):
+        return False
+    if 0 in world.weights.within(name, since, end):
+        return False
+    return not any(
+        attempt.backend == name and attempt.outcome == "connect_failed" and ended >= since
+        for record, ended in world.records
+        if number_of(record) is not None
+        for attempt in record.attempts
+    )
+
+
 def _bears_all(world: World, history: History, backups: set[str], begin: float, end: float) -> bool:
     """Whether each of the first tier that counts could be chosen for all of a time."""
     weights = world.weights

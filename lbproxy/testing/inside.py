@@ -124,6 +124,17 @@ class Inside:
         ]
         return max(open_ones, default=0.0)
 
+    def on_acquire(self, told: Callable[[Backend], None], worker: Any = None) -> None:
+        """Be told of each attempt that a worker begins, after its pool was."""
+        for upstreams in (worker or self.workers[0])._upstreams.values():
+            pool = upstreams.pool
+
+            def acquire(backend: Backend, right: Any = pool.acquire) -> None:
+                right(backend)
+                told(backend)
+
+            pool.acquire = acquire
+
     def held(self) -> Iterator[int]:
         """Bytes that wait to be sent, at each connection."""
         for worker in self.workers:

@@ -37,12 +37,29 @@ class Probed:
         backend: Its name.
         passed: Whether it is well.
         up: The verdict then.
+        reached: Whether its port accepted.
     """
 
     at: float
     backend: str
     passed: bool
     up: bool
+    reached: bool
+
+
+@attrs.frozen
+class Begun:
+    """The begin of an attempt.
+
+    Attributes:
+        at: When.
+        backend: Its name.
+        in_flight: What the worker has under way there, this one included.
+    """
+
+    at: float
+    backend: str
+    in_flight: int
 
 
 @attrs.frozen

@@ -178,7 +178,7 @@ class Service:
                 now = self._world.clock.seconds()
                 self._backend.probes.append((now, status))
                 if status == 200:
-                    self._backend.said.append((now, "drain" in says or says.get("weight") == 0))
+                    self._backend.said.append((now, says))
                 self._wire.write(health(status, says))
                 self._wire.end()
 

@@ -23,6 +23,7 @@ from lbproxy.testing import (
     checkers,
     choices,
     counting,
+    ejections,
     named,
     peace,
     refusals,
@@ -180,9 +181,16 @@ def _story(world: World) -> Iterator[str]:
     yield from verdicts.probes_go_on(world, until)
     yield from verdicts.only_the_well_are_chosen(world)
     yield from verdicts.drains_are_heard(world)
+    yield from verdicts.capacities_are_kept(world)
+    yield from verdicts.the_refused_are_probed(world, until)
     yield from verdicts.ejections_end(world, until)
+    yield from ejections.ejections_have_their_cause(world)
+    yield from ejections.ejections_have_their_length(world)
+    yield from ejections.who_fails_is_put_out(world)
+    yield from ejections.nobody_is_put_out_with_all(world)
     yield from choices.backups_wait(world)
     yield from choices.nobody_is_refused_for_nothing(world)
+    yield from choices.the_last_resort_is_tried(world)
     yield from named.names_are_asked_again(world, until)
     yield from named.the_gone_are_left_alone(world)
     yield from named.the_unknown_are_not_chosen(world)

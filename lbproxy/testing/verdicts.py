@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 from lbproxy.balance.standing import State
+from lbproxy.probe.prober import CHANGING, TICK
 from lbproxy.testing.inside import number_of
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.seen import History
@@ -14,6 +18,15 @@ from lbproxy.testing.world import World
 
 #: States in which nobody is sent to a backend, unless all others have them too.
 _OUT = {State.DOWN, State.EJECTED}
+
+#: What broke an attempt where nobody listens.
+_REFUSED = os.strerror(errno.ECONNREFUSED)
+
+#: What a backend says of itself, and since when that counts.
+_History = list[tuple[float, dict[str, Any]]]
+
+#: What everybody says at first.
+_NOTHING: _History = [(0.0, {})]
 
 
 def the_last_stays(world: World) -> Iterator[str]:
@@ -93,28 +106,83 @@ def only_the_well_are_chosen(world: World) -> Iterator[str]:
                 yield f"{name} was chosen at {now - EPOCH:.3f} although it was out"
 
 
+def the_refused_are_probed(world: World, until: float) -> Iterator[str]:
+    """Who refuses a connection is probed at once, or has just been about to be.
+
+    Looked at are lives with one worker: another one's word may be lost with it.
+    """
+    health = world.pool.health
+    if health is None or world.staff is not None:
+        return
+    longest = CHANGING + TICK + health.timeout + world.paused + 0.1
+    for record, ended in world.records:
+        if number_of(record) is None:
+            continue
+        hedged = any(attempt.hedge for attempt in record.attempts)
+        nexts = [ended if hedged else attempt.started for attempt in record.attempts[1:]]
+        for attempt, over in zip(record.attempts, [*nexts, ended], strict=False):
+            name, since, due = attempt.backend, attempt.started, over + longest
+            known, gone = world.weights.time_of(name)
+            if attempt.detail != _REFUSED or known > since or due > min(gone, until):
+                continue
+            if not any(
+                probe.backend == name and since <= probe.at <= due for probe in world.probed
+            ):
+                yield f"{name} refused a connection at {since - EPOCH:.3f}, and was not probed"
+
+
 def drains_are_heard(world: World) -> Iterator[str]:
     """Who says that it takes nothing new gets nothing, until it says so no more or is down."""
-    drains: dict[str, list[tuple[float, bool]]] = {}
-    for backend in world.backends:
-        history = drains[backend.name] = [(0.0, False)]
-        for probe in world.probed:
-            if probe.backend != backend.name:
-                continue
-            if probe.passed:
-                said = [drain for at, drain in backend.said if at <= probe.at]
-                history.append((probe.at, said[-1] if said else False))
-            elif not probe.up:
-                history.append((probe.at, False))
+    heard = _heard(world)
     for record, _ in world.records:
         if number_of(record) is None:
             continue
         for attempt in record.attempts:
-            history = drains.get(attempt.backend, [(0.0, False)])
-            place = bisect_right(history, attempt.started, key=lambda heard: heard[0])
-            at, drain = history[place - 1]
-            if drain and at < attempt.started - world.lag:
+            history = heard.get(attempt.backend, _NOTHING)
+            place = bisect_right(history, attempt.started, key=_when)
+            at, says = history[place - 1]
+            drains = "drain" in says or says.get("weight") == 0
+            if drains and at < attempt.started - world.lag:
                 yield f"{attempt.backend} was chosen at {attempt.started - EPOCH:.3f}, and drains"
+
+
+def capacities_are_kept(world: World) -> Iterator[str]:
+    """Who says how much it can take is given nothing beyond its part of that."""
+    heard = _heard(world)
+    for begun in world.begun:
+        history = heard.get(begun.backend, _NOTHING)
+        first = bisect_right(history, begun.at - world.lag, key=_when) - 1
+        counting = history[first : bisect_right(history, begun.at, key=_when)]
+        capacities = [says["capacity"] for _, says in counting if "capacity" in says]
+        if len(capacities) < len(counting):
+            continue
+        if 0 in world.weights.within(begun.backend, counting[0][0], begun.at):
+            continue  # It may have left and come again, and has said nothing since.
+        world.happened("capacity_used")
+        most = max(-(-capacity // world.plan.config.workers) for capacity in capacities)
+        if begun.in_flight > most:
+            many = f"{begun.in_flight} under way, and {most} is its part"
+            yield f"{begun.backend} has {many} at {begun.at - EPOCH:.3f}"
+
+
+def _heard(world: World) -> dict[str, _History]:
+    """What each backend says of itself, as far as it counts, and since when."""
+    heard: dict[str, _History] = {}
+    for backend in world.backends:
+        history = heard[backend.name] = [*_NOTHING]
+        for probe in world.probed:
+            if probe.backend != backend.name:
+                continue
+            if probe.passed:
+                said = [says for at, says in backend.said if at <= probe.at]
+                history.append((probe.at, said[-1] if said else {}))
+            elif not probe.up:
+                history.append((probe.at, {}))
+    return heard
+
+
+def _when(said: tuple[float, dict[str, Any]]) -> float:
+    return said[0]
 
 
 def ejections_end(world: World, until: float) -> Iterator[str]:

@@ -30,7 +30,7 @@ from lbproxy.testing.plan import Ask, Fault, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.testing.reloads import loosest
 from lbproxy.testing.results import Result
-from lbproxy.testing.seen import BreakerTurn, Probed, Turn
+from lbproxy.testing.seen import Begun, BreakerTurn, Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
 from lbproxy.testing.staff import Staff
@@ -99,6 +99,7 @@ class World:
         paused: Seconds for which its process, or a worker's, stood still, and then first read what
             had come.
         probed: Probes that have ended.
+        begun: Attempts that have begun.
         weights: Those that the backends of the first pool have to have.
         most_held: Requests that were held at a time while no backend could take anything.
         counts: How often each kind of fault happened.
@@ -129,6 +130,7 @@ class World:
         self.records: list[tuple[Any, float]] = []
         self.turns: list[Turn] = []
         self.probed: list[Probed] = []
+        self.begun: list[Begun] = []
         self.most_held = 0
         self.stopped: Deferred[None] | None = None
         self.stopping_since: float | None = None
@@ -333,6 +335,7 @@ class World:
 
         self.inside.on_record(record, worker)
         self.inside.on_hold(self._held, worker)
+        self.inside.on_acquire(self._has_begun, worker)
         Watch(worker, self.violation)
         turns = self.breaker_turns[pid] = []
 
@@ -343,6 +346,9 @@ class World:
             self.happened(BREAKER_KINDS[state])
 
         self.inside.on_breaker(turned, worker)
+
+    def _has_begun(self, backend: balance.Backend) -> None:
+        self.begun.append(Begun(self.reactor.now, backend.name, backend.in_flight))
 
     def _held(self, number: int) -> None:
         self.most_held = max(self.most_held, number)
@@ -361,4 +367,5 @@ class World:
     def _ended_probe(self, backend: balance.Backend) -> None:
         assert backend.last_probe is not None
         passed, up = backend.last_probe.passed, backend.verdict.up
-        self.probed.append(Probed(self.reactor.now, backend.name, passed, up))
+        probed = Probed(self.reactor.now, backend.name, passed, up, backend.reached)
+        self.probed.append(probed)

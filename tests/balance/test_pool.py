@@ -51,7 +51,7 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_smooth(self) -> None:
         """Weights are kept, and spread; a weight of 0 gets nothing."""
-        self.assertEqual(names(pool_of(5, 1, 1), 7, 0.0), "aabacaa")
+        self.assertEqual(names(pool_of(5, 1, 1), 7, 0.0), "abaacaa")
         self.assertEqual(names(pool_of(1, 0), 3, 0.0), "aaa")
 
     def test_registry(self) -> None:
@@ -248,6 +248,18 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(names(pool, 2, 1.5), "bb")
         probe(pool, 0, True, 2.0)
         self.assertEqual(sorted(names(pool, 2, 2.0)), ["a", "b"])
+
+    def test_before_the_first_probe(self) -> None:
+        """Who is put out before its first probe is out for as long as that says, if it passes."""
+        for passed, then in ((True, State.EJECTED), (False, State.DOWN)):
+            pool = pool_of(1, 1, slow_start=0.0)
+            probe(pool, 1, True, 0.5)
+            for _ in range(5):
+                pool.answered(pool.backends[0], 503, 1.0)
+            probe(pool, 0, passed, 1.5)
+            self.assertIs(pool.backends[0].state, then)
+            self.assertEqual(names(pool, 2, 10.9), "bb")
+            self.assertEqual("a" in names(pool, 2, 11.0), passed)
 
     def test_ill(self) -> None:
         """A probe that passes says nothing of failures that only live traffic meets."""

@@ -26,6 +26,17 @@ def chosen(policy: RoundRobin, among: list[One], times: int) -> str:
     return "".join(policy.choose(among, 0.0, None).name for _ in range(times))
 
 
+class Watched(One):
+    """A candidate that counts how often somebody looks at its share."""
+
+    looks = 0
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "share":
+            Watched.looks += 1
+        return super().__getattribute__(name)
+
+
 class RoundRobinTests(SynchronousTestCase):
     def test_turns(self) -> None:
         """Equal ones have their turns; one alone has all."""
@@ -34,8 +45,21 @@ class RoundRobinTests(SynchronousTestCase):
         self.assertEqual(chosen(RoundRobin(), candidates(3.0), 3), "aaa")
 
     def test_smooth(self) -> None:
-        """The example of nginx: the heavy one is not chosen five times in a row."""
-        self.assertEqual(chosen(RoundRobin(), candidates(5.0, 1.0, 1.0), 14), "aabacaa" * 2)
+        """The turns of a heavy one are spread."""
+        self.assertEqual(chosen(RoundRobin(), candidates(5.0, 1.0, 1.0), 14), "abaacaa" * 2)
+        self.assertEqual(chosen(RoundRobin(), candidates(3.0, 1.0), 8), "abaa" * 2)
+
+    @given(SHARES)
+    def test_never_a_turn_off(self, shares: list[int]) -> None:
+        """However many are chosen, nobody is a whole turn ahead of its share, or behind."""
+        among = candidates(*map(float, shares))
+        policy = RoundRobin()
+        counted: Counter[str] = Counter()
+        for count in range(1, 2 * sum(shares) + 1):
+            counted[chosen(policy, among, 1)] += 1
+            for each in among:
+                due = count * each.share / sum(shares)
+                self.assertLess(abs(counted[each.name] - due), 1.0)
 
     @given(SHARES)
     def test_shares(self, shares: list[int]) -> None:
@@ -75,7 +99,32 @@ class RoundRobinTests(SynchronousTestCase):
         counted = Counter(chosen(RoundRobin(), candidates(0.5, 1.0), 3000))
         self.assertEqual(counted, {"a": 1000, "b": 2000})
         self.patch(round_robin, "LONGEST", 4)
-        self.assertEqual(chosen(RoundRobin(), candidates(5.0, 1.0, 1.0), 14), "aabacaa" * 2)
+        self.assertEqual(chosen(RoundRobin(), candidates(5.0, 1.0, 1.0), 14), "abaacaa" * 2)
+
+    @given(st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=6), st.integers(0, 200))
+    def test_any_shares(self, shares: list[float], run: int) -> None:
+        """Whatever the shares are and were, each choice is one, and nobody is left out."""
+        among = candidates(*shares)
+        policy = RoundRobin()
+        chosen(policy, among, run)
+        for each in among:
+            each.share = 1.0
+        policy.choose([*among], 0.0, None)  # By which all stand where they are.
+        late = sum(map(abs, (each.current for each in among)))
+        counted = Counter(chosen(policy, [*among], 10 * len(among) + int(late)))
+        self.assertEqual(set(counted), {each.name for each in among})
+
+    def test_nobody_looks(self) -> None:
+        """Once a list is known, a choice does not look at each of many, whatever their weights."""
+        for heaviest in (1, 10):
+            among = [Watched(str(place), share=1.0 + place % heaviest) for place in range(1000)]
+            policy = RoundRobin()
+            for _ in range(2):
+                policy.choose(among, 0.0, None)
+            Watched.looks = 0
+            for _ in range(800):
+                policy.choose(among, 0.0, None)
+            self.assertEqual(Watched.looks, 0)
 
     def test_others_meanwhile(self) -> None:
         """A choice among some of them does not give anybody two turns in a row afterwards."""

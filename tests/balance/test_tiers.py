@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.balance.backend import Backend
@@ -9,6 +10,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.balance.tiers import spill
 from lbproxy.config import model
+from lbproxy.health.said import Said
 from tests.balance.test_pool import NOBODY, names, probe
 
 
@@ -162,6 +164,37 @@ class SteadyTests(SynchronousTestCase):
         self.assertIsNot(self.list, first)
         pool.weigh(pool.backends[0], 2, 5.0)
         self.assertEqual(self.seen(pool, 5.0), [("a", 2.0), ("b", 1.0)])
+
+    def test_full(self) -> None:
+        """With somebody full it is the same too, until another one is, or has room again."""
+        pool = tiered(3, 1, max_in_flight=2)
+        a, b, c, backup = pool.backends
+        whole = [("a", 1.0), ("b", 1.0), ("c", 1.0)]
+        for change, expected in (
+            ((pool.acquire, a), whole),
+            ((pool.acquire, a), whole[1:]),
+            ((pool.acquire, b), whole[1:]),
+            ((pool.acquire, b), whole[2:]),
+            ((pool.release, a), [whole[0], whole[2]]),
+            ((pool.acquire, a), whole[2:]),
+            ((pool.acquire, c), whole[2:]),
+            ((pool.acquire, c), [("d", 1.0)]),
+            ((pool.acquire, backup), [("d", 1.0)]),
+            ((pool.release, c), whole[2:]),
+        ):
+            call, backend = change
+            call(backend)
+            self.assertEqual(self.seen(pool, 1.0), expected)
+            first = self.list
+            self.assertEqual(self.seen(pool, 5.0), expected)
+            self.assertIs(self.list, first)
+        pool.hear(a, Said(capacity=3), 5.0)  # In vain: the config says less.
+        pool.reconfigure(attrs.evolve(pool.config, max_in_flight=3), None, 5.0)
+        self.assertEqual(self.seen(pool, 5.0), whole)
+        pool.hear(b, Said(capacity=1), 5.0)
+        self.assertEqual(self.seen(pool, 5.0), [whole[0], whole[2]])
+        pool.weigh(c, 7, 6.0)
+        self.assertEqual(self.seen(pool, 6.0), [("a", 1.0), ("c", 7.0)])
 
     def test_starting(self) -> None:
         """While one starts slowly the list changes as its share does, in a hundred steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -10,10 +11,16 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from lbproxy.balance.pool import Pool
+from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.balance.standing import State
+from lbproxy.config import model
 from lbproxy.config.model import Backend, Health
 from lbproxy.health.outcome import ProbeOutcome
 from lbproxy.health.said import MOST_BYTES, NOTHING, Said
+from lbproxy.probe.checks import Unanswered
 from lbproxy.probe.http import http_check
+from lbproxy.probe.prober import Prober
 from tests.probe.test_tcp import Reactor
 
 ADDRESSES = (
@@ -101,11 +108,40 @@ class HTTPCheckTests(SynchronousTestCase):
             self.assertIs(self.successResultOf(asking).passed, passed)
 
     def test_cancelled(self) -> None:
-        """Cancelling closes the connection, wherever the answer is."""
+        """Cancelling closes the connection, wherever the answer is, and says that it stood."""
         for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"):
             asking = self.ask(Health())
             self.protocol.dataReceived(answer)
             asking.cancel()
-            self.failureResultOf(asking, CancelledError)
+            self.failureResultOf(asking, Unanswered)
             self.assertTrue(self.wire.disconnecting)
             self.protocol.connectionLost(Failure(ConnectionDone()))
+
+    def test_cancelled_while_connecting(self) -> None:
+        """Of a connection that did not come about it says no such thing."""
+        self.reactor = Reactor()
+        health = Health()
+        asking = http_check(self.reactor, health)(Backend("a", "h:1"), health)
+        asking.cancel()
+        failed = self.failureResultOf(asking, CancelledError)
+        self.assertIsNone(failed.check(Unanswered))
+
+    def test_too_late(self) -> None:
+        """Who accepts and answers late is down, and is still the last resort; who hangs is not."""
+        for accepts in (True, False):
+            self.reactor = Reactor()
+            config = model.Pool("api", (Backend("a", "h:1"),))
+            pool = Pool(config, RoundRobin(), 0.0)
+            check = http_check(self.reactor, Health())
+            prober = Prober(self.reactor, pool, check, random.Random(1))
+            prober.startService()
+            if accepts:
+                factory: Any = self.reactor.tcpClients[0][2]
+                factory.buildProtocol(None).makeConnection(StringTransport())
+            self.reactor.advance(1.0)
+            (backend,) = pool.backends
+            assert backend.last_probe is not None
+            self.assertEqual(backend.last_probe.detail, "no answer in 1.0 s")
+            self.assertEqual((backend.state, backend.reached), (State.DOWN, accepts))
+            self.assertIs(pool.choose(frozenset(), 1.0), backend if accepts else None)
+            prober.stopService()

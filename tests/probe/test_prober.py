@@ -71,11 +71,24 @@ class ProberTests(SynchronousTestCase):
         self.assertIs(self.backend.state, State.DOWN)
 
     def test_timeout(self) -> None:
-        """A probe that takes longer than the timeout has failed."""
+        """A probe that takes longer than the timeout has failed; of its port nothing is known."""
         self.run_for(1.1)
         self.assertIs(self.backend.state, State.DOWN)
         assert self.backend.last_probe is not None
         self.assertEqual(self.backend.last_probe.detail, "no answer in 1.0 s")
+        self.assertFalse(self.backend.reached)
+
+    def test_outcome_at_the_end(self) -> None:
+        """What a check still says when its time is over counts."""
+        outcome = ProbeOutcome(True, 1.0, "just so", True, 1.0)
+
+        def check(backend: model.Backend, health: model.Health) -> Deferred[ProbeOutcome]:
+            return Deferred(lambda asking: asking.callback(outcome))
+
+        self.answer(True)
+        self.prober.reconfigure(check)
+        self.run_for(7.0)
+        self.assertEqual(self.backend.last_probe, outcome)
 
     def test_suspect(self) -> None:
         """A suspect is probed at once, and never twice at a time."""

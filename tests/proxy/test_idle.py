@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from lbproxy.config.model import KEEP_ALIVE_USED
-from lbproxy.proxy.idle import MOST_ANNOUNCED
+from typing import Any
+
+import attrs
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from lbproxy.config.model import KEEP_ALIVE_USED, Backend, UpstreamTimeouts
+from lbproxy.proxy.idle import MOST_ANNOUNCED, Connections
+from lbproxy.transport.timer import CoarseTimer
 from tests.proxy.wires import BalancerCase
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -82,3 +89,20 @@ class HeldUpTests(BalancerCase):
     def test_safe(self) -> None:
         """A GET, which may, takes the one that there is."""
         self.assertEqual(self.connections_after(2.0, GET), 1)
+
+
+class SuitsTests(SynchronousTestCase):
+    """Whether the connections of a backend stay when its config is another one."""
+
+    def test_what_changes(self) -> None:
+        """How often it is chosen is no matter of its connections, whoever says so; all else is."""
+        backend, timeouts = Backend("a", "h:1"), UpstreamTimeouts()
+        clock = Clock()
+        connections = Connections(clock, CoarseTimer(clock), backend, timeouts)
+        unlike: dict[str, Any] = {"weight": 2, "record_weight": 20, "backup": True}
+        for field in attrs.fields(Backend):
+            changed = attrs.evolve(backend, **{field.name: unlike.get(field.name, "other")})
+            suits = connections.suits(changed, timeouts, None)
+            self.assertIs(suits, field.name in unlike, field.name)
+        longer = attrs.evolve(timeouts, connect=9.0)
+        self.assertFalse(connections.suits(backend, longer, None))

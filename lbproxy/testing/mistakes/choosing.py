@@ -134,3 +134,18 @@ def a_drain_never_ends(put: Put) -> None:
             right(self, backend, said, now)
 
     put(Pool, "hear", wrong)
+
+
+@mutation
+def nobody_is_the_last_resort(put: Put) -> None:
+    put(Pool, "_last_resort", lambda self, tried: [])
+
+
+@mutation
+def a_refusal_brings_no_probe(put: Put) -> None:
+    put(Pool, "suspect", nothing)
+
+
+@mutation
+def a_capacity_is_not_heard(put: Put) -> None:
+    put(Said, "limit_of", lambda self, most, parts: most)
