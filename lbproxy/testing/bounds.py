@@ -99,24 +99,22 @@ def whole_logs(world: World) -> Iterator[Records]:
 
 def hedges_come_late(world: World) -> Iterator[str]:
     """No hedge begins before its time, nor before there are answers of which it is a percentile."""
-    hedge = world.pool.hedge
-    if hedge is None:
-        return
+    hedges = [config.pools[0].hedge for config in world.plan.configs]
+    afters = {hedge.after for hedge in hedges if hedge is not None}
     for records in whole_logs(world):
         taken = sorted(_taken(records))
         least = min((seconds for _, seconds in taken), default=0.0)
+        due = min((after if isinstance(after, float) else least for after in afters), default=0.0)
         for record, _ in records:
             if number_of(record) is None:
                 continue
             for late in (attempt for attempt in record.attempts if attempt.hedge):
                 seconds = late.started - record.attempts[0].started
-                if isinstance(hedge.after, float):
-                    due = hedge.after
-                else:
-                    world.happened(f"hedged_{hedge.after}")
-                    due = least
+                if not any(isinstance(after, float) for after in afters):
+                    for after in afters:
+                        world.happened(f"hedged_{after}")
                     if bisect_right(taken, (late.started, inf)) < BETWEEN:
-                        yield f"{number_of(record)} was hedged before there was a {hedge.after}"
+                        yield f"{number_of(record)} was hedged before there was a percentile"
                 if seconds < due - 1e-6:
                     yield f"{number_of(record)} was hedged after {seconds:.6f} s"
 

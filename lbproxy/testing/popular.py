@@ -57,5 +57,6 @@ def with_popular(plan: Plan, span: float) -> Plan:
 
 def _hedged(config: Config, after: str) -> Config:
     hedge = config.pools[0].hedge
-    assert hedge is not None
+    if hedge is None:
+        return config
     return with_first(config, hedge=attrs.evolve(hedge, after=after))
