@@ -69,13 +69,17 @@ def the_answered_are_not_blamed(world: World) -> Iterator[str]:
 def _broken(attempts: Sequence[Any]) -> set[str]:
     """The backends that broke during these attempts.
 
-    Whether a kept-alive connection was closed in a race is told by what the next attempt came to.
+    Whether a kept-alive connection was closed in a race is told by what the next attempt came to,
+    unless that was a hedge while the first one went on.
     """
-    closed = [each for each in attempts if each.outcome == "upstream_closed"]
-    firsts = [each for each in attempts if not each.hedge]
-    last = max((place for place, each in enumerate(firsts) if each in closed), default=0)
-    raced = [each for each in firsts[:last] if each.outcome == "reused_connection_closed"]
-    return {each.backend for each in (*closed, *raced)}
+    closed = [place for place, each in enumerate(attempts) if each.outcome == "upstream_closed"]
+    judged = [place for place in closed if attempts[place].decision != "first_runs"]
+    raced = [
+        place
+        for place, each in enumerate(attempts[: max(judged, default=0)])
+        if each.outcome == "reused_connection_closed" and not each.hedge
+    ]
+    return {attempts[place].backend for place in (*closed, *raced)}
 
 
 def _in_a_crowd(world: World, broken: Any) -> bool:
