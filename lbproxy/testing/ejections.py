@@ -152,8 +152,8 @@ def _is_good(tries: Sequence[_Try], now: float) -> bool:
 
 
 def _is_clear(world: World) -> bool:
-    pool = world.pool
-    return world.staff is None and pool.hedge is None and pool.ejection
+    ejects = all(config.pools[0].ejection for config in world.plan.configs)
+    return world.staff is None and world.pool.hedge is None and ejects
 
 
 def _is_there(world: World, history: History, name: str, begin: float, end: float) -> bool:
