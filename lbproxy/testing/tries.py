@@ -104,6 +104,7 @@ class _Elsewhere:
         self._history = History(world.weights.names, world.turns)
         self._attempts = min(each.pools[0].retry.attempts for each in world.plan.configs)
         self._floor = FLOOR // world.plan.config.workers
+        self._drains = {each.name for each in world.backends if any(none for _, none in each.said)}
         self._retried: list[tuple[float, float]] = []
         self._failed: dict[Stage, set[str]] = {Stage.TIMED_OUT: set(), Stage.GATEWAY_STATUS: set()}
         for record, ended in records:
@@ -127,7 +128,7 @@ class _Elsewhere:
         )
         if spent >= self._floor:
             return False
-        others = set(world.weights.names) - {each.backend for each in attempts}
+        others = set(world.weights.names) - self._drains - {each.backend for each in attempts}
         since = attempts[-1].started - world.lag - world.paused
         return any(
             is_well(world, self._history, name, since, until)
