@@ -25,9 +25,6 @@ from lbproxy.transport.timer import RESOLUTION
 #: Methods that may be sent again, and have no body.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: Faults in which a backend says that it wants less, or nothing: it may not be there for others.
-_SAYS = frozenset({"drains_itself", "asks_for_less", "asks_for_one"})
-
 #: How a backend is told from one that has given a head, and then no body.
 _NO_HEAD = "no answer"
 
@@ -108,7 +105,9 @@ class _Elsewhere:
         self._history = History(world.weights.names, world.turns)
         self._attempts = min(each.pools[0].retry.attempts for each in world.plan.configs)
         self._floor = FLOOR // world.plan.config.workers
-        self._unclear = any(fault.kind in _SAYS for fault in world.plan.faults)
+        self._wanting_less = {
+            each.name for each in world.backends if any(words for _, words in each.said)
+        }
         self._retried: list[tuple[float, float]] = []
         self._failed: dict[Stage, set[str]] = {Stage.TIMED_OUT: set(), Stage.GATEWAY_STATUS: set()}
         for record, ended in records:
@@ -125,14 +124,14 @@ class _Elsewhere:
             stage: What is wrong with it.
         """
         world, attempts = self._world, record.attempts[: place + 1]
-        if len(attempts) >= self._attempts or self._unclear:
+        if len(attempts) >= self._attempts:
             return False
         spent = sum(
             ended >= until - WINDOW - 1 and begun <= until for begun, ended in self._retried
         )
         if spent >= self._floor:
             return False
-        others = set(world.weights.names) - {each.backend for each in attempts}
+        others = set(world.weights.names) - self._wanting_less - {each.backend for each in attempts}
         since = attempts[-1].started - world.lag - world.paused
         return any(
             is_well(world, self._history, name, since, until)
