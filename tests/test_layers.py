@@ -83,6 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "health",
         "http1",
         "observe",
+        "plugins",
         "probe",
         "proxy",
         "service",

@@ -107,7 +107,7 @@ class Overrides:
 
     def drain(self, names: Names, note: Note) -> list[Override]:
         """Have a backend finish what it has, and get nothing new; what this takes the place of."""
-        replaced = self._replace(names, Kind.DRAIN)
+        replaced = self._replace(names, note, Kind.DRAIN)
         self._put(names, Kind.DRAIN, 0, note)
         self._say("{pool}/{backend} is drained {note}", names, note)
         return replaced
@@ -121,7 +121,7 @@ class Overrides:
 
     def weigh(self, names: Names, weight: int, note: Note) -> list[Override]:
         """Give a backend another weight, above 0, which ends its drain; what is replaced."""
-        replaced = self._replace(names, Kind.DRAIN, Kind.WEIGHT)
+        replaced = self._replace(names, note, Kind.DRAIN, Kind.WEIGHT)
         self._put(names, Kind.WEIGHT, weight, note)
         self._say("{pool}/{backend} has the weight {weight} {note}", names, note, weight)
         return replaced
@@ -171,13 +171,13 @@ class Overrides:
 
     # The rest is ours.
 
-    def _replace(self, names: Names, *kinds: Kind) -> list[Override]:
-        """End what makes way for another change: it may be somebody else's, so it is said."""
+    def _replace(self, names: Names, note: Note, *kinds: Kind) -> list[Override]:
+        """End what makes way for another change; whose it was is told, unless that repeats it."""
         replaced = []
         for kind in kinds:
             held = self._held.pop((names, kind), None)
             self._forget((names, kind))
-            if held is not None:
+            if held is not None and held.note != note:
                 text = f"{{pool}}/{{backend}}: the {kind.value} {{note}} is replaced"
                 self._say(text, names, held.note)
                 replaced.append(held)

@@ -68,17 +68,15 @@ class ChangeTests(StoryCase):
     def test_replaced(self) -> None:
         """A change that takes the place of another one says of which: it may be somebody else's."""
         self.run_to_end("drain", "a", "--reason", "disk swap")
-        self.run_to_end("weight", "a", "5")
+        self.run_to_end("weight", "a", "5", "--reason", "canary")
         self.run_to_end("drain", "a", "--for", "10m")
         self.run_to_end("weight", "a", "7")
         begun = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
         told = self.output.getvalue()
-        self.assertRegex(
-            told, rf"weight 5 by ann\nin place of the drain by ann {begun}: disk swap\n"
-        )
+        self.assertRegex(told, rf"canary\nin place of the drain by ann {begun}: disk swap\n")
         self.assertRegex(told, r"in flight\napi/a has the weight 7")
         self.assertRegex(
-            told, rf"the drain by ann {begun}\nin place of the weight 5 by ann {begun}\n$"
+            told, rf"the drain by ann {begun}\nin place of the weight 5 by ann {begun}: canary\n$"
         )
 
     def test_wait(self) -> None:

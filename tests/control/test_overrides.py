@@ -81,6 +81,7 @@ class OverridesTests(SynchronousTestCase):
             "api/klein is drained by bob",
         ]
         self.assertEqual([formatEvent(event) for event in logged], told)
+        self.assertEqual(self.overrides.drain(KLEIN, Note("bob")), [])
         self.clock.advance(1000.0)
         held = self.overrides.of(KLEIN, Kind.DRAIN)
         assert held is not None
