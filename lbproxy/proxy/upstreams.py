@@ -118,6 +118,8 @@ class Upstreams:
                 self.hedging.close()
             self.hedging = None if config.hedge is None else Hedging(self._clock, config.hedge)
         if config.breaker != breaker:
+            if self.breaker is not None:  # Some that it has let through may still fail.
+                self.breaker.on_turn = None
             self.breaker = self._new_breaker(config.breaker)
         self.can_hold = config.hold_when_down is not None
         self.relax(now)

@@ -106,6 +106,13 @@ class Weights:
         """All backends that there were at some time."""
         return list(dict.fromkeys(name for each in self._configs for name in each.backends))
 
+    @property
+    def most(self) -> int:
+        """What all weights together may have come to, at most."""
+        given = [reign.weight for reigns in self._given.values() for reign in reigns]
+        configured = [each.weight for config in self._configs for each in config.backends.values()]
+        return max((*given, *configured), default=0) * len(self.names)
+
     def begin(self, backends: Iterable[Backend], now: float, told: float = inf) -> int:
         """Another config is read; until all are `told`, either may hold.
 

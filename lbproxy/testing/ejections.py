@@ -160,6 +160,8 @@ def _is_there(world: World, history: History, name: str, begin: float, end: floa
     """Whether a backend could be chosen at each moment of a time, and nothing else was known."""
     if world.plan.named is not None and name == world.plan.named.name:
         return False
+    if any(words for each in world.backends if each.name == name for _, words in each.said):
+        return False  # Who says that it wants less may have no room, or no weight.
     well = history.within(name, begin, end) <= AVAILABLE
     return well and 0 not in world.weights.within(name, begin, end)
 

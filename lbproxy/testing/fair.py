@@ -61,6 +61,8 @@ def fair(world: World, source: str, results: list[Result]) -> Iterator[str]:
         part = tier.get(name, 0) / total
         got = sum(result.backend == name for result in results)
         slack = _slack(pool.balancer, part, len(results)) + hedges  # Each may move a request.
+        if pool.balancer == "round_robin" and part:
+            slack += world.weights.most / total  # Who had a turn among greater ones waits it out.
         if abs(got - len(results) * part) > slack:
             yield f"{name} got {got} of {len(results)} requests, and {part:.1%} are its share"
 

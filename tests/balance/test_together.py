@@ -22,6 +22,7 @@ from lbproxy.errors import (
 )
 from lbproxy.health.alike import EACH, FRESH
 from lbproxy.health.ejection import IN_ROW
+from lbproxy.health.outcome import ProbeOutcome
 from tests.balance.test_guard import pool_of
 
 NOBODY: frozenset[Backend] = frozenset()
@@ -96,6 +97,8 @@ def after(written: str) -> Pool:
                 fail(pool, backend, course[0], BEFORE if "!" in course else NOW)
         if "+" in course:
             pool.answered(backend, 200, NOW)
+        if course == "d":
+            backend.last_probe = ProbeOutcome(False, 0.1, "answered 500", True, NOW)
     return pool
 
 
@@ -135,8 +138,8 @@ class AlikeTests(SynchronousTestCase):
 
         - All fail alike if there are two at least who may be chosen, and each of them has failed
           three times in a row in the same way, within ten seconds.
-        - Or two at least have a weight, and all of those are down and accept connections: that is
-          told in the same place, but nothing is tried then anyway.
+        - Or two at least have a weight, and all of those are down, accept connections and failed
+          their last probe: that is told in the same place, but nothing is tried then anyway.
         - Who fails again and again is put out, unless nobody else may be chosen, or each of the
           others has last failed in the same way, within ten seconds.
         """
