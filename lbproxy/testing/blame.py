@@ -36,6 +36,10 @@ def _poison_stopped_in(world: World, records: Records) -> Iterator[str]:
                 yield f"{number} was refused for longer than it may be"
         elif sent and begun > until - REFUSED and not record.held:
             yield f"{number} was sent to {sent[0].backend} although it was to be refused"
+        if any(each.hedge and each.outcome == "upstream_closed" for each in record.attempts):
+            refused[record.asked] = (
+                ended + REFUSED
+            )  # It may be: the first one goes on all the same.
         crowded = _in_a_crowd(world, record)
         if any(attempt.decision == "poison" for attempt in record.attempts):
             world.happened("poison_found")

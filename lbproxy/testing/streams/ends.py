@@ -95,6 +95,8 @@ def _parted_well(world: World, trail: Trail, since: float, parted: float) -> Ite
     if broke + _trip(world, trail) < parted and prompt:
         yield f"broke at {broke - EPOCH:.3f}, and looked as if it had been ended later"
     talk = trail.delivery.talk
+    if trail.wire.link.skt.kernel.killed:
+        return  # Its client may be the last one that it has told.
     if talk is None or trail.visit.patience or _troubled(world) or speaker.how not in ("", "told"):
         return
     own = trail.own
@@ -196,6 +198,8 @@ def _may_be_cut(world: World, trail: Trail, since: float) -> bool:
         return True
     if speaker.how in _BROKEN or (not speaker.how and trail.delivery.wire.closed):
         return True
+    if speaker.how == "ends" and trail.got != speaker.said:
+        return True  # It was asked to end while it was in the middle of something.
     if result.ended >= _hard_stop(world, since):
         return True
     return _was_silent(world, trail)
