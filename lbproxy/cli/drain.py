@@ -70,7 +70,7 @@ async def undrain(client: Client, asked: argparse.Namespace) -> int:
     what = "takes requests again" if told["changed"] else "was not drained"
     kept = []
     for backend in told["backends"]:
-        why = _kept(told, backend)
+        why = _kept(asked, told, backend)
         if why:
             kept.append(why)
         else:
@@ -114,17 +114,17 @@ async def _finished(client: Client, told: dict[str, Any], seconds: float) -> dic
     return told
 
 
-def _kept(told: dict[str, Any], backend: dict[str, Any]) -> str:
+def _kept(asked: argparse.Namespace, told: dict[str, Any], backend: dict[str, Any]) -> str:
     """Why a backend gets nothing although its drain was to end; empty if that is not so."""
     name = words.name(told, backend)
     if words.asks_for_none(backend):
         return f"{name} wants no requests itself: {words.notes(backend)}"
     drain = backend["drain"]
     if drain is not None:
-        command = words.command("undrain", told["pool"], drain["backend"])
+        command = words.command(asked, "undrain", told["pool"], drain["backend"])
         return f"{name} stays drained {words.by(backend, 'drain')}; to end that: {command}"
     if backend["draining"]:
-        command = words.command("weight", told["pool"], told["name"], "N")
+        command = words.command(asked, "weight", told["pool"], told["name"], "N")
         return f"{name} has the weight 0 in the config; give it another one: {command}"
     return ""
 

@@ -7,7 +7,7 @@ import shlex
 import shutil
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -23,9 +23,15 @@ class _Ended(ProcessProtocol):
     """
 
     def __init__(self) -> None:
-        self.ended: Deferred[str | None] = Deferred()
+        self.ended: Deferred[str | None] = Deferred(lambda _: self._end())
+
+    def _end(self) -> None:
+        transport: Any = self.transport
+        transport.signalProcess("TERM")
 
     def processEnded(self, reason: Failure) -> None:
+        if self.ended.called:  # Nobody waits any more.
+            return
         error: Any = reason.value
         how = None
         if isinstance(error, ProcessTerminated):
@@ -71,11 +77,17 @@ class Restart:
         if shutil.which(program) is None:
             raise Failed(f"--command: there is no program {program}")
 
-    async def run(self, reactor: Any, name: str, address: str) -> None:
+    async def run(self, reactor: Any, name: str, address: str, seconds: float) -> None:
         """Run it to its end for one backend; it prints where we print.
 
+        Args:
+            reactor: Starts processes.
+            name: The backend's.
+            address: Where it listens.
+            seconds: How long it may take; then it is ended, as it is if nobody waits any more.
+
         Raises:
-            Failed: If it does not end well.
+            Failed: If it does not end well, or in time.
         """
         command = self.words(name, address)
         process = _Ended()
@@ -86,6 +98,9 @@ class Restart:
             )
         except OSError as error:
             raise Failed(f"cannot run {told}: {error.strerror}") from None
-        how = await process.ended
+        try:
+            how = await process.ended.addTimeout(seconds, reactor)
+        except TimeoutError:
+            raise Failed(f"{told} has not ended within {seconds:g} s, and got SIGTERM") from None
         if how is not None:
             raise Failed(f"{told} {how}")

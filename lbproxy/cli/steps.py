@@ -126,7 +126,7 @@ class Roll:
             backend = told["backend"]
             # A drain that it has asked for itself, as one that ends does, is over with its restart.
             its_own = backend["drain"] is None and words.asks_for_none(backend)
-            if backend["draining"] and not its_own:
+            if backend["draining"] and not its_own and not self._has_left(backend):
                 notes = words.notes(backend)
                 self._say(f"{words.name(told, backend)}: {notes}; it stays so")
             else:
@@ -140,14 +140,14 @@ class Roll:
             raise
         except found.Gone as error:
             left = [each for each in ours if each != error.names]
-            others = f"; {_left(left)}" if left else ""
+            others = f"; {self._left(left)}" if left else ""
             raise Stopped(
                 f"{error}, nor is its drain, unless {step.address} has another name now{others}"
             ) from None
         except Failed as error:
-            raise Stopped(f"{step.name}: {error}; {_left(ours)}") from None
+            raise Stopped(f"{step.name}: {error}; {self._left(ours)}") from None
         except CancelledError:
-            raise Stopped(f"interrupted; {_left(ours)}") from None
+            raise Stopped(f"interrupted; {self._left(ours)}") from None
         if ours:
             try:
                 await self._warm(step)
@@ -155,6 +155,13 @@ class Roll:
                 raise Stopped(f"interrupted; {step.name} takes requests again") from None
 
     # The rest is ours.
+
+    def _has_left(self, backend: dict[str, Any]) -> bool:
+        """Whether a roll like this one has ended and left a backend drained."""
+        drain, asked = backend["drain"], self._asked
+        if drain is None or drain["backend"] != backend["name"] or drain["until"] is not None:
+            return False
+        return (drain["author"], drain["reason"]) == (asked.author, asked.reason)
 
     async def _empty(self, step: Step, ours: list[tuple[str, str]], needed: list[str]) -> None:
         """Wait until it has finished, and look meanwhile whether it is still to be spared."""
@@ -180,7 +187,8 @@ class Roll:
     async def _start_anew(self, step: Step) -> None:
         self._say(f"{step.name}: restarting")
         if self._restart is not None:
-            await self._restart.run(self._client.reactor, step.members[0][1], step.address)
+            reactor, seconds = self._client.reactor, self._asked.timeout
+            await self._restart.run(reactor, step.members[0][1], step.address, seconds)
         else:
             await self._tell("/restart", step.members[:1])
         since = (await self._client.status())["now"]
@@ -223,6 +231,13 @@ class Roll:
                 " them without an answer; nothing was done, --force does it"
             )
 
+    def _left(self, members: Sequence[tuple[str, str]]) -> str:
+        """How backends are left that are to take no requests until somebody has looked at them."""
+        if not members:
+            return "it stays drained as it was before"
+        named = (words.command(self._asked, "undrain", pool, name) for pool, name in members)
+        return f"it stays drained, until: {' && '.join(named)}"
+
     def _is_alone(self, told: list[dict[str, Any]], needed: list[str]) -> bool:
         """Whether requests of a pool in which it takes some would have nobody to go to."""
         alone = [each["pool"] for each in told if not each["others"]]
@@ -261,12 +276,3 @@ def _answers(backend: dict[str, Any], since: str) -> bool:
         and probe["passed"]
         and datetime.fromisoformat(probe["at"]) > datetime.fromisoformat(since)
     )
-
-
-def _left(members: Iterable[tuple[str, str]]) -> str:
-    """How backends are left that are not to take requests until somebody has looked at them."""
-    named = list(members)
-    if not named:
-        return "it stays drained as it was before"
-    commands = " && ".join(words.command("undrain", pool, name) for pool, name in named)
-    return f"it stays drained, until: {commands}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,11 +30,23 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def command(verb: str, pool: str, name: str, *more: str) -> str:
-    """A command about a backend, to be copied into a shell."""
+def command(asked: argparse.Namespace, verb: str, pool: str, name: str, *more: str) -> str:
+    """A command about a backend, to be copied into a shell.
+
+    Args:
+        asked: The command line that was given, for the same balancer.
+        verb: Which command.
+        pool: The backend's pool.
+        name: The backend.
+        more: What stands behind its name.
+    """
+    told = ["lbproxy", verb]
+    for key in ("config", "admin"):
+        if getattr(asked, key) is not None:
+            told += [f"--{key}", getattr(asked, key)]
     if any(each.startswith("-") for each in (pool, name)):  # It would be read as an option.
-        return shlex.join(["lbproxy", verb, f"--pool={pool}", "--", name, *more])
-    return shlex.join(["lbproxy", verb, name, *more, "--pool", pool])
+        return shlex.join([*told, f"--pool={pool}", "--", name, *more])
+    return shlex.join([*told, name, *more, "--pool", pool])
 
 
 def name(told: dict[str, Any], backend: dict[str, Any]) -> str:

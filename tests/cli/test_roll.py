@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from unittest import mock
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -149,6 +150,16 @@ class RollTests(StoryCase):
         self.assertEqual(self.run_to_end("roll", "--force", seconds=3 * WARM), 0)
         self.assertEqual((self.restarted, self.weights), (["a", "b"], [1, 0]))
         self.assertIn("api/b: drained by ann: disk; it stays so", self.lines())
+
+    def test_left_by_another_roll(self) -> None:
+        """What a roll like it has left drained is taken back, once it has been restarted."""
+        self.run_to_end("drain", "a", "--reason", "roll")
+        self.assertEqual(self.run_to_end("roll", seconds=4 * WARM), 0)
+        self.assertEqual((self.restarted, self.weights), (["a", "b"], [1, 1]))
+        for others in (("--reason", "disk"), ("--reason", "roll", "--for", "1h")):
+            self.run_to_end("drain", "a", *others)
+            self.run_to_end("roll", "--force", seconds=4 * WARM)
+            self.assertEqual(self.weights, [0, 1])
 
     def test_drains_itself(self) -> None:
         """A drain that a backend has asked for itself is over with its restart."""
@@ -320,19 +331,31 @@ class StepTests(SynchronousTestCase):
         self.assertEqual(steps_of(self.STATUS, None), steps)
 
 
-class Processes:
+class Processes(Clock):
     """Notes what is to be run, and ends it as the test says."""
 
-    def __init__(self, reason: Exception | None) -> None:
+    def __init__(self, reason: Exception | None, *, hangs: bool = False) -> None:
+        super().__init__()
         self.commands: list[list[str]] = []
+        self.signals: list[str] = []
         self._reason = reason
+        self._hangs = hangs
 
     def spawnProcess(self, protocol: Any, program: str, command: list[str], **more: Any) -> None:
         """Run one."""
+        protocol.makeConnection(self)
+        self._protocol = protocol
+        if self._hangs:
+            return
         if self._reason is None:
             raise FileNotFoundError(2, "No such file or directory")
         self.commands.append(command)
         protocol.processEnded(Failure(self._reason))
+
+    def signalProcess(self, name: str) -> None:
+        """End one."""
+        self.signals.append(name)
+        self.callLater(1.0, self._protocol.processEnded, Failure(ProcessTerminated(None, 15)))
 
 
 class RestartTests(SynchronousTestCase):
@@ -343,7 +366,7 @@ class RestartTests(SynchronousTestCase):
     def run_one(self, command: str, reason: Exception | None) -> list[list[str]]:
         """Run it; what was run."""
         processes = Processes(reason)
-        run = Restart(command).run(processes, *self.BACKEND)
+        run = Restart(command).run(processes, *self.BACKEND, 5.0)
         self.successResultOf(Deferred.fromCoroutine(run))
         return processes.commands
 
@@ -359,9 +382,27 @@ class RestartTests(SynchronousTestCase):
             (ProcessTerminated(None, 9), "x was ended by signal 9"),
             (None, "cannot run x: No such file or directory"),
         ):
-            run = Restart("x").run(Processes(reason), *self.BACKEND)
+            run = Restart("x").run(Processes(reason), *self.BACKEND, 5.0)
             failure = self.failureResultOf(Deferred.fromCoroutine(run), Failed)
             self.assertEqual(str(failure.value), how)
+
+    def test_hangs(self) -> None:
+        """One that takes too long is ended, and so is one for which nobody waits any more."""
+        for gives_up in (False, True):
+            processes = Processes(None, hangs=True)
+            run = Deferred.fromCoroutine(Restart("x y").run(processes, *self.BACKEND, 5.0))
+            self.assertNoResult(run)
+            if gives_up:
+                run.cancel()
+                self.failureResultOf(run, CancelledError)
+            else:
+                processes.advance(5.0)
+                failure = self.failureResultOf(run, Failed)
+                told = "x y has not ended within 5 s, and got SIGTERM"
+                self.assertEqual(str(failure.value), told)
+            self.assertEqual(processes.signals, ["TERM"])
+            processes.advance(1.0)
+            self.assertEqual(processes.getDelayedCalls(), [])
 
     def test_unreadable(self) -> None:
         """One that is empty, or has a quote too few."""

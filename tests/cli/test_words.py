@@ -11,15 +11,26 @@ from lbproxy.cli.main import parser
 
 
 class CommandTests(SynchronousTestCase):
+    def command(self, *words_of: str, given: tuple[str, ...] = ()) -> str:
+        """One that is told by a roll with these options."""
+        return words.command(parser().parse_args(["roll", *given]), *words_of)
+
     def test_plain(self) -> None:
         """It reads as somebody would type it."""
-        self.assertEqual(words.command("undrain", "api", "a"), "lbproxy undrain a --pool api")
+        self.assertEqual(self.command("undrain", "api", "a"), "lbproxy undrain a --pool api")
         told = "lbproxy weight a N --pool api"
-        self.assertEqual(words.command("weight", "api", "a", "N"), told)
+        self.assertEqual(self.command("weight", "api", "a", "N"), told)
+
+    def test_same_balancer(self) -> None:
+        """It is for the balancer that was asked."""
+        for option, value in (("--config", "my shop.toml"), ("--admin", "localhost:3901")):
+            told = self.command("undrain", "api", "a", given=(option, value))
+            expected = ["lbproxy", "undrain", option, value, "a", "--pool", "api"]
+            self.assertEqual(shlex.split(told), expected)
 
     def test_read_again(self) -> None:
         """Whatever the names are, a shell and the command line read them as they are."""
         for pool, name in (("a p", "b; touch x"), ("-p", "-x"), ("'", "web@10.0.0.1:80")):
-            program, *rest = shlex.split(words.command("undrain", pool, name))
+            program, *rest = shlex.split(self.command("undrain", pool, name))
             asked = parser().parse_args(rest)
             self.assertEqual((program, asked.pool, asked.name), ("lbproxy", pool, name))
