@@ -71,12 +71,6 @@ def what_is_changed_of_a_name_goes_with_a_member(put: Put) -> None:
 
 
 @mutation
-def a_weight_for_all_takes_those_of_records(put: Put) -> None:
-    right = Overrides.weight
-    put(Overrides, "weight", lambda self, names, configured, record: right(self, names, configured))
-
-
-@mutation
 def a_drain_cuts_what_runs(put: Put) -> None:
     right = Worker.learn
 
