@@ -11,7 +11,6 @@ from lbproxy.proxy.exchange import Exchange
 from lbproxy.proxy.upstream import IDLE, Upstream
 from lbproxy.testing.mistakes.registry import Put, mutation, nothing
 from lbproxy.transport.connection import Connection
-from lbproxy.transport.timer import NEVER
 
 
 @mutation
@@ -88,20 +87,6 @@ def short_writes_are_whole(put: Put) -> None:
 @mutation
 def nobody_pauses_for_the_slow(put: Put) -> None:
     put(Exchange, "pause_answer", nothing)
-
-
-@mutation
-def what_came_while_its_client_was_behind_waits(put: Put) -> None:
-    right = Downstream.resumeProducing
-
-    def wrong(self: Any) -> None:
-        if self._answerer is None:
-            right(self)
-        else:
-            self._clogged, self.deadline = False, NEVER
-            self._answerer.resume_answer()
-
-    put(Downstream, "resumeProducing", wrong)
 
 
 @mutation

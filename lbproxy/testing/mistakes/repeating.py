@@ -93,7 +93,7 @@ def the_answered_are_still_suspected(put: Put) -> None:
 
 @mutation
 def who_broke_two_goes_to_a_third(put: Put) -> None:
-    put(Exchange, "_broke_another", lambda self, backend: False)
+    put(Exchange, "_broken_before", lambda self, backend: [])
 
 
 @mutation
