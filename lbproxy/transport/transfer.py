@@ -10,6 +10,7 @@ inside the kernel (`splice(2)`), and Python sees only how much it was: see
 from __future__ import annotations
 
 import os
+from socket import socket
 from typing import Any, Protocol
 
 from twisted.internet import main
@@ -44,10 +45,11 @@ def can_transfer(source: Any) -> bool:
 def can_splice(source: Any, sink: Any) -> bool:
     """Whether bytes may go from one transport to the other without being seen.
 
-    Not where the kernel has no `splice`, and only between plain connections: what a subclass does
-    with the bytes, such as TLS, would be left out.
+    Not where the kernel has no `splice`, and only between plain connections of the kernel's: what a
+    subclass does with the bytes, such as TLS, would be left out.
     """
-    return hasattr(os, "splice") and type(source) is type(sink) is Connection
+    plain = type(source) is type(sink) is Connection and isinstance(source.socket, socket)
+    return plain and hasattr(os, "splice")
 
 
 class Moved(Protocol):
