@@ -92,7 +92,7 @@ def _parted_well(world: World, trail: Trail, since: float, parted: float) -> Ite
         yield "was ended in the middle of an event, or of a frame"
     broke = speaker.ended if speaker.how in _BROKEN else inf
     prompt = not trail.visit.patience and not _troubled(world)
-    if broke + _trip(world, trail) < parted and prompt:
+    if broke + _trip(world, trail) + world.paused < parted and prompt:
         yield f"broke at {broke - EPOCH:.3f}, and looked as if it had been ended later"
     talk = trail.delivery.talk
     if trail.wire.link.skt.kernel.killed:
