@@ -156,7 +156,9 @@ def _promptly(world: World, client: Client, result: Result) -> Iterator[str]:
     if result.ended is not None and result.ended - result.sent > bound + world.paused:
         took = result.ended - result.sent
         yield f"{ask.number} took {took:.3f} s in peace, and {bound:.3f} would be enough"
-    most = 2 if pool.hedge is not None else 1  # A hedge and who is outrun may each give them.
+    # A hedge and who is outrun may each give them, and so may who is given up.
+    most = pool.retry.attempts if pool.retry.timeout is not None else 1
+    most += pool.hedge is not None
     awaited = 0 if _old(client) else ask.hints
     if result.how == "whole" and not awaited <= result.hints <= most * awaited:
         yield f"{ask.number} got {result.hints} of {ask.hints} early hints"

@@ -34,6 +34,7 @@ class Surroundings(Protocol):
     reactor: SimReactor
     balancer: Any
     stopped: Any
+    stopping_since: float | None
     paused: float
     plan: Plan
     names: NameServer | None
@@ -179,7 +180,7 @@ class Operator:
 
     def _failed(self, failure: Failure) -> None:
         self._reloading -= 1
-        if self._world.stopped is None:  # Else the end has come in the middle of it.
+        if self._world.stopping_since is None:  # Else the end has come in the middle of it.
             self._world.violation(f"a reload failed: {failure.getErrorMessage()}")
 
     def _wrongly_served(self, _: object) -> None:
