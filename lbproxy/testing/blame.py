@@ -9,6 +9,7 @@ from lbproxy.balance.pool import GATEWAY_STATUSES
 from lbproxy.forward.poison import REFUSED, TWO
 from lbproxy.testing.bounds import Records
 from lbproxy.testing.inside import number_of
+from lbproxy.testing.plan import Ask
 from lbproxy.testing.world import World
 
 
@@ -46,7 +47,7 @@ def _poison_stopped_in(world: World, records: Records) -> Iterator[str]:
             refused[record.asked] = ended + REFUSED
             if not crowded:
                 blamed[record.asked] = ended + REFUSED
-        elif world.asks[number].insists and not crowded and len(_broken(record.attempts)) >= TWO:
+        elif _is_alone(world.asks[number], crowded) and len(_broken(record.attempts)) >= TWO:
             yield f"{number} broke two backends, and was not found to be to blame"
 
 
@@ -84,6 +85,11 @@ def _broken(attempts: Sequence[Any]) -> set[str]:
         if each.outcome == "reused_connection_closed" and not each.hedge
     ]
     return {attempts[place].backend for place in (*closed, *raced)}
+
+
+def _is_alone(ask: Ask, crowded: bool) -> bool:
+    """Whether what breaks with a request breaks with nothing else, nor soon with the same again."""
+    return ask.insists > 0 and not ask.popular and not crowded
 
 
 def _in_a_crowd(world: World, broken: Any) -> bool:
