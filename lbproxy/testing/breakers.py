@@ -152,9 +152,9 @@ def breakers_do_right(world: World) -> Iterator[str]:
             if log.refused:
                 yield "a breaker refused, and there is none"
             continue
-        yield from _for_a_reason(log, there)
         if world.was_killed(pid):
-            continue  # What ran then is in no log.
+            continue  # What ran then is in no log, and may have counted.
+        yield from _for_a_reason(log, there)
         turns = world.breaker_turns[pid]
         yield from _no_longer(log, turns, max(breaker.open for breaker in there))
         if not changes:
