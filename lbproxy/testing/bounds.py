@@ -58,6 +58,8 @@ def hedges_within_bounds(world: World) -> Iterator[str]:
     """Hedges are for GET and HEAD, one a request, and within their share of the requests."""
     hedge = world.pool.hedge
     share = 0.0 if hedge is None else hedge.budget
+    # With other settings the account begins anew.
+    share *= len({config.pools[0].hedge for config in world.plan.configs})
     for records in whole_logs(world):
         yield from _hedges_within(world, records, share)
 

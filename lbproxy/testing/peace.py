@@ -11,6 +11,7 @@ from lbproxy.testing.clients import Client
 from lbproxy.testing.orders.shopper import Shopper
 from lbproxy.testing.people import MOMENT
 from lbproxy.testing.plan import Ask
+from lbproxy.testing.processes import BOOT
 from lbproxy.testing.results import Result
 from lbproxy.testing.streams.client import StreamClient
 from lbproxy.testing.world import AnyClient, World
@@ -153,6 +154,8 @@ def _promptly(world: World, client: Client, result: Result) -> Iterator[str]:
         bound += sum(_planned(each) for each in client.visit.asks)
     if pool.max_in_flight < 256:
         bound += pool.queue.wait * len(client.visit.asks)
+    if world.staff is not None:
+        bound += BOOT[1]  # Nobody may have served yet.
     if result.ended is not None and result.ended - result.sent > bound + world.paused:
         took = result.ended - result.sent
         yield f"{ask.number} took {took:.3f} s in peace, and {bound:.3f} would be enough"

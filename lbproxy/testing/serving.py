@@ -76,10 +76,15 @@ class Service:
     # What is read.
 
     def on_head(self, head: Head) -> bool:
+        target = head.start[1].decode()
+        planned = target.startswith("/r/")
+        if self._tainted is not None and not planned:  # An order, which has met what stands here.
+            self._wire.reset()
+            self._over()
+            return True
         if self._counter.begin(head):
             return True
-        target = head.start[1].decode()
-        self._probe = not target.startswith("/r/")
+        self._probe = not planned
         if self._probe:
             return True
         if b"expect" in head.fields:
