@@ -22,14 +22,14 @@ class _End:
 
     Attributes:
         at: When.
-        number: Of its request.
+        number: Of its request; `None` for an order.
         backend: Where.
         broken: Whether it was broken off, for certain.
         retried: Whether it was tried elsewhere, out of the budget.
     """
 
     at: float
-    number: int
+    number: int | None
     backend: str
     broken: bool
     retried: bool
@@ -81,7 +81,7 @@ def _all_fail(world: World, runs: dict[str, _Run], now: float) -> bool:
 def _ends(world: World) -> Iterator[_End]:
     for record, ended in world.records:
         number = number_of(record)
-        if number is None or not record.attempts:
+        if record.pool != "api" or not record.attempts:
             continue
         waited = record.queued or record.held  # So one may have ended before the next one began.
         nexts = [attempt.started for attempt in record.attempts[1:]]

@@ -16,7 +16,8 @@ def nobody_waits_in_vain(world: World, until: float) -> Iterator[str]:
     first = min(accepted for _, accepted in world.network.waits)
     for came, accepted in world.network.waits:
         since = max(came, first)
-        if since + world.lag >= accepted or accepted > until:
+        # Of a worker that is gone the parent is told first, and then the others are.
+        if since + 2 * world.lag >= accepted or accepted > until:
             continue
         if not any(begin < accepted and end > since for begin, end in world.staff.unserved):
             yield f"somebody waited {accepted - since:.3f} s until he was accepted"
