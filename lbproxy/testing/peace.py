@@ -118,12 +118,15 @@ def _lost_its_worker(client: AnyClient) -> bool:
 def _was_late(world: World, client: AnyClient, result: Result) -> bool:
     """Whether its worker had been asked to end when it came, or had no more time for it.
 
-    What is asked while a server closes an idle connection finds nobody.
+    What is asked while a server closes an idle connection finds nobody, and so does what is behind
+    the request that it is about.
     """
+    pipelines = client.visit.manner == "pipelines"
     for wire in client.wires:
         left_at = wire.link.skt.kernel.left_at
         came, ended = result.sent + wire.link.latency, result.ended or inf
-        if came >= left_at or ended >= left_at + world.plan.config.stop.drain:
+        patience = 0.0 if pipelines else world.plan.config.stop.drain
+        if came >= left_at or ended >= left_at + patience:
             return True
     return False
 

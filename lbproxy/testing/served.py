@@ -25,8 +25,10 @@ def nobody_waits_in_vain(world: World, until: float) -> Iterator[str]:
 
 def leaving_cuts_nothing(world: World) -> Iterator[str]:
     """A worker that is asked to end by somebody else finishes what it has begun."""
-    if not world.plan.config.stop.drain or world.paused:  # After a pause much happens at once.
+    drain = world.plan.config.stop.drain
+    if not drain or world.paused:  # After a pause much happens at once.
         return
+    stopped = inf if world.stopping_since is None else world.stopping_since + drain
     for client in world.clients:
         if isinstance(client, StreamClient):
             continue  # Whose streams have rules of their own (`streams/ends.py`).
@@ -39,6 +41,6 @@ def leaving_cuts_nothing(world: World) -> Iterator[str]:
                 # One that is asked again has the same number.
                 deliveries = world.deliveries.get(result.ask.number, ())
                 came = min((each.at for each in deliveries if each.at > result.sent), default=inf)
-                under_way = came + trip < left_at < ended
+                under_way = came + trip < left_at < ended < stopped
                 if under_way and result.how == "cut" and ended < left_at + trip + 0.002:
                     yield f"{result.ask.number} was cut when its worker was asked to end"
