@@ -76,7 +76,6 @@ def _accepts(world: World, name: str, begin: float, end: float) -> bool:
     return not any(
         attempt.backend == name and attempt.outcome == "connect_failed" and ended >= since
         for record, ended in world.records
-        if number_of(record) is not None
         for attempt in record.attempts
     )
 

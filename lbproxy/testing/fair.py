@@ -16,7 +16,7 @@ from lbproxy.testing.results import Result
 from lbproxy.testing.world import World
 
 #: How many standard deviations lots may be off.
-_LUCK = 5.0
+_LUCK = 6.5
 
 
 @attrs.define(eq=False)

@@ -20,8 +20,9 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.balancer import Balancer
 from lbproxy.balance.pool import Pool
 from lbproxy.balance.registry import balancer_for, same_policy
-from lbproxy.balance.standing import Standing
+from lbproxy.balance.standing import Standing, State
 from lbproxy.config import model
+from lbproxy.config.dns_kinds import asked_of_dns
 from lbproxy.config.model import Config
 from lbproxy.control import report
 from lbproxy.control.link import Duty, Load, Names, ParentEnd, Whole
@@ -313,6 +314,10 @@ class Worker(MultiService):
         self, config: model.Pool, policy: Balancer, trusts: Mapping[str, Trust]
     ) -> Upstreams:
         pool = Pool(config, policy, self._duty.started, self._duty.workers)
+        for backend in pool.backends:
+            if asked_of_dns(backend.config.address):  # A name is none to connect to, whoever is up.
+                down = attrs.evolve(pool.standing(backend), state=State.DOWN, reached=False)
+                pool.learn(backend, down, self._clock.seconds())
         self._connect(pool)
         upstreams = Upstreams(self._reactor, self._timer, pool, trusts, self._duty.workers)
         upstreams.on_open = partial(self._metrics.opened, pool.name)

@@ -114,6 +114,15 @@ class WorkerCase(SynchronousTestCase):
 
 
 class WorkerTests(WorkerCase):
+    def test_names(self) -> None:
+        """A name is down until something else is told, and an address is not."""
+        pool = self.config.pools[0]
+        backends = (*pool.backends, model.Backend("c", "127.0.0.1:80"))
+        config = attrs.evolve(self.config, pools=(attrs.evolve(pool, backends=backends),))
+        worker = Worker(Reactor(), Duty(config, started=900.0), random.Random(1))
+        states = [each.state for each in worker._upstreams["api"].pool.backends]
+        self.assertEqual(states, [State.DOWN, State.DOWN, State.UNKNOWN])
+
     def test_counts(self) -> None:
         """What has ended is counted and told within a second, with what is under way."""
         client = self.client(GET)
