@@ -151,10 +151,10 @@ def _promptly(world: World, client: Client, result: Result) -> Iterator[str]:
     """Nothing waits for a timeout that nobody needed."""
     ask, pool = result.ask, world.pool
     shapes = (client.visit.shape, *world.plan.shapes)
-    trips = (ask.size + ask.upload) / min(shape.capacity for shape in shapes) + 6
-    bound = _planned(ask) + trips * 4 * max(shape.latency for shape in shapes) + PROMPT
-    if client.visit.manner == "pipelines":
-        bound += sum(_planned(each) for each in client.visit.asks)
+    asks = client.visit.asks if client.visit.manner == "pipelines" else (ask,)
+    size = sum(each.size + each.upload for each in asks)  # What is before it goes first.
+    trips = size / min(shape.capacity for shape in shapes) + 6
+    bound = sum(map(_planned, asks)) + trips * 4 * max(shape.latency for shape in shapes) + PROMPT
     if pool.max_in_flight < 256:
         bound += pool.queue.wait * len(client.visit.asks)
     if world.staff is not None:
