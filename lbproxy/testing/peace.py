@@ -66,7 +66,7 @@ def nothing_fails(world: World) -> Iterator[str]:
             if cut_behind and result.how == "cut":
                 continue
             # Whether a breaker may refuse, `breakers.py` knows.
-            if _was_drained(world, result) or result.reason in _FULL:
+            if _was_drained(world, result) or result.reason in (*_FULL, "breaker_open"):
                 # What it had still to send is not waited for, nor what is asked behind that.
                 cut_behind = client.visit.manner == "pipelines"
                 continue
