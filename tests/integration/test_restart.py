@@ -230,7 +230,9 @@ def test_event_streams(tmp_path: Path, workers: int) -> None:
                 assert before.wait() == 0, before.output
                 assert "are cut" not in before.output
                 readers.wait_for_progress()
-                assert readers.ends == [restarts] * 3
+                # One may have come back while the former still took who had connected, and so have
+                # ended twice.
+                assert min(readers.ends) >= restarts
         assert running.stop() == 0, running.output
         assert readers.failed == []
         for numbers in readers.numbers:
