@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import reprlib
 import traceback
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from lbproxy.balance.two_choices import TwoChoices
 from lbproxy.health.words import one_line
+from lbproxy.seldom import Seldom, since
 
 if TYPE_CHECKING:
     from lbproxy.balance.balancer import C, Candidate
@@ -50,8 +50,7 @@ class OwnBalancer:
         self._candidates: Sequence[Any] = ()
         self._shown: Sequence[Any] = ()
         self._known: frozenset[int] = frozenset()
-        self._due: dict[str, float] = {}
-        self._times: Counter[str] = Counter()
+        self._told: defaultdict[str, Seldom] = defaultdict(lambda: Seldom(QUIET))
         if hasattr(policy, "observe"):
             self.observe = self._observe
         if hasattr(policy, "forget"):
@@ -91,13 +90,9 @@ class OwnBalancer:
 
     def _blame(self, method: str, what: str, now: float) -> None:
         """Complain, unless that was done a moment ago."""
-        self._times[method] += 1
-        if now < self._due.get(method, -inf):
-            return
-        self._due[method] = now + QUIET
-        times = self._times.pop(method)
-        since = f"; {times} times since that was last said" if times > 1 else ""
-        self._tell(f"{method} {what}{since}")
+        untold = self._told[method].tell(now)
+        if untold is not None:
+            self._tell(f"{method} {what}{since(untold)}")
 
     def _tell(self, what: str) -> None:
         self._complain(one_line(f"{self._name}: {what}"))

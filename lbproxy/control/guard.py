@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
-from math import inf
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -20,6 +19,7 @@ from twisted.web.resource import Resource
 
 from lbproxy.control.answers import problem
 from lbproxy.errors import AdminError, BadQuestion, ForeignQuestion
+from lbproxy.seldom import Seldom, since
 
 #: The name and the port of an authority (RFC 9110 section 7.2).
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
@@ -55,8 +55,7 @@ class Guard(Resource):
         super().__init__()
         self._clock = clock
         self._inner = inner
-        self._due = -inf
-        self._refused = 0
+        self._told = Seldom(QUIET)
         self._names = {"localhost", *(name.lower() for name in hosts)}
 
     def render(self, request: Any) -> Any:
@@ -88,12 +87,9 @@ class Guard(Resource):
 
     def _tell(self, request: Any, error: ForeignQuestion) -> None:
         """Log who was refused, unless that was done a moment ago."""
-        self._refused += 1
-        now = self._clock.seconds()
-        if now < self._due:
+        untold = self._told.tell(self._clock.seconds())
+        if untold is None:
             return
-        self._due = now + QUIET
-        times, self._refused = self._refused, 0
         fields = request.requestHeaders
         said = [
             f"{name} {value[:_LONGEST]!r}"
@@ -105,7 +101,7 @@ class Guard(Resource):
             peer=getattr(request.getClientAddress(), "host", "unix"),
             said=", ".join(said) or "no Host",
             error=error,
-            since=f"; {times} times since that was last said" if times > 1 else "",
+            since=since(untold),
         )
 
     def _is_ours(self, name: str) -> bool:

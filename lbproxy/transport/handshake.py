@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from lbproxy.seldom import Seldom
 from lbproxy.transport.certificates import in_words
 from lbproxy.transport.identities import Identities
 from lbproxy.transport.timer import FIRST, NEVER
@@ -122,8 +123,7 @@ class Doorway:
         self._refuse_plain = refuse_plain
         self._timeout = timeout
         self.endpoint = endpoint
-        self._quiet_until = 0.0
-        self._untold = 0
+        self._failures = Seldom(QUIET)
 
     def welcome(self, skt: socket.socket, peer: Any) -> None:
         """Begin with a client that was accepted."""
@@ -159,12 +159,10 @@ class Doorway:
         Anybody can make these fail at will, so only some are told.
         """
         now: float = self._reactor.seconds()
-        if now < self._quiet_until:
-            self._untold += 1
-        else:
-            more = f" ({self._untold} more before)" if self._untold else ""
+        untold = self._failures.tell(now)
+        if untold is not None:
+            more = f" ({untold} more before)" if untold else ""
             self.log.info("no TLS with {peer}: {detail}{more}", peer=peer, detail=detail, more=more)
-            self._untold, self._quiet_until = 0, now + QUIET
         return now + LINGER
 
 
