@@ -69,8 +69,7 @@ def _all_fail(world: World, runs: dict[str, _Run], now: float) -> bool:
     since = min((run.begun for run in runs.values()), default=now)
     weights = {name: world.weights.within(name, since, now) for name in world.weights.names}
     names = [name for name, had in weights.items() if had != {0}]
-    # One that says that it wants less may not be there for others.
-    less = any(words for each in world.backends for _, words in each.said)
+    less = any(each.has_wanted_less for each in world.backends)
     changed = less or any(0 in weights[name] for name in names)
     if len(names) < 2 or changed or any(since <= turn.at <= now for turn in world.turns):
         return False

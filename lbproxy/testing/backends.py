@@ -116,3 +116,8 @@ class Backend(Machine):
         self.said: list[tuple[float, dict[str, Any]]] = []
         self.sour = False
         self.keep_alive = keep_alive
+
+    @property
+    def has_wanted_less(self) -> bool:
+        """Whether it has ever said so: it may have had no room, or no weight, for others."""
+        return any(words for _, words in self.said)

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from lbproxy.balance.pool import GATEWAY_STATUSES
-from lbproxy.config.model import Breaker, Config
+from lbproxy.config.model import Breaker
 from lbproxy.health.breaker import GOOD, State
 from lbproxy.health.window import WINDOW
 from lbproxy.testing.plan import Plan
@@ -50,23 +50,18 @@ def drawn(chance: random.Random, plan: Plan) -> Plan:
     if chance.random() < 0.7:
         return plan
     breaker: Breaker | None = _breaker(chance)
-    config = _with(plan.config, breaker)
-    reloads = []
+    configs = [with_first(plan.config, breaker=breaker)]
     for reload in plan.reloads:
         if chance.random() < 0.2:
             breaker = chance.choice((None, _breaker(chance)))
-        reloads.append(attrs.evolve(reload, config=_with(reload.config, breaker)))
-    return attrs.evolve(plan, config=config, reloads=tuple(reloads))
+        configs.append(with_first(reload.config, breaker=breaker))
+    return plan.with_configs(configs)
 
 
 def _breaker(chance: random.Random) -> Breaker:
     return Breaker(
         chance.choice((0.3, 0.5, 0.8)), chance.choice((2, 3, 5)), chance.choice((0.5, 2.0, 6.0))
     )
-
-
-def _with(config: Config, breaker: Breaker | None) -> Config:
-    return with_first(config, breaker=breaker)
 
 
 @attrs.frozen

@@ -13,6 +13,7 @@ from lbproxy.testing.orders.shopper import Shopper
 from lbproxy.testing.plan import Visit
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.results import Result
+from lbproxy.testing.served import lost_its_worker
 from lbproxy.testing.world import World
 
 #: Reasons of refusals of what could not be read.
@@ -94,7 +95,7 @@ def log_tells_the_truth(world: World) -> Iterator[str]:
         if len(deliveries) > tried.get(number, 0) and not raw:
             yield f"{number} reached {len(deliveries)} backends; the log has {tried.get(number)}"
     for client in world.clients:
-        if any(wire.link.skt.kernel.killed for wire in client.wires):
+        if lost_its_worker(client):
             continue  # Its end may look like that of an answer, and what was logged is lost.
         for result in client.results:
             told = result.how in ("whole", "problem") and result.reason not in _UNREAD

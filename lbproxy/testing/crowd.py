@@ -58,13 +58,9 @@ def with_crowd(plan: Plan) -> Plan:
         return attrs.evolve(config, pools=(first, raw))
 
     return attrs.evolve(
-        plan,
-        config=adapted(plan.config),
+        plan.with_configs(map(adapted, plan.configs)),
         visits=(*plan.visits, *_visits(chance, crowd)),
         faults=tuple(sorted((*plan.faults, *crowd.faults), key=lambda fault: fault.at)),
-        reloads=tuple(
-            attrs.evolve(reload, config=adapted(reload.config)) for reload in plan.reloads
-        ),
     )
 
 

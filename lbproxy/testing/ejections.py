@@ -18,6 +18,7 @@ from lbproxy.errors import Stage
 from lbproxy.health.alike import FRESH
 from lbproxy.health.ejection import FIRST, IN_ROW, MOST
 from lbproxy.observe.accesslog import Record
+from lbproxy.testing.choices import is_well
 from lbproxy.testing.reactor import EPOCH
 from lbproxy.testing.seen import History
 from lbproxy.testing.world import World
@@ -158,12 +159,9 @@ def _is_clear(world: World) -> bool:
 
 def _is_there(world: World, history: History, name: str, begin: float, end: float) -> bool:
     """Whether a backend could be chosen at each moment of a time, and nothing else was known."""
-    if world.plan.named is not None and name == world.plan.named.name:
+    if any(each.has_wanted_less for each in world.backends if each.name == name):
         return False
-    if any(words for each in world.backends if each.name == name for _, words in each.said):
-        return False  # Who says that it wants less may have no room, or no weight.
-    well = history.within(name, begin, end) <= AVAILABLE
-    return well and 0 not in world.weights.within(name, begin, end)
+    return is_well(world, history, name, begin, end)
 
 
 def _tries(world: World) -> dict[str, list[_Try]]:

@@ -68,16 +68,10 @@ def with_names(plan: Plan, span: float) -> Plan:
             configs[0] = without[0]
         elif odd < 0.5:  # It is asked for in another way, which begins anew.
             configs[-1] = attrs.evolve(configs[-1], dns=model.DNS(max_ttl=3.0))
-    config, *others = configs
     faults = _unready(chance, plan, renamings, len(zone.places))
     whose = {change.backend: chance.choice((0, 2, 3, ALL, ALL)) for change in plan.changes}
     return attrs.evolve(
-        plan,
-        config=config,
-        reloads=tuple(
-            attrs.evolve(reload, config=other)
-            for reload, other in zip(plan.reloads, others, strict=True)
-        ),
+        plan.with_configs(configs),
         faults=faults,
         changes=tuple(attrs.evolve(each, backend=whose[each.backend]) for each in plan.changes),
         zone=zone,

@@ -13,6 +13,7 @@ from lbproxy.testing.people import MOMENT
 from lbproxy.testing.plan import Ask
 from lbproxy.testing.processes import BOOT
 from lbproxy.testing.results import Result
+from lbproxy.testing.served import lost_its_worker
 from lbproxy.testing.streams.client import StreamClient
 from lbproxy.testing.world import AnyClient, World
 
@@ -40,7 +41,7 @@ def nothing_fails(world: World) -> Iterator[str]:
     pool = world.pool
     perfect = _keeps_alive(world) and not any(ask.ailment for ask in world.asks.values())
     for client in world.clients:
-        if _lost_its_worker(client):
+        if lost_its_worker(client):
             continue
         if isinstance(client, Shopper | StreamClient):
             continue  # Whose orders and streams have rules of their own.
@@ -108,11 +109,6 @@ def _was_drained(world: World, result: Result) -> bool:
         return False
     began, ended = result.sent - MOMENT, result.ended
     return all(0 in world.weights.within(name, began, ended) for name in world.weights.names)
-
-
-def _lost_its_worker(client: AnyClient) -> bool:
-    """Whether a connection of a client ended with the process that had it."""
-    return any(wire.link.skt.kernel.killed for wire in client.wires)
 
 
 def _was_late(world: World, client: AnyClient, result: Result) -> bool:

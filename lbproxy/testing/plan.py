@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from lbproxy.config.model import Backend, Config
@@ -187,6 +189,15 @@ class Plan:
     def configs(self) -> tuple[Config, ...]:
         """All that it runs with, one after the other."""
         return (self.config, *(reload.config for reload in self.reloads))
+
+    def with_configs(self, configs: Iterable[Config]) -> Plan:
+        """The plan with others in the place of all `configs`."""
+        config, *others = configs
+        reloads = (
+            attrs.evolve(reload, config=other)
+            for reload, other in zip(self.reloads, others, strict=True)
+        )
+        return attrs.evolve(self, config=config, reloads=tuple(reloads))
 
     @property
     def ever(self) -> tuple[Backend, ...]:

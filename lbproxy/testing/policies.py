@@ -29,13 +29,12 @@ def drawn(chance: random.Random, plan: Plan) -> Plan:
         return plan
     backups = _backups(chance, plan.config)
     policy = _policy(chance)
-    config = _with(plan.config, backups, policy)
-    reloads = []
+    configs = [_with(plan.config, backups, policy)]
     for reload in plan.reloads:
         if chance.random() < 0.3:
             policy = _policy(chance)
-        reloads.append(attrs.evolve(reload, config=_with(reload.config, backups, policy)))
-    return attrs.evolve(plan, config=config, reloads=tuple(reloads))
+        configs.append(_with(reload.config, backups, policy))
+    return plan.with_configs(configs)
 
 
 def _policy(chance: random.Random) -> dict[str, Any]:

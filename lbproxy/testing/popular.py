@@ -37,13 +37,7 @@ def with_popular(plan: Plan, span: float) -> Plan:
     if hedge is not None and isinstance(hedge.after, str):
         after = chance.choice(("p50", "p95"))
         ask = Ask(_ASK, insists=_OFTEN, popular=True, delay=chance.choice((0.001, 0.03)))
-        plan = attrs.evolve(
-            plan,
-            config=_hedged(plan.config, after),
-            reloads=tuple(
-                attrs.evolve(each, config=_hedged(each.config, after)) for each in plan.reloads
-            ),
-        )
+        plan = plan.with_configs(_hedged(config, after) for config in plan.configs)
     elif chance.random() < PART and any(fault.kind in KINDS for fault in plan.faults):
         # Never two in a row, so that each time it could be a backend that is killed by chance.
         kind, every = chance.choice(("close_unanswered", "reset_unanswered")), chance.choice((3, 4))

@@ -28,14 +28,13 @@ def retuned(plan: Plan) -> Plan:
     chance = random.Random(f"retuning {plan.seed}")
     if chance.random() < 0.3:
         return plan
-    reloads = []
+    configs = [plan.config]
     changed: dict[str, Any] = {}
     for reload in plan.reloads:
         for key in chance.sample([*KEYS], chance.choice((0, 1, 1, 3))):
             changed |= _drawn(chance, key, reload.config.pools[0])
-        config = with_first(reload.config, **changed)
-        reloads.append(attrs.evolve(reload, config=config))
-    return attrs.evolve(plan, reloads=tuple(reloads))
+        configs.append(with_first(reload.config, **changed))
+    return plan.with_configs(configs)
 
 
 def differences(before: model.Pool, after: model.Pool) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import inf
 
 from lbproxy.testing.streams.client import StreamClient
-from lbproxy.testing.world import World
+from lbproxy.testing.world import AnyClient, World
 
 
 def nobody_waits_in_vain(world: World, until: float) -> Iterator[str]:
@@ -21,6 +21,11 @@ def nobody_waits_in_vain(world: World, until: float) -> Iterator[str]:
             continue
         if not any(begin < accepted and end > since for begin, end in world.staff.unserved):
             yield f"somebody waited {accepted - since:.3f} s until he was accepted"
+
+
+def lost_its_worker(client: AnyClient) -> bool:
+    """Whether a connection of a client ended with the process that had it."""
+    return any(wire.link.skt.kernel.killed for wire in client.wires)
 
 
 def leaving_cuts_nothing(world: World) -> Iterator[str]:

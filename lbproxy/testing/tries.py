@@ -105,9 +105,7 @@ class _Elsewhere:
         self._history = History(world.weights.names, world.turns)
         self._attempts = min(each.pools[0].retry.attempts for each in world.plan.configs)
         self._floor = FLOOR // world.plan.config.workers
-        self._wanting_less = {
-            each.name for each in world.backends if any(words for _, words in each.said)
-        }
+        self._wanting_less = {each.name for each in world.backends if each.has_wanted_less}
         self._retried: list[tuple[float, float]] = []
         self._failed: dict[Stage, set[str]] = {Stage.TIMED_OUT: set(), Stage.GATEWAY_STATUS: set()}
         for record, ended in records:
