@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 from twisted.internet.protocol import Factory
@@ -16,16 +15,9 @@ from tests.transport.turning import Recorder, TransportCase
 class UnixTests(TransportCase):
     def test_crowded(self) -> None:
         """A Unix socket whose queue is full is not down: it is tried again, as by exchanges."""
-        path = self.mktemp()
-        listening = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listening.close)
-        listening.bind(path)
-        listening.listen(0)
-        waiting = socket.socket(socket.AF_UNIX)
-        self.addCleanup(waiting.close)
-        waiting.connect(path)
+        listening, address = self.crowded()
         uri = URI.fromBytes(b"http://localhost/health")
-        place = AddressOf(self.reactor, f"unix:{path}", 1.0, None).endpointForURI(uri)
+        place = AddressOf(self.reactor, address, 1.0, None).endpointForURI(uri)
         standing = place.connect(Factory.forProtocol(Recorder))
         self.reactor.turn()
         self.assertNoResult(standing)

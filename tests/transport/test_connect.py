@@ -238,18 +238,6 @@ class SocketTests(TransportCase):
         self.reactor.turn()
         self.assert_nothing_left()
 
-    def crowded(self) -> tuple[socket.socket, str]:
-        """A Unix socket whose queue is full, and its address."""
-        path = self.mktemp()
-        listening = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listening.close)
-        listening.bind(path)
-        listening.listen(0)
-        waiting = socket.socket(socket.AF_UNIX)
-        self.addCleanup(waiting.close)
-        waiting.connect(path)
-        return listening, f"unix:{path}"
-
     def test_crowded(self) -> None:
         """A Unix socket whose queue is full is tried again, until there is a place."""
         listening, address = self.crowded()

@@ -160,6 +160,18 @@ class TransportCase(SynchronousTestCase):
         listening.setblocking(False)
         return listening
 
+    def crowded(self) -> tuple[socket.socket, str]:
+        """A Unix socket whose queue is full, and its address."""
+        path = self.mktemp()
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(path)
+        listening.listen(0)
+        waiting = socket.socket(socket.AF_UNIX)
+        self.addCleanup(waiting.close)
+        waiting.connect(path)
+        return listening, f"unix:{path}"
+
     def pair(self, *, small: bool = True) -> tuple[socket.socket, socket.socket]:
         """Two ends of a TCP connection, with small buffers or as they are; neither blocks."""
         listening = self.listening()
