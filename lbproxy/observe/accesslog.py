@@ -210,9 +210,8 @@ def check_writable(path: str | None) -> None:
     Raises:
         ConfigError: If not, with the reason and the knob.
     """
-    if path in (None, "-"):
+    if path is None or path == "-":
         return
-    assert path is not None
     try:
         Output(open_file(path)).close()
     except OSError as error:

@@ -261,7 +261,7 @@ class Session(Protocol):
         upstreams.budget.request(now)
         if upstreams.waiting:
             upstreams.make_way(now)
-        if upstreams.breaker is None or self._let_through(now):
+        if self._let_through(now):
             self._attempt(now)
 
     def _let_through(self, now: float) -> bool:
