@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from lbproxy.config.endpoint import parts
+from lbproxy.config.endpoint import place
 from lbproxy.config.load import load_admin
 from lbproxy.config.model import Admin, default_config
 from lbproxy.errors import ConfigError
@@ -84,15 +84,13 @@ def _configured(admin: Admin | None, file: str) -> Where:
     if admin.socket is not None:
         return Where(socket=admin.socket)
     assert admin.endpoint is not None
-    kind, words, named = parts(admin.endpoint)
-    if kind == "unix":
-        return Where(socket=named.get("address") or words[0])
-    port = named.get("port") or (words[0] if words else "")
-    if kind not in ("tcp", "tcp6") or not port.isdecimal():
+    told = place(admin.endpoint)
+    if told.path:
+        return Where(socket=told.path)
+    if not told.port.isdecimal():
         raise ConfigError(f"{file}: admin.endpoint is {admin.endpoint}; {_OTHERWISE}")
-    if int(port) == 0:
+    if int(told.port) == 0:
         raise ConfigError(
             f"{file}: admin.endpoint is {admin.endpoint}, any free port; {_OTHERWISE}"
         )
-    host = named.get("interface", "::1" if kind == "tcp6" else "")
-    return Where(_OWN.get(host, host), int(port))
+    return Where(_OWN.get(told.host, told.host), int(told.port))

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path as FilePath
 from typing import Any
 
-from lbproxy.config.endpoint import parts
+from lbproxy.config.endpoint import place
 from lbproxy.config.model import Admin
 
 #: By which a machine reaches itself, whatever its addresses.
@@ -43,12 +43,11 @@ def place_of(address: object) -> str | None:
 
 
 def _listens_at(endpoint: str) -> Iterator[str]:
-    kind, words, named = parts(endpoint)
-    first = words[0] if words else ""
-    if kind == "unix":
-        yield os.path.normpath(named.get("address") or first)
-    elif kind in ("tcp", "tcp6"):
-        yield f"{_host(named.get('interface', ''))}:{named.get('port') or first}"
+    where = place(endpoint)
+    if where.path:
+        yield os.path.normpath(where.path)
+    elif where.port:
+        yield f"{_host(where.host)}:{where.port}"
 
 
 def _host(host: str) -> str:

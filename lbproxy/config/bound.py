@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from lbproxy.config.endpoint import endpoint, parts
+from lbproxy.config.endpoint import Place, endpoint, place
 from lbproxy.config.kinds import Wrong, shown
 from lbproxy.config.lines import Path
 from lbproxy.config.mistakes import Mistake, key_path
@@ -68,38 +68,20 @@ def _endpoints(document: dict[str, Any]) -> Iterator[tuple[Path, str]]:
             continue
 
 
-@attrs.frozen
-class _Place:
-    """Where an endpoint is.
-
-    Attributes:
-        kind: What `name` is one of.
-        name: A port, a path, or the name or index of a socket of systemd's.
-        host: Of a port, its address.
-    """
-
-    kind: str
-    name: str
-    host: str = ""
-
-
-def _place(description: str) -> _Place | None:
+def _place(description: str) -> Place | None:
     """The place of an endpoint; `None` if nobody else can be there."""
-    kind, words, named = parts(description.removeprefix("haproxy:"))
-    said = [*words, "", ""]
-    if kind == "unix":
-        return _Place(kind, os.path.abspath(named.get("address", said[0])))
-    if kind == "systemd":
-        index, name = (named.get(key) for key in ("index", "name"))
-        return _Place(kind, f"name {name}" if name is not None else f"index {index or said[1]}")
-    port = named.get("port", said[0])
-    host = named.get("interface", said[1]) or ("::" if kind == "tcp6" else "")
-    # Whether all of IPv6 is all of IPv4 too is for the machine to say (`ipv6(7)`).
-    return _Place("tcp6" if ":" in host else "tcp", port, host) if int(port) else None
+    found = place(description.removeprefix("haproxy:"))
+    if found.port:
+        # Whether all of IPv6 is all of IPv4 too is for the machine to say (`ipv6(7)`).
+        kind = "tcp6" if ":" in found.host else "tcp"
+        return attrs.evolve(found, kind=kind) if int(found.port) else None
+    return attrs.evolve(found, path=found.path and os.path.abspath(found.path))
 
 
 def _meet(one: str, other: str) -> bool:
-    place, there = _place(one), _place(other)
-    if place is None or there is None or (place.kind, place.name) != (there.kind, there.name):
+    here, there = _place(one), _place(other)
+    if here is None or there is None:
         return False
-    return place.host == there.host or place.host in _ALL or there.host in _ALL
+    if attrs.evolve(here, host="") != attrs.evolve(there, host=""):
+        return False
+    return here.host == there.host or here.host in _ALL or there.host in _ALL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import attrs
 from twisted.internet.endpoints import serverFromString
 
 from lbproxy.config.kinds import Wrong, expected, guessed, question, shown, text
@@ -45,6 +46,40 @@ def endpoint(value: object) -> str:
     else:
         _parse(description)
     return description
+
+
+@attrs.frozen
+class Place:
+    """Where an endpoint listens.
+
+    Attributes:
+        kind: `tcp`, `tcp6`, `unix` or `systemd`; of another one only that is known.
+        path: Of a Unix socket.
+        port: Of TCP, in digits.
+        host: The address of that; empty is all of IPv4.
+        passed: Which socket of systemd's, by `name` or `index`.
+    """
+
+    kind: str
+    path: str = ""
+    port: str = ""
+    host: str = ""
+    passed: str = ""
+
+
+def place(description: str) -> Place:
+    """Where a well written endpoint listens."""
+    kind, words, named = parts(description)
+    said = [*words, "", ""]
+    if kind == "unix":
+        return Place(kind, path=named.get("address") or said[0])
+    if kind in ("tcp", "tcp6"):
+        host = named.get("interface", said[1]) or ("::" if kind == "tcp6" else "")
+        return Place(kind, port=named.get("port") or said[0], host=host)
+    if kind == "systemd":
+        index, name = named.get("index") or said[1], named.get("name")
+        return Place(kind, passed=f"index {index}" if name is None else f"name {name}")
+    return Place(kind)
 
 
 def parts(description: str) -> tuple[str, list[str], dict[str, str]]:
