@@ -18,9 +18,8 @@ class Drain:
     """Happens once, however often it is asked for.
 
     Attributes:
-        begun: Whether it was.
-        stop: As in the config.
         begun: Whether it has begun.
+        stop: As in the config.
         ended: Fires when all has ended.
     """
 
