@@ -81,6 +81,7 @@ class Service:
         if self._tainted is not None and not planned:  # An order, which has met what stands here.
             self._wire.reset()
             self._over()
+            self._delivery = None  # What else of it comes in this piece is not of the last one.
             return True
         if self._counter.begin(head):
             return True
