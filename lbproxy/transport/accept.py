@@ -45,7 +45,7 @@ class Acceptor:
 
         Args:
             reactor: Provides `IReactorFDSet` and `IReactorTime`.
-            listening: Non-blocking; it stays the caller's.
+            listening: It stays the caller's. Whoever passed it may have left it blocking.
             build: Makes a protocol.
             welcome: Takes over each socket, with its peer; by default it is connected to a protocol
                 at once.
@@ -55,6 +55,7 @@ class Acceptor:
         self.serve(build, welcome)
         self._reading = False
         self.fileno = listening.fileno
+        listening.setblocking(False)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if listening.family != socket.AF_UNIX:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

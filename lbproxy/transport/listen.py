@@ -156,7 +156,9 @@ class Sockets:
 
     def adoptStreamPort(self, descriptor: int, family: int, factory: object) -> None:
         """Take over the one socket that whoever started us made (`IReactorSocket`)."""
-        self.sockets.append(socket.socket(fileno=os.dup(descriptor)))
+        duplicate = getattr(self._reactor, "passed_socket", _duplicate_of)
+        self.sockets.append(duplicate(descriptor))
+        self.sockets[-1].setblocking(False)
 
     def _hold(self, port: Any) -> None:
         port.stopReading()
@@ -198,6 +200,10 @@ class Inherited:
 
 def _socket_of(descriptor: int) -> socket.socket:
     return socket.socket(fileno=descriptor)
+
+
+def _duplicate_of(descriptor: int) -> socket.socket:
+    return socket.socket(fileno=os.dup(descriptor))
 
 
 @implementer(IStreamServerEndpoint)

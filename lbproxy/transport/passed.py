@@ -65,5 +65,4 @@ class PassedEndpoint:
         if reason is not None:
             raise ConfigError(reason)
         found = _server_from_string(None, self.description)
-        os.set_blocking(found.fileno, False)
         return self.reactor.adoptStreamPort(found.fileno, found.addressFamily, factory)

@@ -107,6 +107,14 @@ class AcceptorTests(TransportCase):
         self.reactor.turn()
         self.assertEqual(len(self.protocols), BATCH + 1)
 
+    def test_blocking(self) -> None:
+        """A socket that somebody has passed to us may block; then nobody waits for a client."""
+        listening = self.listening()
+        listening.setblocking(True)
+        acceptor = self.accept(listening)
+        acceptor.doRead()
+        self.assertEqual(self.protocols, [])
+
     def test_stopped(self) -> None:
         """Who comes while nobody is accepted waits, and is not refused."""
         listening = self.listening()
