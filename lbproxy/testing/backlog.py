@@ -48,6 +48,13 @@ class Backlog:
         del self.holders[holder]
         if self.holders:
             return False
+        self.stop()
+        return True
+
+    def stop(self) -> None:
+        """Listen no more: all who wait are reset."""
+        self.open = False
         for skt in self.waiting:
             skt.abort()
-        return True
+        self.waiting.clear()
+        self._came.clear()

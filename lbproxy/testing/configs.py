@@ -11,8 +11,8 @@ from lbproxy.config import model
 #: Seconds that a stream may be silent for: less than the longest stall, or more.
 _STREAM = (5.0, 5.0, 12.0)
 
-#: The port on which the balancer is asked.
-PORT = 3000
+#: The ports on which the balancer is asked, by the names of their listeners.
+PORTS = {"web": 3000, "raw": 3002, "announced": 3001}
 
 
 def config_of(chance: random.Random) -> model.Config:
@@ -55,9 +55,9 @@ def config_of(chance: random.Random) -> model.Config:
     timeouts = model.DownstreamTimeouts(head=5.0, body=5.0, idle=chance.choice((3.0, 20.0)))
     return model.Config(
         listeners=(
-            model.Listener("web", f"tcp:{PORT}", timeouts=timeouts),
-            model.Listener("raw", f"tcp:{PORT + 2}", mode="tcp", pool="raw"),
-            model.Listener("announced", f"haproxy:tcp:{PORT + 1}", timeouts=timeouts),
+            model.Listener("web", f"tcp:{PORTS['web']}", timeouts=timeouts),
+            model.Listener("raw", f"tcp:{PORTS['raw']}", mode="tcp", pool="raw"),
+            model.Listener("announced", f"haproxy:tcp:{PORTS['announced']}", timeouts=timeouts),
         ),
         routes=(
             model.Route(

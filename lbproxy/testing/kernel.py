@@ -98,6 +98,7 @@ class Kernel:
         stirred: Descriptors for which something may have changed, in the order in which it did.
         killed: Whether its process was.
         left_at: When somebody else than its parent asked its process to end; `inf` if nobody did.
+        passed: Listening sockets of whoever started its process, by the numbers that it is told.
         routes: The network.
         reactor: Who is told.
     """
@@ -110,6 +111,7 @@ class Kernel:
         self.stirred: dict[int, None] = {}
         self.killed = False
         self.left_at = inf
+        self.passed: dict[int, FakeSocket] = {}
         self._numbers: dict[int, int] = {}
         self._free: list[int] = []
         self._made = 0

@@ -35,6 +35,7 @@ class Link:
         to_balancer: The bytes that way.
         from_balancer: The bytes this way.
         broken: Whether it was reset, or both ends are closed.
+        stood_at: Since when it stands.
     """
 
     def __init__(self, clock: Any, chance: random.Random, shape: Shape, skt: FakeSocket) -> None:
@@ -49,6 +50,7 @@ class Link:
 
     def stand(self) -> None:
         """Both ends are connected."""
+        self.stood_at: float = self._clock.now
         self.skt.stand(self, self.to_balancer, self.from_balancer)
 
     # What the balancer's socket does.

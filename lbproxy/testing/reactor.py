@@ -118,6 +118,10 @@ class SimReactor(LeanReactor):
         """A listening socket that the parent has made."""
         return self.kernel.inherited(number)
 
+    def passed_socket(self, number: int) -> FakeSocket:
+        """A duplicate of a listening socket of whoever has started us."""
+        return self.kernel.passed[number].inherited_by(self.kernel)
+
     def make_poll(self) -> FakePoll:
         """What looks at single sockets, as `select.poll` does."""
         return self.kernel.make_poll()
@@ -133,6 +137,13 @@ class SimReactor(LeanReactor):
         listening.startListening()
         return listening
 
+    def adoptStreamPort(self, descriptor: int, family: int, factory: Any) -> tcp.Port:
+        port: Any = _Port(0, factory, reactor=self)
+        port._preexistingSocket = self.passed_socket(descriptor)
+        port.startListening()
+        listening: tcp.Port = port
+        return listening
+
     def connectTCP(
         self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None
     ) -> tcp.Connector:
@@ -146,6 +157,7 @@ class SimReactor(LeanReactor):
         """A reactor for another process, whose time passes with ours."""
         child = SimReactor(kernel, chance)
         child.now = self.now
+        child._others = self._others  # It may make others, which are on the same clock.
         self._others.append(child)
         return child
 

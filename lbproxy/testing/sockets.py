@@ -181,6 +181,10 @@ class FakeSocket:
 
     def shutdown(self, how: int) -> None:
         self._check()
+        if self.backlog is not None:
+            if how != socket.SHUT_WR:
+                self.backlog.stop()  # For all who hold it.
+            return
         if self.link is None or self._reset:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         if how != socket.SHUT_RD and not self._shut:

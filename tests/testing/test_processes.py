@@ -88,6 +88,18 @@ class ProcessesTests(SynchronousTestCase):
         self.assertEqual(self.dial().told, ["refused"])
         self.assertEqual(waiting.told, ["connected", "reset"])
 
+    def test_shutdown(self) -> None:
+        """Whoever shuts it down does so for all: those who wait are reset, others are refused."""
+        (_, here), (_, there) = self.fork(), self.fork()
+        waiting = self.dial()
+        here.shutdown(socket.SHUT_WR)
+        self.assertEqual(waiting.told, ["connected"])
+        here.shutdown(socket.SHUT_RDWR)
+        self.assertEqual(self.dial().told, ["refused"])
+        self.assertEqual(waiting.told, ["connected", "reset"])
+        with self.assertRaises(BlockingIOError):
+            there.accept()
+
     def test_ports(self) -> None:
         """A port can be bound again only if all who have it say so."""
         other = self.kernel.make_socket(socket.AF_INET)
