@@ -108,6 +108,8 @@ def _print_plan(plan: Plan) -> None:
         print(f"client {visit.number} {visit.manner} from {visit.start:.6f} on, {visit.shape}")
         for ask in visit.asks:
             print(f"    {ask}")
+    if plan.takeover is not None:
+        print(plan.takeover)
 
 
 def _show_mutations(most: int, jobs: int) -> int:

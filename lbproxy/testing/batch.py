@@ -18,6 +18,7 @@ from lbproxy.testing import (
     reloads,
     retuning,
     staff,
+    takeover,
     zone,
 )
 from lbproxy.testing.answers import AILMENTS
@@ -43,6 +44,8 @@ EVERY_KIND = (
     *policies.KINDS,
     *breakers.KINDS,
     *zone.KINDS,
+    *takeover.KINDS,
+    "met_successor",
     "dns_unknown",
     "dns_and_reload",
     "change_over",

@@ -23,7 +23,7 @@ _UNREAD = frozenset({"head_timeout", "malformed"})
 def one_end_each(world: World) -> Iterator[str]:
     """Each request has exactly one end: an answer, a document, or a cut that its client sees."""
     seen: dict[int, Result] = {}
-    for result in world.results:
+    for result in (*world.results, *(each for guest in world.guests for each in guest.results)):
         number = result.ask.number
         if result.ended is None:
             yield f"{number}, asked at {result.sent - EPOCH:.3f}, never ended"

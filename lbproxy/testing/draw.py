@@ -22,6 +22,7 @@ from lbproxy.testing.results import MANNERS
 from lbproxy.testing.retuning import retuned
 from lbproxy.testing.sessions import NARROW
 from lbproxy.testing.streams.draw import with_streams
+from lbproxy.testing.takeover import with_takeover
 
 #: Seconds within which clients come and faults begin.
 SPAN = 20.0
@@ -37,7 +38,7 @@ def plan_of(seed: int) -> Plan:
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
     plan = breakers.drawn(random.Random(f"breakers {seed}"), plan)
     plan = with_crowd(retuned(with_streams(with_names(plan, SPAN))))
-    return with_refusals(with_popular(plan, SPAN), SPAN)
+    return with_takeover(with_refusals(with_popular(plan, SPAN), SPAN))
 
 
 def _plainly(seed: int) -> Plan:

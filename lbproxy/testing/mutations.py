@@ -15,6 +15,7 @@ from lbproxy.testing.mistakes import (
     reloading,
     repeating,
     staffing,
+    succeeding,
     waiting,
 )
 from lbproxy.testing.mistakes.registry import MUTATIONS, mutated
@@ -34,5 +35,6 @@ __all__ = [
     "reloading",
     "repeating",
     "staffing",
+    "succeeding",
     "waiting",
 ]

@@ -39,7 +39,7 @@ def nothing_fails(world: World) -> Iterator[str]:
     if any(fault.kind not in staff.KINDS for fault in plan.faults):
         return
     pool = world.pool
-    perfect = _keeps_alive(world) and not any(ask.ailment for ask in world.asks.values())
+    perfect = keeps_alive(world) and not any(ask.ailment for ask in world.asks.values())
     for client in world.clients:
         if lost_its_worker(client):
             continue
@@ -91,7 +91,7 @@ def _is_tried_elsewhere(world: World, result: Result) -> bool:
     return sum(0 not in world.weights.within(name, began, ended) for name in names) > 1
 
 
-def _keeps_alive(world: World) -> bool:
+def keeps_alive(world: World) -> bool:
     """Whether backends keep idle connections for as long as the balancer takes them to.
 
     They count from when they have written an answer, and the balancer from when it has all of it.

@@ -151,6 +151,32 @@ class Refusal:
 
 
 @attrs.frozen
+class Takeover:
+    """Another balancer takes the place of this one, once all is well; both have the same sockets.
+
+    Attributes:
+        kind: When it is started, of `takeover.KINDS`.
+        begin: Seconds until one of the two hears of it.
+        between: Seconds from the start of the second one until the first one is told to end, or
+            from the end of the first one to that start.
+        pause: Seconds for which nobody does anything just before the first one is told: then some
+            wait to be accepted.
+        visits: Who comes meanwhile.
+    """
+
+    kind: str
+    begin: float
+    between: float
+    pause: float
+    visits: tuple[Visit, ...]
+
+    @property
+    def told(self) -> float:
+        """Seconds until the first one is told to end."""
+        return self.begin + (self.between if self.kind == "taken_over_ahead" else 0.0)
+
+
+@attrs.frozen
 class Plan:
     """A life.
 
@@ -166,6 +192,7 @@ class Plan:
         refusals: Reloads that change nothing.
         zone: What DNS has at first of the first pool's name, if it has one.
         renamings: What changes about that meanwhile.
+        takeover: Who comes after this balancer, if anybody does.
     """
 
     seed: int
@@ -179,6 +206,7 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     zone: Zone | None = None
     renamings: tuple[NameChange, ...] = ()
+    takeover: Takeover | None = None
 
     @property
     def named(self) -> Backend | None:

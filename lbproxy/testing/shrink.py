@@ -62,6 +62,10 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield attrs.evolve(plan, renamings=renamings)
     for changes in _without(plan.changes):
         yield attrs.evolve(plan, changes=changes)
+    if plan.takeover is not None:
+        yield attrs.evolve(plan, takeover=None)
+        for visits in _without(plan.takeover.visits):
+            yield attrs.evolve(plan, takeover=attrs.evolve(plan.takeover, visits=visits))
     for visits in _without(plan.visits):
         if visits:
             yield attrs.evolve(plan, visits=visits)

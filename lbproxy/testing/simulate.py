@@ -25,6 +25,7 @@ from lbproxy.testing import (
     counting,
     ejections,
     named,
+    passed,
     peace,
     refusals,
     served,
@@ -42,6 +43,7 @@ from lbproxy.testing.plan import Ask, Plan, Visit
 from lbproxy.testing.processes import BOOT
 from lbproxy.testing.reactor import EPOCH, Spinning
 from lbproxy.testing.streams.ends import streams_end_well
+from lbproxy.testing.successor import takes_over
 from lbproxy.testing.world import World
 
 #: Seconds after which a life that has not come to its end never will.
@@ -87,7 +89,7 @@ def run(seed: int) -> Outcome:
 
 def live(plan: Plan) -> Outcome:
     """Live a plan, and judge it."""
-    with collected(), refusals.known(), Complaints() as complaints:
+    with collected(), refusals.known(), passed.known(), Complaints() as complaints:
         world = World(plan)
         try:
             for violation in _story(world):
@@ -157,6 +159,7 @@ def _story(world: World) -> Iterator[str]:
     stopping = world.stopped is not None
     if world.deserted and not stopping:
         yield from _calm(world)
+        yield from takes_over(world)
     yield from _end(world)
     until = world.stopping_since or reactor.now
     world.counts["change_over"] += world.weights.over(until)
@@ -267,7 +270,7 @@ def _all_well(world: World) -> bool:
 def _end(world: World) -> Iterator[str]:
     """The balancer ends in time, and leaves nothing behind."""
     reactor = world.reactor
-    alone = world.deserted
+    alone = world.deserted and world.stopped is None
     if any(world.network.is_bound(refusal.port) for refusal in world.plan.refusals):
         yield "a reload that was refused has left a port open"
     world.drain()
@@ -278,7 +281,7 @@ def _end(world: World) -> Iterator[str]:
     if world.ended_at is None or world.ended_at > since + bound:
         yield f"the balancer had not ended {bound:.1f} s after it was told to"
         return
-    if alone and world.counts["drain"] == 0 and reactor.now > since + 1.0:
+    if alone and reactor.now > since + 1.0:
         yield f"without any client the balancer took {reactor.now - since:.1f} s to end"
     reactor.run_until(reactor.now + LONGEST, lambda: not reactor.pending())
     for left in world.inside.left():

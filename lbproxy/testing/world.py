@@ -19,12 +19,14 @@ from lbproxy.health.breaker import State as BreakerState
 from lbproxy.testing import faults, refusals
 from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.clients import Client
+from lbproxy.testing.configs import PORTS
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.nameserver import NameServer
 from lbproxy.testing.network import FakeNetwork
 from lbproxy.testing.orders.desk import Desk
 from lbproxy.testing.orders.shopper import Book, Shopper
+from lbproxy.testing.passed import Holder, wants_passed
 from lbproxy.testing.people import MOMENT, Operator
 from lbproxy.testing.plan import Ask, Fault, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
@@ -74,12 +76,14 @@ class World:
         plan: What is to happen.
         reactor: Time.
         network: What lies between.
+        holder: Who has made the listening sockets, if it is not the balancer.
         balancer: The service, as `twistd` would run it.
         inside: A look into it.
         backends: Those of its first pool, which is asked by HTTP.
         struck: All that something can befall: those of its second pool too, which has sessions.
         asks: All requests, by number.
         clients: Those that have come.
+        guests: Those that come while another balancer takes over: they are judged there.
         desk: Where all backends keep orders.
         book: What shoppers did and were told of those.
         deliveries: For each request those that reached a backend.
@@ -125,6 +129,7 @@ class World:
         self.trace: list[tuple[Any, ...]] = []
         self.asks = {ask.number: ask for visit in plan.visits for ask in visit.asks}
         self.clients: list[AnyClient] = []
+        self.guests: list[Client | Follower] = []
         self.desk, self.book = Desk(), Book()
         self.deliveries: dict[int, list[Delivery]] = {}
         self.records: list[tuple[Any, float]] = []
@@ -142,6 +147,10 @@ class World:
         cuts = random.Random(f"cuts {plan.seed}")
         self.network = FakeNetwork(kernel, cuts, lambda: cuts.choice(plan.shapes), self.tell)
         self.network.bind(AF_INET, ("", refusals.TAKEN), shared=False)
+        self.holder: Holder | None = None
+        if wants_passed(plan.config):
+            self.holder = Holder(self.network)
+            self.holder.pass_to(kernel)
         self.clock: Any = self.reactor
         self.staff = Staff(self, plan.seed) if plan.config.workers > 1 else None
         names: Any = None
@@ -200,9 +209,7 @@ class World:
     def dial(self, visit: Visit, receiver: Any, refused: Callable[[], None]) -> None:
         """Connect a client to the balancer."""
         name = "raw" if visit.manner == "session" else "announced" if visit.announced else "web"
-        endpoints = {each.name: each.endpoint for each in self.plan.config.listeners}
-        port = int(endpoints[name].rpartition(":")[2])
-        self.network.dial(port, visit.source, visit.shape, receiver, refused)
+        self.network.dial(PORTS[name], visit.source, visit.shape, receiver, refused)
 
     def visited(self, client: object) -> None:
         """A client has nothing more to do."""
