@@ -156,9 +156,9 @@ def takes_over(world: World) -> Iterator[str]:
     for successor in successors:
         if not successor.serves:
             yield f"the successor does not serve after {PATIENCE} s"
+        yield from successor.end(world)
         sure = keeps_alive(world) and successor.in_time
         yield from guests_are_served(world, successor.records, successor.kernels, sure)
-        yield from successor.end(world)
         world.happened(takeover.kind)
 
 
