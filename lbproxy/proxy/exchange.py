@@ -87,8 +87,7 @@ class Exchange(Attempts):
 
     def request_data(self, data: bytes) -> None:
         """A piece of the request's body: on to the backend, and into the replay buffer."""
-        limit = self._plan.route.max_body
-        if limit is not None and self._record.bytes_in > limit:
+        if self._is_too_long():
             if not self._is_answered():
                 error = body_too_large(self._plan.route)
                 self.abandon(error)
@@ -116,6 +115,8 @@ class Exchange(Attempts):
 
     def request_end(self, trailers: Fields) -> None:
         """The request is whole."""
+        if self._is_too_long():
+            return  # What was sent of it is not to look whole.
         end = b""
         if self._plan.head.framing is CHUNKED:
             end = serialize.last_chunk(fields.trailer_fields(trailers))
@@ -281,6 +282,11 @@ class Exchange(Attempts):
             self._admission.failed(now)
         else:
             self._admission.answered(now)
+
+    def _is_too_long(self) -> bool:
+        """Whether more of the body has come than is sent on."""
+        limit = self._plan.route.max_body
+        return limit is not None and self._record.bytes_in > limit
 
     def _is_answered(self) -> bool:
         """Whether an answer has begun."""

@@ -213,6 +213,21 @@ class RefusalTests(BalancerCase):
         self.assertTrue(client.take().endswith(b"\r\n\r\nearlystill"))
         self.assert_nothing_left()
 
+    def test_max_body_does_not_look_whole(self) -> None:
+        """Of a body that is too large no end is sent; its connection serves no other request."""
+        self.start("a", route=model.Route("/", pool="api", max_body=10))
+        chunked = b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client = self.client(chunked + b"5\r\nfirst\r\n")
+        backend = self.accept()
+        backend.give(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nearly")
+        client.give(b"6\r\nsecond\r\n0\r\n\r\n")
+        self.assertTrue(backend.take().endswith(b"first\r\n"))
+        backend.give(b"still")
+        self.assertTrue(client.take().endswith(b"\r\n\r\nearlystill"))
+        self.reactor.advance(0)
+        self.assertFalse(backend.open)
+        self.assert_nothing_left()
+
 
 class DrainTests(BalancerCase):
     def setUp(self) -> None:
