@@ -93,7 +93,9 @@ def guests_are_served(
             elif isinstance(guest, Follower) and result.how == "followed":
                 trail = next(each for each in guest.trails if each.result is result)
                 well = _is_followed(trail, trail.wire.link.skt.kernel in kernels)
-            if not well and (sure or result.how != "problem"):
+            # Whether a breaker may refuse, `breakers.py` knows.
+            may_be = result.how == "problem" and (not sure or result.reason == "breaker_open")
+            if not (well or may_be):
                 said = f"{result.how} {result.status} {result.reason}".strip()
                 yield f"{number} ended as {said} while a balancer took over"
             if result.how in ("whole", "problem", "followed") and logged[number] != 1:
