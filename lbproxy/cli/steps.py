@@ -165,21 +165,23 @@ class Roll:
 
     async def _empty(self, step: Step, ours: list[tuple[str, str]], needed: list[str]) -> None:
         """Wait until it has finished, and look meanwhile whether it is still to be spared."""
-        alone = False
+        alone = again = False
 
         async def finished() -> bool:
-            nonlocal alone
+            nonlocal alone, again
             told = await self._look(step)
-            alone = self._is_alone(told, needed)
-            return alone or all(map(found.is_idle, told))
+            alone, again = self._is_alone(told, needed), _takes_requests(told)
+            return alone or again or all(map(found.is_idle, told))
 
         self._say(f"{step.name}: drained, finishing what it has")
         seconds = self._asked.timeout
         finishes = await self._client.eventually(seconds, finished)
-        if finishes and not alone:
+        if finishes and not (alone or again):
             return
         await self._tell("/undrain", ours)
         why = f"has not finished after {seconds:g} s"
+        if again:
+            why = "takes requests again: its drain was ended meanwhile"
         if alone:
             why = "is needed: no other backend takes requests any more"
         raise Stopped(f"{step.name} {why}; it was not restarted, and takes requests as before")
@@ -262,6 +264,11 @@ class Roll:
             ]
             looked.append({**told, "probed": pools[pool]["probed"], "others": any(others)})
         return looked
+
+
+def _takes_requests(told: list[dict[str, Any]]) -> bool:
+    """Whether a step would cut some: the drain of a member has been ended, or was over."""
+    return not all(each["backend"]["draining"] for each in told)
 
 
 def _answers(backend: dict[str, Any], since: str) -> bool:

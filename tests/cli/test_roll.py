@@ -117,6 +117,27 @@ class RollTests(StoryCase):
         self.assertEqual((self.restarted, self.weights), (["a"], [1, 1]))
         self.assertIn("api/b is needed: no other backend", self.errors.getvalue())
 
+    def test_taken_back_meanwhile(self) -> None:
+        """One whose drain somebody else ends, or is over, takes requests, and is not restarted."""
+        for begin, end in (([], ["undrain", "a"]), (["drain", "a", "--for", "2"], [])):
+            self.staff.hands[1].load = Load({("api", "a"): 1}, {"api": 0}, 1)
+            if begin:
+                self.begin(*begin)
+            status = self.begin("roll")
+            self.pass_time(1.0)
+            if end:
+                self.begin(*end)
+            self.pass_time(1.5)
+            self.staff.hands[1].load = Load({}, {"api": 0}, 1)
+            self.pass_time(1.0)
+            self.assertEqual(self.successResultOf(status), 1)
+            self.assertEqual((self.restarted, self.weights), ([], [1, 1]))
+            self.assertIn(
+                "api/a takes requests again: its drain was ended meanwhile; it was not restarted",
+                self.errors.getvalue(),
+            )
+            self.errors.truncate(0)
+
     def test_pause(self) -> None:
         """The next one's turn comes after a pause, if one is given."""
         self.begin("roll", "--pause", "60")
