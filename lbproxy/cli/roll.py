@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -55,7 +56,30 @@ def add_to(commands: Any) -> None:
 async def story(client: Client, asked: argparse.Namespace) -> int:
     """Roll, and say each step."""
     restart = None if asked.command is None else Restart(asked.command)
-    roll = Roll(client, asked, restart, _say)
+    await rolled(client, asked, restart, _say, _warn)
+    return 0
+
+
+async def rolled(
+    client: Client,
+    asked: argparse.Namespace,
+    restart: Restart | None,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> None:
+    """Roll.
+
+    Args:
+        client: Asks the balancer.
+        asked: The command line.
+        restart: Starts a backend anew; without it the balancer does.
+        say: Takes each line for people.
+        warn: Takes what is not rolled.
+
+    Raises:
+        Failed: If it has to stop.
+    """
+    roll = Roll(client, asked, restart, say)
     steps = steps_of(await client.status(), asked.pool)
     roll.check(steps)
     for place, step in enumerate(steps):
@@ -64,11 +88,14 @@ async def story(client: Client, asked: argparse.Namespace) -> int:
         except (Failed, CancelledError):
             left = ", ".join(each.name for each in steps[place + 1 :])
             if left:
-                print(f"not rolled: {left}", file=sys.stderr)
+                warn(f"not rolled: {left}")
             raise
-    print(f"rolled {len(steps)}: {', '.join(step.name for step in steps)}")
-    return 0
+    say(f"rolled {len(steps)}: {', '.join(step.name for step in steps)}")
 
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr)
