@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
+from typing import Any
 
 import attrs
 
 from lbproxy.config.model import Backend
-from lbproxy.control.link import Names
-from lbproxy.control.overrides import Note, Overrides
 from lbproxy.discovery.members import configured_name
 
 #: What can be changed, in the words of the trace.
@@ -39,18 +38,15 @@ class Change:
     seconds: float | None = None
 
 
-def make(overrides: Overrides, names: Names, change: Change) -> bool:
-    """Make a change as the admin listener's pages do; whether it changes anything."""
-    note = Note("operator", f"the {change.kind} of a plan", change.seconds)
-    if change.kind == "drained":
-        overrides.drain(names, note)
-    elif change.kind == "weighed":
-        overrides.weigh(names, change.weight, note)
-    elif change.kind == "undrained":
-        return overrides.undrain(names, note)
-    else:
-        return overrides.unweigh(names, note)
-    return True
+def question(change: Change, pool: str, name: str) -> tuple[str, dict[str, Any]]:
+    """What the admin listener is asked for a change: the page, and what is posted."""
+    reason = f"the {change.kind} of a plan"
+    said: dict[str, Any] = {"pool": pool, "backend": name, "author": "operator", "reason": reason}
+    if change.seconds is not None:
+        said["for"] = change.seconds
+    if change.kind in ("weighed", "unweighed"):
+        return "/weight", {**said, "weight": change.weight if change.kind == "weighed" else None}
+    return {"drained": "/drain", "undrained": "/undrain"}[change.kind], said
 
 
 @attrs.frozen
@@ -127,9 +123,7 @@ class Weights:
             Which config it is, for `told`.
         """
         config = _Config(now, told, {each.name: each for each in backends})
-        for reigns in (self._drains, self._given):
-            for name in reigns.keys() - config.changeable:
-                self._end(reigns[name], now)
+        self._forget(config, now)
         self._configs.append(config)
         return len(self._configs) - 1
 
@@ -138,6 +132,7 @@ class Weights:
         for place, each in enumerate(self._configs[: which + 1]):
             if each.told > now:
                 self._configs[place] = attrs.evolve(each, told=now)
+        self._forget(self._configs[which], now)
 
     def settled(self, now: float) -> set[str]:
         """The backends, and names of some, that are there whichever config holds now."""
@@ -233,6 +228,12 @@ class Weights:
             for key in dict.fromkeys((name, configured_name(name))):
                 for reign in reversed(reigns.get(key, ())):
                     yield reign, key != name
+
+    def _forget(self, config: _Config, now: float) -> None:
+        """End what was changed of those who are not in a config."""
+        for reigns in (self._drains, self._given):
+            for name in reigns.keys() - config.changeable:
+                self._end(reigns[name], now)
 
     def _end(self, reigns: list[_Reign], now: float) -> bool:
         """End what holds, if anything does."""

@@ -42,6 +42,13 @@ class Inside:
         seats = self._balancer.control.seats
         return sum(seat.state == "serving" for seat in seats)
 
+    def who_serves(self) -> Iterator[Any]:
+        """The workers that serve, and are not about to."""
+        for seat in self._balancer.control.seats:
+            if seat.state == "serving" and seat.occupant is not None:
+                worker: Any = seat.occupant.worker
+                yield worker if worker in self.workers else worker._process.worker
+
     def on_record(self, take: Callable[[Any, float], None], worker: Any = None) -> None:
         """Have `take` get what the access log of a worker would get; by default of the one."""
         site = (worker or self.workers[0])._site

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import cached_property
 from math import inf
 from typing import Any, Protocol
 
+import attrs
 from twisted.python.failure import Failure
 
 from lbproxy.config import model
 from lbproxy.config.model import Config
-from lbproxy.discovery.members import configured_name
+from lbproxy.discovery.members import configured_name, goes_by
 from lbproxy.errors import ReloadRefused
 from lbproxy.probe.prober import FIRST_ROUND
 from lbproxy.testing import changes, refusals, retuning, zone
+from lbproxy.testing.admin import Admin
 from lbproxy.testing.changes import Change, Weights
+from lbproxy.testing.inside import Inside, pools_of
 from lbproxy.testing.nameserver import NameServer
 from lbproxy.testing.plan import Plan, Refusal
 from lbproxy.testing.reactor import SimReactor
@@ -33,6 +37,7 @@ class Surroundings(Protocol):
 
     reactor: SimReactor
     balancer: Any
+    inside: Inside
     stopped: Any
     stopping_since: float | None
     paused: float
@@ -47,6 +52,21 @@ class Surroundings(Protocol):
 
     def violation(self, what: str) -> None:
         """Something must not be."""
+
+
+@attrs.frozen
+class Expected:
+    """What a change by hand has to come to.
+
+    Attributes:
+        at: When it was asked for.
+        changes: Whether it changes anything; `None` if that is not sure.
+        workers: Those that served by then.
+    """
+
+    at: float
+    changes: bool | None
+    workers: list[Any]
 
 
 class Operator:
@@ -72,6 +92,11 @@ class Operator:
         self._reloaded = self._renamed = -inf
         self._to_read: deque[Config | None] = deque()
 
+    @cached_property
+    def admin(self) -> Admin:
+        """The pages by which it is changed."""
+        return Admin(self._world.reactor, self._world.balancer)
+
     @property
     def backends(self) -> tuple[model.Backend, ...]:
         """Those that the first pool has to have, as soon as all have been told."""
@@ -82,7 +107,7 @@ class Operator:
         """Have somebody change what a backend gets."""
         if self._world.stopped is not None:
             return
-        now, overrides = self._world.reactor.now, self._world.balancer.control.overrides
+        now = self._world.reactor.now
         settled, configured = self.weights.settled(now), self.config.pools[0].backends
         # Of one that comes or goes by DNS just now nobody could say whether it is there.
         named = zone.named_in(self.config)
@@ -95,15 +120,50 @@ class Operator:
             names.append(named.name)
         name = names[change.backend % len(names)]
         self._world.tell(change.kind, name, change.weight, change.seconds)
-        made = changes.make(overrides, ("api", name), change)
+        path, said = changes.question(change, "api", name)
+        exchange = self.admin.ask("POST", path, said)
+        if exchange.refused:
+            if name in settled:
+                self._world.violation(f"{name} is not {change.kind}: {exchange.answer.result}")
+            return
+        expected = self.hear(change, name)
+        of_all = named is not None and name == named.name
+
+        def answered(told: dict[str, Any]) -> None:
+            self.check(told, expected)
+            if told["changed"]:
+                self._world.happened(f"all_{change.kind}" if of_all else change.kind)
+
+        exchange.answer.addCallback(answered)
+
+    def hear(self, change: Change, name: str) -> Expected:
+        """Something is changed by hand: what has to come of it."""
+        now = self._world.reactor.now
         # What ends by itself in this very instant may have ended, or not yet.
         unclear = self.weights.ended(name, now - self._world.paused - MOMENT, now)
-        if made is not self.weights.note(name, change, now) and not unclear:
-            what = "something" if made else "nothing"
-            self._world.violation(f"{name} is {change.kind}, which changes {what}")
-        if made:
-            of_all = named is not None and name == named.name
-            self._world.happened(f"all_{change.kind}" if of_all else change.kind)
+        unclear = unclear or name not in self.weights.settled(now)
+        made = self.weights.note(name, change, now)
+        return Expected(now, None if unclear else made, list(self._world.inside.who_serves()))
+
+    def check(self, told: dict[str, Any], expected: Expected) -> None:
+        """See whether a change has changed what it should, and whether all have heard of it."""
+        world, now = self._world, self._world.reactor.now
+        if expected.changes is None:
+            return
+        if told["changed"] is not expected.changes:
+            what = "something" if told["changed"] else "nothing"
+            world.violation(f"a change of {told['name']} has changed {what}")
+        if not told["complete"] or world.paused or not self.weights.at_rest(now):
+            return
+        for worker in expected.workers:
+            if worker not in world.inside.workers:
+                continue
+            for backend in pools_of(worker)[0].pool.backends:
+                if not goes_by(backend.name, told["name"]):
+                    continue
+                if backend.given not in self.weights.within(backend.name, expected.at, now):
+                    has = f"has the weight {backend.given} in a worker"
+                    world.violation(f"{backend.name} {has}, of which all are said to have heard")
 
     def reload(self, reload: Reload) -> None:
         """Have another config read, and served; after a standstill a later one may come first."""

@@ -8,8 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from lbproxy.config.model import Backend
-from lbproxy.control.overrides import Overrides
-from lbproxy.testing.changes import Change, Weights, make
+from lbproxy.control.link import Names
+from lbproxy.control.overrides import Note, Overrides
+from lbproxy.testing.changes import Change, Weights
 
 
 def drained(seconds: float | None = None) -> Change:
@@ -18,6 +19,20 @@ def drained(seconds: float | None = None) -> Change:
 
 def weighed(weight: int, seconds: float | None = None) -> Change:
     return Change("weighed", 0.0, weight=weight, seconds=seconds)
+
+
+def make(overrides: Overrides, names: Names, change: Change) -> bool:
+    """Make a change as the admin listener's pages do; whether it changes anything."""
+    note = Note("operator", "", change.seconds)
+    if change.kind == "undrained":
+        return overrides.undrain(names, note)
+    if change.kind == "unweighed":
+        return overrides.unweigh(names, note)
+    if change.kind == "drained":
+        overrides.drain(names, note)
+    else:
+        overrides.weigh(names, change.weight, note)
+    return True
 
 
 UNDRAINED, UNWEIGHED = Change("undrained", 0.0), Change("unweighed", 0.0)
