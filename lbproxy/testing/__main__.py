@@ -104,6 +104,8 @@ def _print_plan(plan: Plan) -> None:
         print(f"reload at {reload.at:.6f}: {'; '.join(lines)}")
     for refusal in plan.refusals:
         print(refusal)
+    if plan.rolling is not None:
+        print(plan.rolling)
     for visit in plan.visits:
         print(f"client {visit.number} {visit.manner} from {visit.start:.6f} on, {visit.shape}")
         for ask in visit.asks:

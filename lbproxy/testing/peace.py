@@ -38,6 +38,8 @@ def nothing_fails(world: World) -> Iterator[str]:
     plan = world.plan
     if any(fault.kind not in staff.KINDS for fault in plan.faults):
         return
+    if world.roller is not None and not world.roller.course.clean:
+        return  # Somebody has ended a drain in the middle of a roll.
     pool = world.pool
     perfect = keeps_alive(world) and not any(ask.ailment for ask in world.asks.values())
     for client in world.clients:

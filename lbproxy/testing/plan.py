@@ -177,6 +177,29 @@ class Takeover:
 
 
 @attrs.frozen
+class Rolling:
+    """Somebody rolls the first pool.
+
+    Attributes:
+        at: Seconds from the beginning.
+        timeout: Its `--timeout`.
+        pause: Its `--pause`.
+        force: Its `--force`.
+        downs: For how many seconds each of those that are restarted is not there, in order.
+        fails: Which restart's command ends badly, if one does.
+        interrupted: Seconds after which it is interrupted, at the latest.
+    """
+
+    at: float
+    timeout: float
+    pause: float | None
+    force: bool
+    downs: tuple[float, ...]
+    fails: int | None
+    interrupted: float
+
+
+@attrs.frozen
 class Plan:
     """A life.
 
@@ -193,6 +216,7 @@ class Plan:
         zone: What DNS has at first of the first pool's name, if it has one.
         renamings: What changes about that meanwhile.
         takeover: Who comes after this balancer, if anybody does.
+        rolling: Who rolls, if somebody does.
     """
 
     seed: int
@@ -207,6 +231,7 @@ class Plan:
     zone: Zone | None = None
     renamings: tuple[NameChange, ...] = ()
     takeover: Takeover | None = None
+    rolling: Rolling | None = None
 
     @property
     def named(self) -> Backend | None:

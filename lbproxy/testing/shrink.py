@@ -60,6 +60,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield attrs.evolve(plan, refusals=refusals)
     for renamings in _without(plan.renamings):
         yield attrs.evolve(plan, renamings=renamings)
+    if plan.rolling is not None:
+        yield attrs.evolve(plan, rolling=None)
     for changes in _without(plan.changes):
         yield attrs.evolve(plan, changes=changes)
     if plan.takeover is not None:

@@ -28,6 +28,7 @@ from lbproxy.testing import (
     passed,
     peace,
     refusals,
+    rolls,
     served,
     tries,
     verdicts,
@@ -155,6 +156,10 @@ def _story(world: World) -> Iterator[str]:
         )
     )
     reactor.run_until(healed)
+    roller = world.roller
+    if roller is not None:
+        reactor.run_until(EPOCH + standstills + roller.latest, lambda: roller.settled)
+        healed = reactor.now
     reactor.run_until(healed + LONGEST, lambda: world.deserted)
     stopping = world.stopped is not None
     if world.deserted and not stopping:
@@ -202,6 +207,7 @@ def _story(world: World) -> Iterator[str]:
     yield from waiting.waits_are_logged(world)
     yield from streams_end_well(world)
     yield from counting.counts_add_up(world)
+    yield from rolls.rolls_go_well(world)
     yield from peace.nothing_fails(world)
 
 

@@ -32,6 +32,7 @@ from lbproxy.testing.plan import Ask, Fault, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.testing.reloads import loosest
 from lbproxy.testing.results import Result
+from lbproxy.testing.roller import Roller
 from lbproxy.testing.seen import Begun, BreakerTurn, Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
@@ -96,6 +97,7 @@ class World:
         pool: The first one, with the greatest of its limits.
         served: The config as each worker has it, with its part of what is limited.
         staff: The workers' processes, if they have some.
+        roller: Who rolls the first pool, if somebody does.
         turns: Changes of state.
         stopped: What the service gave when it was told to end.
         stopping_since: When that was.
@@ -181,6 +183,7 @@ class World:
             backend = Backend(config.name, self, 0.0, SessionService)
             backend.host.most = NARROW
             self.struck.append(backend)
+        self.roller = None if plan.rolling is None else Roller(self, plan.rolling)
         addresses = [each.address for pool in self.pools for each in pool.backends]
         for address, backend in zip(addresses, self.struck, strict=True):
             host, _, port = address.rpartition(":")
@@ -312,6 +315,8 @@ class World:
             self.clock.callLater(reload.at, self.operator.reload, reload)
         for refusal in self.plan.refusals:
             self.clock.callLater(refusal.at, self.operator.refuse, refusal)
+        if self.roller is not None:
+            self.roller.start()
 
     def visit(self, visit: Visit) -> AnyClient:
         """Let one more client come, now."""
