@@ -74,7 +74,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "worker",
     },
+    "cli": {"config", "errors"},
     "testing": {
+        "cli",
         "control",
         "worker",
         "balance",
@@ -91,9 +93,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "service",
         "transport",
     },
-    "cli": {"config", "errors", "testing"},
+    "cli/test.py": {"errors", "testing"},
 }
 """For each room those it may import, each of which stands above it here."""
+
+APART = ("cli/test.py",)
+"""Rooms of their own: the simulator runs the other commands, and this one runs the simulator."""
 
 PURE = ("http1", "preface", "forward", "balance", "health")
 """Rooms that are told the time and handed their bytes."""
@@ -118,7 +123,8 @@ def imports() -> Iterator[tuple[Path, str, str]]:
         relative = path.relative_to(PACKAGE)
         if relative != Path("__init__.py"):
             for name in imported(path.read_text(encoding="utf-8")):
-                yield relative, relative.parts[0].removesuffix(".py"), name
+                room = relative.parts[0].removesuffix(".py")
+                yield relative, str(relative) if str(relative) in APART else room, name
 
 
 class LayersTest(SynchronousTestCase):
@@ -128,7 +134,7 @@ class LayersTest(SynchronousTestCase):
         """Each room is in the table, and the table has no other."""
         self.assertEqual({room for _, room, _ in imports()} - set(MAY_IMPORT), set())
         rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir()}
-        self.assertEqual(set(MAY_IMPORT) - rooms, set())
+        self.assertEqual(set(MAY_IMPORT) - rooms, set(APART))
 
     def test_table_points_one_way(self) -> None:
         """No room may import one that stands below it, so there is no circle."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from functools import cached_property
 from math import inf
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 from twisted.python.failure import Failure
@@ -16,13 +16,15 @@ from lbproxy.discovery.members import configured_name, goes_by
 from lbproxy.errors import ReloadRefused
 from lbproxy.probe.prober import FIRST_ROUND
 from lbproxy.testing import changes, refusals, retuning, zone
-from lbproxy.testing.admin import Admin
 from lbproxy.testing.changes import Change, Weights
 from lbproxy.testing.inside import Inside, pools_of
 from lbproxy.testing.nameserver import NameServer
 from lbproxy.testing.plan import Plan, Refusal
 from lbproxy.testing.reactor import SimReactor
 from lbproxy.testing.reloads import Reload
+
+if TYPE_CHECKING:
+    from lbproxy.testing.admin import Admin
 
 #: Seconds in which what was done at an instant has been heard: in any order with what else is due.
 MOMENT = 1e-6
@@ -95,6 +97,8 @@ class Operator:
     @cached_property
     def admin(self) -> Admin:
         """The pages by which it is changed."""
+        from lbproxy.testing.admin import Admin  # It imports the reactor.
+
         return Admin(self._world.reactor, self._world.balancer)
 
     @property

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
+from lbproxy.cli import drain, roll
 from lbproxy.cli.arguments import said
 from lbproxy.cli.client import Client, Failed
-from lbproxy.cli.main import parser
 from lbproxy.cli.restart import Restart
-from lbproxy.cli.roll import rolled
 from lbproxy.testing.admin import Exchange, Visitor
 from lbproxy.testing.changes import Change
 from lbproxy.testing.people import Expected
@@ -118,7 +117,7 @@ class Roller:
         restart = _Simulated(self._world, self._rolling, self.course)
         lines: list[str] = []
         try:
-            await rolled(self._client, asked, restart, lines.append, lines.append)
+            await roll.rolled(self._client, asked, restart, lines.append, lines.append)
         except Failed as error:
             return str(error)
         except CancelledError:
@@ -198,4 +197,9 @@ def _read(words: list[str]) -> argparse.Namespace:
 
 @cache
 def _parser() -> argparse.ArgumentParser:
-    return parser()
+    """What reads the two commands, as `lbproxy.cli.main` does all."""
+    made = argparse.ArgumentParser(prog="lbproxy")
+    commands = made.add_subparsers(required=True)
+    for command in (drain, roll):
+        command.add_to(commands)
+    return made

@@ -32,7 +32,6 @@ from lbproxy.testing.plan import Ask, Fault, Plan, Visit
 from lbproxy.testing.reactor import EPOCH, SimReactor
 from lbproxy.testing.reloads import loosest
 from lbproxy.testing.results import Result
-from lbproxy.testing.roller import Roller
 from lbproxy.testing.seen import Begun, BreakerTurn, Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
@@ -115,7 +114,8 @@ class World:
 
     def __init__(self, plan: Plan) -> None:
         """Build all; nothing starts yet."""
-        from lbproxy.service import Balancer
+        from lbproxy.service import Balancer  # It imports the reactor, and so does who rolls.
+        from lbproxy.testing.roller import Roller
 
         self.plan = plan
         self.names: NameServer | None = None
