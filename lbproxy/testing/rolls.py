@@ -97,8 +97,9 @@ class Course:
         ours = [each for each in self._drained if self._address(each) == address]
         # What ends by itself while all stands still has not ended for the balancer.
         looked_at = self._looked_at - world.paused - MOMENT
+        by_itself = any(backend.has_wanted_less for backend in self.at(address))
         for each in ours or [name]:
-            if 0 not in world.weights.within(each, looked_at, now):
+            if not by_itself and 0 not in world.weights.within(each, looked_at, now):
                 world.violation(f"{each} is restarted, and not drained")
             # Else somebody has drained it while the workers were asked what they have.
             if world.weights.within(each, self._asked_at, now) != {0}:
