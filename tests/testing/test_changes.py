@@ -101,6 +101,14 @@ class WeightsTests(SynchronousTestCase):
         self.assertEqual(self.weights.time_of("d"), (inf, inf))
         self.assertEqual([self.weights.gone_at(name) for name in "abcd"], [inf, 5.0, 5.0, inf])
 
+    def test_gone_meanwhile(self) -> None:
+        """What is changed of one who is about to go is forgotten when all have been told."""
+        which = self.weights.begin(backends(("b", 2)), 1.0)
+        self.note(1.5, drained())
+        self.weights.told(which, 2.0)
+        self.weights.begin(backends(("a", 1), ("b", 2)), 3.0, told=3.0)
+        self.assertEqual(self.at(3.5), [1])
+
     def test_all_members(self) -> None:
         """What is changed of a name is under a member's own, and holds for who joins later."""
         self.weights = Weights(backends(("n@1", 2), record=3))
