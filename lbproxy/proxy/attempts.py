@@ -21,6 +21,7 @@ from lbproxy.balance.outage import is_shut, shut
 from lbproxy.balance.pool import GATEWAY_STATUSES
 from lbproxy.errors import (
     HandshakeFailed,
+    HoldExpired,
     HoldFull,
     PoisonRequest,
     ProxyError,
@@ -176,7 +177,7 @@ class Attempts(Awaiting):
         waiting = self._upstreams.waiting
         try:
             self._waiter = waiting.hold(self._let_go, self._held_too_long, self._held_until)
-        except HoldFull as error:
+        except (HoldFull, HoldExpired) as error:
             self._held_too_long(error)
         else:
             self._upstreams.wary = True

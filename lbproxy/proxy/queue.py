@@ -104,12 +104,16 @@ class WaitingRoom:
 
         Raises:
             HoldFull: If there is no place.
+            HoldExpired: If its time is over, which the timer may not have seen yet.
         """
+        now = self._clock.seconds()
+        if until is not None and until <= now:
+            raise self._hold_expired()
         if len(self.held) >= self._hold.requests:
             knob = f"{self._knob}.hold_when_down.requests"
             raise HoldFull("Too many requests wait for a backend already.", knob=knob)
         if until is None:
-            until = self._clock.seconds() + self._hold.seconds
+            until = now + self._hold.seconds
         waiter = Waiter(admit, refuse, frozenset(), until)
         insort(self.held, waiter, key=attrgetter("until"))
         self._set_deadline()
@@ -153,9 +157,7 @@ class WaitingRoom:
             error = QueueFull(waited, knob=f"{self._knob}.queue.wait")
             self._waiters.popleft().refuse(error)
         while self.held and self.held[0].until <= now:
-            waited = f"No backend has come back within {self._hold.seconds} s."
-            knob = f"{self._knob}.hold_when_down.seconds"
-            self.held.pop(0).refuse(HoldExpired(waited, knob=knob))
+            self.held.pop(0).refuse(self._hold_expired())
         self._set_deadline()
 
     def reconfigure(self, pool: model.Pool) -> None:
@@ -172,6 +174,10 @@ class WaitingRoom:
         """Stop watching the time when nobody waits any more."""
         self._closing = True
         self._set_deadline()
+
+    def _hold_expired(self) -> HoldExpired:
+        waited = f"No backend has come back within {self._hold.seconds} s."
+        return HoldExpired(waited, knob=f"{self._knob}.hold_when_down.seconds")
 
     def _set_deadline(self) -> None:
         deadline = self._waiters[0].until if self._waiters else NEVER

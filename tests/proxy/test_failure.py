@@ -283,6 +283,18 @@ class HoldTests(FailureCase):
         self.assertEqual(self.log.lines[-1]["reason"], "hold_expired")
         self.assert_nothing_left()
 
+    def test_too_late(self) -> None:
+        """Who is let go behind his time, which nobody has seen yet, does not wait again."""
+        self.down(seconds=0.2, slow_start=0.0)
+        client = self.hold()
+        self.reactor.advance(0.3)
+        self.back()
+        self.refuse()
+        self.assertEqual(len(self.upstreams.waiting.held), 0)
+        self.assert_status(client, b"503")
+        self.assertEqual(self.log.lines[-1]["reason"], "hold_expired")
+        self.assert_nothing_left()
+
     def test_drained(self) -> None:
         """If somebody keeps all from coming back, who has waited or may not wait is told that."""
         self.start("a", hold_when_down=model.Hold(5.0, 1))
