@@ -241,6 +241,8 @@ def _calm(world: World) -> Iterator[str]:
         for place in range(len(world.weights.names) + 1):  # And all of a name.
             world.operator.change(Change("weighed", 0.0, place))
         reactor.run_until(reactor.now + bound, lambda: _all_well(world))
+    if world.staff is not None:  # The workers hear a moment later that all are well.
+        reactor.run_until(reactor.now + world.staff.lag)
     asks = tuple(Ask(CALM_NUMBERS + number) for number in range(CALM))
     client = world.visit(Visit(CALM_NUMBERS, 0.0, "keeps", asks, Shape(0.0005)))
     reactor.run_until(reactor.now + 60.0, lambda: world.deserted)
