@@ -166,6 +166,11 @@ def pools_of(worker: Any) -> list[Any]:
     return list(worker._upstreams.values())
 
 
+def policy_of(pool: Any) -> Any:
+    """What chooses among the backends of a pool, and hears how attempts end."""
+    return pool._balancer
+
+
 def site_of(worker: Any) -> Any:
     """What gives each request of a worker to whom it is for."""
     return worker._site

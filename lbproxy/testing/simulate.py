@@ -24,6 +24,7 @@ from lbproxy.testing import (
     choices,
     counting,
     ejections,
+    hearing,
     named,
     passed,
     peace,
@@ -199,6 +200,7 @@ def _story(world: World) -> Iterator[str]:
     yield from choices.backups_wait(world)
     yield from choices.nobody_is_refused_for_nothing(world)
     yield from choices.the_last_resort_is_tried(world)
+    yield from hearing.policies_hear_of_attempts(world)
     yield from named.names_are_asked_again(world, until)
     yield from named.the_gone_are_left_alone(world)
     yield from named.the_unknown_are_not_chosen(world)

@@ -16,10 +16,11 @@ from lbproxy.balance.standing import State
 from lbproxy.control.link import share
 from lbproxy.health.breaker import Breaker
 from lbproxy.health.breaker import State as BreakerState
-from lbproxy.testing import faults, refusals
+from lbproxy.testing import deciding, faults, refusals
 from lbproxy.testing.backends import Backend, Delivery
 from lbproxy.testing.clients import Client
 from lbproxy.testing.configs import PORTS
+from lbproxy.testing.hearing import Heard
 from lbproxy.testing.inside import Inside
 from lbproxy.testing.kernel import Kernel
 from lbproxy.testing.nameserver import NameServer
@@ -35,7 +36,9 @@ from lbproxy.testing.results import Result
 from lbproxy.testing.seen import Begun, BreakerTurn, Probed, Turn
 from lbproxy.testing.serving import Service
 from lbproxy.testing.sessions import NARROW, SessionClient, SessionService
+from lbproxy.testing.spilling import Keys
 from lbproxy.testing.staff import Staff
+from lbproxy.testing.starting import Starts
 from lbproxy.testing.streams.client import Follower, StreamClient, Talker
 from lbproxy.testing.waiting import Watch
 from lbproxy.transport.connection import HIGH_WATER
@@ -105,6 +108,9 @@ class World:
             had come.
         probed: Probes that have ended.
         begun: Attempts that have begun.
+        heard: How attempts ended, as policies of workers were told.
+        keys: Where keys go.
+        starts: Who has come back, by pool.
         weights: Those that the backends of the first pool have to have.
         most_held: Requests that were held at a time while no backend could take anything.
         counts: How often each kind of fault happened.
@@ -138,6 +144,8 @@ class World:
         self.turns: list[Turn] = []
         self.probed: list[Probed] = []
         self.begun: list[Begun] = []
+        self.heard: list[Heard] = []
+        self.keys: Keys = Keys()
         self.most_held = 0
         self.stopped: Deferred[None] | None = None
         self.stopping_since: float | None = None
@@ -170,6 +178,9 @@ class World:
         self.inside.on_serve(self.operator.serves)
         self.recorded: dict[int, list[tuple[Any, float]]] = {}
         self.breaker_turns: dict[int, list[BreakerTurn]] = {}
+        self.starts: dict[str, Starts] = {
+            pool.name: Starts(self, pool) for pool in self.inside.judged
+        }
         for worker in self.inside.workers:
             self.watch(worker, 0)
         if self.staff is not None:
@@ -349,6 +360,7 @@ class World:
         self.inside.on_hold(self._held, worker)
         self.inside.on_acquire(self._has_begun, worker)
         Watch(worker, self.violation)
+        deciding.watch(self, worker, pid)
         turns = self.breaker_turns[pid] = []
 
         def turned(breaker: Breaker) -> None:
