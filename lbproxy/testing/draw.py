@@ -22,6 +22,7 @@ from lbproxy.testing.results import MANNERS
 from lbproxy.testing.retuning import retuned
 from lbproxy.testing.rolling import with_rolling
 from lbproxy.testing.sessions import NARROW
+from lbproxy.testing.spares import with_spares
 from lbproxy.testing.streams.draw import with_streams
 from lbproxy.testing.takeover import with_takeover
 
@@ -39,7 +40,7 @@ def plan_of(seed: int) -> Plan:
     plan = policies.drawn(random.Random(f"policies {seed}"), _plainly(seed))
     plan = breakers.drawn(random.Random(f"breakers {seed}"), plan)
     plan = with_crowd(retuned(with_streams(with_names(plan, SPAN))))
-    plan = with_refusals(with_popular(plan, SPAN), SPAN)
+    plan = with_spares(with_refusals(with_popular(plan, SPAN), SPAN), SPAN)
     return with_takeover(with_rolling(plan, SPAN))
 
 
