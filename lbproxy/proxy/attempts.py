@@ -97,7 +97,7 @@ class Attempts(Awaiting):
         self._whole_at = 0.0
         self._hedge: Hedge | None = None
         self._held_until: float | None = None
-        self._before = 0  # Attempts before it was held: what follows is counted anew.
+        self._unmade = 0  # Attempts before it was held that found nobody there: none of its own.
         self._key = None if plan.hash_key is None else plan.hash_key.of(downstream.peer)
 
     # The choice, and the way there.
@@ -173,7 +173,8 @@ class Attempts(Awaiting):
     def _hold(self, now: float) -> None:
         """Wait until any backend can take something, for the rest of the time for that."""
         self._queued_since = now
-        self._before = len(self._record.attempts)
+        stages = [attempt.stage for attempt in self._record.attempts]
+        self._unmade = stages.count(Stage.NOTHING_SENT.value)
         waiting = self._upstreams.waiting
         try:
             self._waiter = waiting.hold(self._let_go, self._held_too_long, self._held_until)
@@ -254,7 +255,7 @@ class Attempts(Awaiting):
                 return Decision.TWO_BROKE
         if self._hedge is not None:
             return Decision.HEDGE_RUNS
-        tries = len(self._record.attempts) - self._before
+        tries = len(self._record.attempts) - self._unmade
         replayable = self._tee.whole
         return decide(self._plan, error, backend, self._tried, tries, now, replayable=replayable)
 

@@ -238,6 +238,25 @@ class HoldTests(FailureCase):
         self.assertFalse(self.upstreams.wary)
         self.assert_nothing_left()
 
+    def test_attempts(self) -> None:
+        """What was sent before it was held counts; what found nobody does not."""
+        self.start(hold_when_down=model.Hold(10.0, 3), retry=model.Retry(2), slow_start=0.0)
+        client = self.client(GET)
+        self.accept()
+        self.pass_time(30.0)
+        now = self.reactor.seconds()
+        self.pool._reach(self.pool.backends[0], False, now)
+        self.refuse()
+        self.assertEqual(len(self.upstreams.waiting.held), 1)
+        self.pool._reach(self.pool.backends[0], True, now)
+        self.back(1)
+        self.accept()
+        self.pass_time(30.0)
+        self.assertEqual(self.dialled, [])
+        self.assert_status(client, b"504")
+        self.assertEqual([each[2] for each in self.said()], ["retry", "hold", "attempts_spent"])
+        self.assert_nothing_left()
+
     def test_in_order(self) -> None:
         """Who comes while others are held waits behind them, without an attempt."""
         self.down(max_in_flight=1)

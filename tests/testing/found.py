@@ -171,6 +171,7 @@ FOUND = {
     "answers_that_are_wanted_are_tried_elsewhere": 70,
     "who_is_outrun_is_not_released": 6,
     "too_many_are_held": 25,
+    "who_was_held_has_made_no_attempt": 99960,
     "nobody_says_that_a_backend_is_back": 203,
     "what_all_fail_alike_is_retried": 125,
     "a_roll_waits_for_nothing": 27,

@@ -53,6 +53,17 @@ def who_was_held_last_goes_first(put: Put) -> None:
 
 
 @mutation
+def who_was_held_has_made_no_attempt(put: Put) -> None:
+    right = Attempts._let_go
+
+    def wrong(self: Any) -> None:
+        self._unmade = len(self._record.attempts)
+        right(self)
+
+    put(Attempts, "_let_go", wrong)
+
+
+@mutation
 def a_release_lets_nobody_go(put: Put) -> None:
     put(Upstreams, "release", lambda self, backend: self.pool.release(backend))
 
