@@ -134,6 +134,10 @@ class Operator:
         of_all = named is not None and name == named.name
 
         def answered(told: dict[str, Any]) -> None:
+            if "changed" not in told:  # It has left before all had heard of the change.
+                if name in self.weights.settled(self._world.reactor.now):
+                    self._world.violation(f"{name} is {change.kind}, and the answer is {told}")
+                return
             self.check(told, expected)
             if told["changed"]:
                 self._world.happened(f"all_{change.kind}" if of_all else change.kind)
